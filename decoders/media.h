@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An opened media file in the worker, and what a job's code gets and gives. Only decoders/ includes this.
+ */
+#ifndef DECODERS_MEDIA_H
+#define DECODERS_MEDIA_H
+
+#include "decoders/index.h"
+#include "decoders/protocol.h"
+
+#include <libavformat/avformat.h>
+
+/* A demuxer over a descriptor (read with pread, so that the descriptor's position does not matter), with its streams
+ * probed and chosen as ffmpeg chooses them: -1 = there is none. */
+struct dec_media {
+    AVFormatContext *format;
+    int fd; /* borrowed */
+    int video, audio, text;
+};
+
+/* 0, or a negative errno with a reason (-EIO: not media, or damaged). dec_media_close() takes NULL. */
+int dec_media_open(int fd, struct dec_media **ret, struct base_reason *why);
+void dec_media_close(struct dec_media *m);
+
+/* A negative errno for one of FFmpeg's error codes; the reason gets `what` and FFmpeg's own words. */
+int dec_media_fail(struct base_reason *why, int averror, const char *what);
+
+/* One job in work: what it may read and what it fills in. */
+struct dec_work {
+    const struct dec_job *job;
+    int source, output;
+    const struct dec_index *index; /* NULL where the job has none */
+    struct dec_reply *reply; /* bytes, file_bytes, ...: zeroed before */
+    struct base_reason why; /* filled on failure */
+    /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often as you like: sends
+     * at most every 20 ms. */
+    void (*progress)(struct dec_work *work, uint64_t bytes);
+    int64_t last_progress_ns;
+    int socket;
+};
+
+/* What does one kind of job. 0 or a negative errno with work->why. */
+typedef int dec_run(struct dec_work *work);
+dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frames.c */
+dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
+dec_run dec_run_subtitles;                                     /* subtitles.c */
+
+/* Before the sandbox closes: open what cannot be opened later (iconv's tables). 0 or a negative errno. */
+int dec_subtitles_prepare(void);
+
+/* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the codec
+ * makes that exact, else by decoding. Used while indexing. */
+struct dec_audio_count;
+/* NULL when out of memory. Keeps a pointer to the stream. */
+struct dec_audio_count *dec_audio_count_create(const AVStream *stream);
+void dec_audio_count_packet(struct dec_audio_count *c, const AVPacket *packet);
+/* Fills audio_rate, audio_channels, audio_samples of *index, and frees c. 0 or a negative errno (then the clip counts as having no
+ * audio stream: index->audio_stream = -1). */
+int dec_audio_count_finish(struct dec_audio_count *c, struct dec_index *index);
+
+#endif
