@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "decoders/index.h"
+
+#include <errno.h>
+
+/* First bytes of every packed index; the digit is the format's version. */
+static const char magic[8] = "cfsidx1";
+
+void dec_index_finish(struct dec_index *index)
+{
+    free(index->frames);
+    free(index->keys);
+    *index = (struct dec_index){.video_stream = -1, .audio_stream = -1, .text_stream = -1};
+}
+
+/* A time that may be missing, as a difference: DEC_NO_PTS is 0, every difference d is d + 1 above 0 and d below. */
+static void put_time(struct base_bytes *out, int64_t value, int64_t reference)
+{
+    if (value == DEC_NO_PTS) {
+        base_bytes_put_i64(out, 0);
+        return;
+    }
+    int64_t difference = (int64_t)((uint64_t)value - (uint64_t)reference);
+    base_bytes_put_i64(out, difference >= 0 ? difference + 1 : difference);
+}
+
+static int64_t get_time(struct base_reader *in, int64_t reference)
+{
+    int64_t coded = base_reader_i64(in);
+    if (coded == 0)
+        return DEC_NO_PTS;
+    return (int64_t)((uint64_t)reference + (uint64_t)(coded > 0 ? coded - 1 : coded));
+}
+
+/* Frames: second differences of pts and differences of duration, with run lengths: a constant frame rate
+ * takes a few bytes in all. */
+static void pack_frames(const struct dec_index *index, struct base_bytes *out)
+{
+    int64_t last_pts = 0, last_step = 0, last_duration = 0;
+    uint32_t run = 0;
+    for (uint32_t i = 0; i < index->n_frames; i++) {
+        const struct dec_frame *f = &index->frames[i];
+        bool predicted = f->pts != DEC_NO_PTS && f->pts == last_pts + last_step && f->duration == last_duration;
+        if (predicted) {
+            run++;
+        } else {
+            base_bytes_put_u64(out, run);
+            put_time(out, f->pts, last_pts + last_step);
+            base_bytes_put_i64(out, f->duration - last_duration);
+            run = 0;
+        }
+        if (f->pts != DEC_NO_PTS) {
+            last_step = f->pts - last_pts;
+            last_pts = f->pts;
+        }
+        last_duration = f->duration;
+    }
+    base_bytes_put_u64(out, run);
+}
+
+static bool unpack_frames(struct base_reader *in, struct dec_index *index)
+{
+    int64_t last_pts = 0, last_step = 0, last_duration = 0;
+    uint32_t i = 0;
+    for (;;) {
+        uint64_t run = base_reader_u64(in);
+        if (in->failed || run > index->n_frames - i)
+            return false;
+        for (; run > 0; run--, i++) {
+            last_pts = (int64_t)((uint64_t)last_pts + (uint64_t)last_step);
+            index->frames[i] = (struct dec_frame){last_pts, last_duration};
+        }
+        if (i == index->n_frames)
+            return true;
+        int64_t expected = (int64_t)((uint64_t)last_pts + (uint64_t)last_step);
+        int64_t pts = get_time(in, expected);
+        last_duration = (int64_t)((uint64_t)last_duration + (uint64_t)base_reader_i64(in));
+        index->frames[i++] = (struct dec_frame){pts, last_duration};
+        if (pts != DEC_NO_PTS) {
+            last_step = (int64_t)((uint64_t)pts - (uint64_t)last_pts);
+            last_pts = pts;
+        }
+    }
+}
+
+static void pack_keys(const struct dec_index *index, struct base_bytes *out)
+{
+    struct dec_key last = {.pos = 0};
+    for (uint32_t i = 0; i < index->n_keys; i++) {
+        const struct dec_key *k = &index->keys[i];
+        base_bytes_put_u64(out, k->frame - last.frame);
+        put_time(out, k->pts, last.pts);
+        put_time(out, k->dts, last.dts);
+        put_time(out, k->pos < 0 ? DEC_NO_PTS : k->pos, last.pos);
+        last.frame = k->frame;
+        last.pts = k->pts == DEC_NO_PTS ? last.pts : k->pts;
+        last.dts = k->dts == DEC_NO_PTS ? last.dts : k->dts;
+        last.pos = k->pos < 0 ? last.pos : k->pos;
+    }
+}
+
+static bool unpack_keys(struct base_reader *in, struct dec_index *index)
+{
+    struct dec_key last = {.pos = 0};
+    for (uint32_t i = 0; i < index->n_keys; i++) {
+        struct dec_key *k = &index->keys[i];
+        uint64_t step = base_reader_u64(in);
+        if (in->failed || (i > 0 && step == 0) || step >= index->n_frames - last.frame)
+            return false;
+        k->frame = last.frame + (uint32_t)step;
+        k->pts = get_time(in, last.pts);
+        k->dts = get_time(in, last.dts);
+        k->pos = get_time(in, last.pos);
+        if (k->pos < 0)
+            k->pos = -1;
+        last.frame = k->frame;
+        last.pts = k->pts == DEC_NO_PTS ? last.pts : k->pts;
+        last.dts = k->dts == DEC_NO_PTS ? last.dts : k->dts;
+        last.pos = k->pos < 0 ? last.pos : k->pos;
+    }
+    return !in->failed;
+}
+
+/* The scalar fields in their order on disk; `flags` are the three bools. */
+#define FOR_EACH_FIELD(DO)                                                                                   \
+    DO(duration_us)                                                                                          \
+    DO(video_stream) DO(width) DO(height) DO(tb_num) DO(tb_den) DO(rate_num) DO(rate_den) DO(start_pts)      \
+        DO(end_us) DO(n_frames) DO(n_keys) DO(audio_stream) DO(audio_rate) DO(audio_channels)                \
+            DO(audio_samples) DO(audio_start_us) DO(text_stream)
+
+void dec_index_pack(const struct dec_index *index, struct base_bytes *out)
+{
+    base_bytes_append(out, magic, sizeof magic);
+    base_bytes_put_u64(out, (index->only_stream ? 1u : 0u) | (index->counted ? 2u : 0u) |
+                                (index->pts_unique ? 4u : 0u));
+#define PUT(field) base_bytes_put_i64(out, index->field);
+    FOR_EACH_FIELD(PUT)
+#undef PUT
+    pack_frames(index, out);
+    pack_keys(index, out);
+}
+
+static bool scalars_are_sane(const struct dec_index *index)
+{
+    const int64_t year_us = INT64_C(31556952000000);
+    if (index->duration_us < 0 || index->duration_us > year_us)
+        return false;
+    if (index->video_stream >= 0) {
+        if (index->width < 1 || index->height < 1 || index->width > 32768 || index->height > 32768)
+            return false;
+        if (index->tb_num < 1 || index->tb_den < 1 || index->rate_num < 0 || index->rate_den < 0)
+            return false;
+    } else if (index->n_frames > 0) {
+        return false;
+    }
+    if (index->n_frames > DEC_MAX_FRAMES || index->n_keys > index->n_frames)
+        return false;
+    if (index->audio_stream >= 0 &&
+        (index->audio_rate < 1 || index->audio_rate > 768000 || index->audio_channels < 1 ||
+         index->audio_channels > 64 || index->audio_samples < 0 ||
+         index->audio_samples / index->audio_rate > year_us / 1000000))
+        return false;
+    return true;
+}
+
+static bool frames_are_sane(const struct dec_index *index)
+{
+    for (uint32_t i = 0; i < index->n_frames; i++) {
+        const struct dec_frame *f = &index->frames[i];
+        const int64_t limit = INT64_C(1) << 62;
+        if (f->duration < 0 || f->duration > limit)
+            return false;
+        if (f->pts != DEC_NO_PTS && (f->pts > limit || f->pts < -limit))
+            return false;
+        if (index->pts_unique && (f->pts == DEC_NO_PTS || (i > 0 && f->pts <= f[-1].pts)))
+            return false;
+    }
+    return true;
+}
+
+int dec_index_unpack(const uint8_t *data, size_t len, struct dec_index *ret)
+{
+    struct base_reader in = {.next = data, .end = data + len};
+    char found[sizeof magic];
+    base_reader_copy(&in, found, sizeof found);
+    if (in.failed || memcmp(found, magic, sizeof magic) != 0)
+        return -EPROTO;
+    struct dec_index index = {0};
+    uint64_t flags = base_reader_u64(&in);
+    index.only_stream = flags & 1;
+    index.counted = flags & 2;
+    index.pts_unique = flags & 4;
+#define GET(field)                                                                                           \
+    {                                                                                                        \
+        int64_t value = base_reader_i64(&in);                                                                \
+        index.field = (__typeof__(index.field))value;                                                        \
+        if ((int64_t)index.field != value)                                                                   \
+            return -EPROTO;                                                                                  \
+    }
+    FOR_EACH_FIELD(GET)
+#undef GET
+    if (in.failed || !scalars_are_sane(&index))
+        return -EPROTO;
+    index.frames = calloc((size_t)index.n_frames + 1, sizeof *index.frames);
+    index.keys = calloc((size_t)index.n_keys + 1, sizeof *index.keys);
+    int err = index.frames && index.keys ? 0 : -ENOMEM;
+    if (!err && (!unpack_frames(&in, &index) || !unpack_keys(&in, &index) || in.next != in.end))
+        err = -EPROTO;
+    if (!err && !frames_are_sane(&index))
+        err = -EPROTO;
+    if (err)
+        dec_index_finish(&index);
+    else
+        *ret = index;
+    return err;
+}

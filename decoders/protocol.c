@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "decoders/protocol.h"
+
+#include "decoders/index.h"
+#include <errno.h>
+#include <sys/socket.h>
+
+static bool is_terminated(const char *text, size_t room)
+{
+    return memchr(text, 0, room) != NULL;
+}
+
+bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, uint64_t max_bytes)
+{
+    if (reply->magic != DEC_MAGIC || reply->version != DEC_VERSION || reply->id != job->id)
+        return false;
+    if (!is_terminated(reply->reason, sizeof reply->reason) || reply->bytes > max_bytes)
+        return false;
+    if (reply->fill > 255 || reply->stale > 1 || reply->tail_bytes > 4096)
+        return false;
+    switch (reply->kind) {
+    case DEC_PROGRESS:
+        return true;
+    case DEC_FAILED:
+        return reply->error > 0 && reply->error < 4096;
+    case DEC_DONE:
+        break;
+    default:
+        return false;
+    }
+    switch (job->kind) {
+    case DEC_MEASURE_FRAMES:
+        return reply->width > 0 && reply->height > 0 && reply->width <= 16384 && reply->height <= 16384 &&
+               reply->file_bytes > 0 && reply->file_bytes <= UINT32_MAX;
+    case DEC_FRAMES:
+        return reply->n_frames == job->last - job->first + 1;
+    case DEC_AUDIO:
+        return reply->bytes == job->file_bytes;
+    default:
+        return reply->file_bytes <= INT64_MAX;
+    }
+}
+
+bool dec_job_check(const struct dec_job *job)
+{
+    if (job->magic != DEC_MAGIC || job->version != DEC_VERSION || job->session == 0)
+        return false;
+    if (job->kind < DEC_INDEX || job->kind > DEC_SUBTITLES || job->threads < 1 || job->threads > 64)
+        return false;
+    if (job->kind == DEC_FRAMES || job->kind == DEC_MEASURE_FRAMES) {
+        const struct dec_frames_spec *spec = &job->frames;
+        if (spec->timing > DEC_FPS || spec->format > DEC_PPM || spec->quality < 1 || spec->quality > 100)
+            return false;
+        if (spec->timing == DEC_FPS && (spec->fps_num <= 0 || spec->fps_den <= 0))
+            return false;
+        if (!is_terminated(spec->size, sizeof spec->size) || !is_terminated(spec->crop, sizeof spec->crop))
+            return false;
+        return job->first <= job->last && job->last - job->first < 65536;
+    }
+    if (job->kind == DEC_AUDIO || job->kind == DEC_MEASURE_AUDIO)
+        return job->audio.format <= DEC_WAV && job->audio.channels <= 2 && job->audio.rate <= 768000;
+    return true;
+}
+
+union fd_message {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int) * DEC_N_FDS)];
+};
+
+int dec_send(int socket, const void *message, size_t len, const int *fds)
+{
+    union fd_message control = {0};
+    struct iovec data = {.iov_base = (void *)message, .iov_len = len};
+    struct msghdr msg = {.msg_iov = &data, .msg_iovlen = 1};
+    size_t n = 0;
+    while (fds && n < DEC_N_FDS && fds[n] >= 0)
+        n++;
+    if (n > 0) {
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = CMSG_SPACE(sizeof(int) * n);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * n);
+        memcpy(CMSG_DATA(header), fds, sizeof(int) * n);
+    }
+    for (;;) {
+        ssize_t sent = sendmsg(socket, &msg, MSG_NOSIGNAL);
+        if (sent == (ssize_t)len)
+            return 0;
+        if (sent >= 0)
+            return -EPROTO;
+        if (errno == EPIPE || errno == ECONNRESET)
+            return -EPIPE;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+static void take_fds(struct msghdr *msg, int fds[DEC_N_FDS])
+{
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(fds, CMSG_DATA(h), sizeof(int) * BASE_MIN(n, (size_t)DEC_N_FDS));
+    }
+}
+
+int dec_receive(int socket, void *message, size_t len, int fds[DEC_N_FDS])
+{
+    union fd_message control = {0};
+    struct iovec data = {.iov_base = message, .iov_len = len};
+    struct msghdr msg = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
+    for (int i = 0; i < DEC_N_FDS; i++)
+        fds[i] = -1;
+    ssize_t got;
+    do
+        got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return errno == ECONNRESET ? -EPIPE : -errno;
+    if (got == 0)
+        return -EPIPE;
+    take_fds(&msg, fds);
+    if ((size_t)got == len && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+        return 0;
+    for (int i = 0; i < DEC_N_FDS; i++) {
+        base_close_fd(&fds[i]);
+        fds[i] = -1;
+    }
+    return -EPROTO;
+}
