@@ -204,7 +204,7 @@ PICTURE = {
 
 STREAMS = {
     'two_videos.mp4': [*picture(size='96x72', seconds=1), *picture(size='192x144', rate=20), *sound(),
-                       '-map', '0', '-map', '1', '-map', '2', *X264, *YUV, *AAC],
+                       '-map', '0', '-map', '1', '-map', '2', *X264, *YUV, *AAC, '-disposition:v', 'default'],
     'two_videos.mkv': [*picture(size='192x144', seconds=1), *picture(size='96x72', rate=20),
                        '-map', '0', '-map', '1', *X264, *YUV],
     'cover.mp4': [*picture(), *sound(), *picture(size='400x300', rate=1, seconds=1), '-map', '0', '-map', '1',

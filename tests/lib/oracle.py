@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ffmpeg makes of a video: the truth that the mount is compared with.
+
+Every answer comes from ffmpeg's command line as a user would type it, in a process of its own; nothing here
+shares code with corpusfs. Answers are kept beside the made corpora.
+"""
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy
+
+from . import clips
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A frames view, as corpusfs and as ffmpeg are told of it."""
+    timing: str  # cfr, passthrough, or the number of an fps view
+    ext: str
+    size: str = ''
+
+    @property
+    def name(self):
+        return '_'.join(x for x in (self.timing.replace('/', 'over'), self.ext, self.size.replace(':', 'x')) if x)
+
+    @property
+    def settings(self):
+        """The value of `frames:` in a configuration."""
+        timing = f'timing: {self.timing}' if self.timing in ('cfr', 'passthrough') else f'fps: {self.timing}'
+        return '{ ' + timing + (f', size: "{self.size}"' if self.size else '') + ' }'
+
+    def arguments(self):
+        """ffmpeg's arguments between the input and the output."""
+        filters = [f'scale={self.size}'] if self.size else []
+        if self.timing not in ('cfr', 'passthrough'):
+            filters.insert(0, f'fps={self.timing}')
+        args = ['-fps_mode', 'passthrough'] if self.timing == 'passthrough' else []
+        return args + (['-vf', ','.join(filters)] if filters else [])
+
+
+def run(*args, check=True):
+    """ffmpeg's exit status with these arguments; its complaints are the exception's text."""
+    done = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', *map(str, args)], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, check=False)
+    if check and done.returncode:
+        raise RuntimeError(f'ffmpeg {args}: {done.stderr.decode(errors="replace")}')
+    return done.returncode
+
+
+def _kept(video, tag, fill):
+    """The directory that fill(directory) filled for this video and tag, now or in an earlier run."""
+    state = os.stat(video)
+    key = hashlib.sha256(repr((str(video), state.st_size, state.st_mtime_ns, tag)).encode()).hexdigest()[:24]
+    home = clips.kept_dir() / 'answers'
+    home.mkdir(exist_ok=True)
+    path = home / key
+    if not path.is_dir():
+        part = Path(tempfile.mkdtemp(prefix=f'{key}.', dir=home))
+        fill(part)
+        try:
+            part.rename(path)
+        except OSError:  # another test was faster
+            shutil.rmtree(part)
+    return path
+
+
+def frames(video, view, *extra, ext=None):
+    """The directory of frames that ffmpeg writes for a view; `extra` are further output options."""
+    ext = ext or view.ext
+    args = [*view.arguments(), *extra]
+    return _kept(video, ('frames', args, ext),
+                 lambda out: run('-i', video, *args, out / f'%06d.{ext}'))
+
+
+def pixels(data):
+    """The picture in a file's bytes, as it is stored: depth, channels and all."""
+    picture = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise ValueError('not a picture')
+    return picture
+
+
+def luma(picture):
+    """BT.601 full-range luma, 0 to 255, of what pixels() gives."""
+    full = picture.astype(numpy.float64) / (257 if picture.dtype == numpy.uint16 else 1)
+    if full.ndim == 2:
+        return full
+    return full[..., 0] * 0.114 + full[..., 1] * 0.587 + full[..., 2] * 0.299
+
+
+def psnr(a, b):
+    """Peak signal to noise ratio of two lumas in dB."""
+    if a.shape != b.shape:
+        raise ValueError(f'{a.shape} against {b.shape}')
+    error = numpy.mean((a - b) ** 2)
+    return numpy.inf if error == 0 else 10 * numpy.log10(255 ** 2 / error)
+
+
+def jpeg_fault(data, png, ffmpeg_jpeg):
+    """Why a JPEG is not good enough, or ''. At least 40 dB of the true frame, if ffmpeg's best JPEG gets there."""
+    truth = luma(pixels(png))
+    try:
+        ours = psnr(luma(pixels(data)), truth)
+    except ValueError as error:
+        return str(error)
+    if ours >= 40:
+        return ''
+    theirs = psnr(luma(pixels(ffmpeg_jpeg)), truth)
+    if theirs >= 40 or ours < theirs - 0.5:
+        return f'{ours:.2f} dB, ffmpeg -q:v 1 gets {theirs:.2f} dB'
+    return ''
+
+
+def sound_file(video, ext, *extra):
+    """The file that `ffmpeg -i VIDEO OUT.ext` writes, or None when it has no sound to write."""
+    def fill(out):
+        if probe(video, 'a:0', 'codec_name'):
+            run('-i', video, *extra, out / f'sound.{ext}')
+    path = _kept(video, ('sound', ext, extra), fill) / f'sound.{ext}'
+    return path if path.exists() else None
+
+
+def subtitle_file(video, *extra):
+    """The SRT that ffmpeg converts the first text stream to."""
+    return _kept(video, ('text', extra), lambda out: run('-i', video, *extra, out / 'text.srt')) / 'text.srt'
+
+
+def decode(path):
+    """Sound as an array (samples, channels) of float32, with what ffprobe says of the file."""
+    told = probe(path, 'a:0', 'sample_rate', 'channels')
+    rate, channels = (int(told[key]) for key in ('sample_rate', 'channels'))
+    raw = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-i', str(path), '-f', 'f32le', '-'],
+                         stdout=subprocess.PIPE, check=True).stdout
+    return numpy.frombuffer(raw, numpy.float32).reshape(-1, channels), rate
+
+
+def probe(path, stream, *keys):
+    """ffprobe's values of a stream's keys, or {} when there is no such stream."""
+    done = subprocess.run(['ffprobe', '-v', 'error', '-select_streams', stream, '-show_entries',
+                           f'stream={",".join(keys)}', '-of', 'default=nw=1', str(path)],
+                          stdout=subprocess.PIPE, check=True)
+    return dict(re.findall(r'^(\w+)=(.*)$', done.stdout.decode(), re.MULTILINE))
+
+
+def shift(a, b, most=3000):
+    """By how many samples `a` is later than `b`, from the peak of their cross-correlation."""
+    n = min(len(a), len(b), 1 << 18)
+    size = 1 << (n + most).bit_length()
+    product = numpy.fft.rfft(a[:n], size) * numpy.conj(numpy.fft.rfft(b[:n], size))
+    match = numpy.fft.irfft(product, size)
+    lags = numpy.concatenate([match[-most:], match[:most + 1]])
+    return int(numpy.argmax(lags)) - most
+
+
+def snr(ours, theirs):
+    """Signal to noise ratio in dB of one array against another of the same shape."""
+    noise = numpy.sum((ours.astype(numpy.float64) - theirs) ** 2)
+    return numpy.inf if noise == 0 else 10 * numpy.log10(numpy.sum(theirs.astype(numpy.float64) ** 2) / noise)
