@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Frame directories against `ffmpeg -i IN ... %06d.png`: the same names, the same pixels, in any order of reading."""
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import clips, harness, oracle
+from lib.oracle import View
+
+CANONICAL = View('cfr', 'jpg', '-1:120')
+ALWAYS = [View('cfr', 'png'), View('passthrough', 'ppm'), CANONICAL]
+# Each clip is read through all of ALWAYS and some of these, so that every pair of settings meets many clips.
+ROTATING = [
+    View('5', 'png', '160:96'), View('12.5', 'jpg', '-1:120'), View('30000/1001', 'ppm', '-1:120'),
+    View('passthrough', 'png', '-1:120'), View('cfr', 'ppm', '160:96'), View('cfr', 'jpg'),
+    View('30000/1001', 'png'), View('12.5', 'ppm'), View('5', 'jpg', '160:96'), View('passthrough', 'jpg', '160:96'),
+    View('12.5', 'png', '160:96'), View('5', 'ppm'), View('30000/1001', 'jpg', '160:96'), View('cfr', 'png', '160:96'),
+    View('passthrough', 'jpg'), View('30000/1001', 'jpg'),
+]
+EACH = 4
+VIEWS = {f'{view.name}/{{class}}/{{clip}}/{{frame:06d}}.{view.ext}': f'frames: {view.settings}'
+         for view in ALWAYS + ROTATING}
+
+
+def views_of(clip):
+    """The views that a clip is read through."""
+    first = list(clips.EVERYTHING).index(clip) * EACH
+    return ALWAYS + [ROTATING[(first + i) % len(ROTATING)] for i in range(EACH)]
+
+
+def expected(video, view):
+    """ffmpeg's lossless frames, and its best JPEGs where those are needed, by frame name without extension."""
+    png = oracle.frames(video, view, ext='png' if view.ext == 'jpg' else view.ext)
+    jpg = oracle.frames(video, view, '-q:v', '1', ext='jpg') if view.ext == 'jpg' else None
+    return png, jpg
+
+
+def fault(data, name, view, png, jpg):
+    """What is wrong with one frame's bytes, or ''."""
+    stem = name.partition('.')[0]
+    if view.ext == 'jpg':
+        if data[:2] != b'\xff\xd8' or data[-2:] != b'\xff\xd9':
+            return 'not a whole JPEG'
+        return oracle.jpeg_fault(data, (png / f'{stem}.png').read_bytes(), (jpg / f'{stem}.jpg').read_bytes())
+    ours, theirs = oracle.pixels(data), oracle.pixels((png / name).read_bytes())
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        return f'{ours.shape} {ours.dtype}, ffmpeg gives {theirs.shape} {theirs.dtype}'
+    differing = int((ours != theirs).any(axis=-1).sum() if ours.ndim == 3 else (ours != theirs).sum())
+    if differing:
+        most = int(abs(ours.astype(int) - theirs).max())
+        return f'{differing} of {ours.shape[0] * ours.shape[1]} pixels differ by up to {most}'
+    return ''
+
+
+class Against(harness.Case):
+    """One test a clip (added below): its directories, sizes and pixels, read in random order by four threads."""
+
+    @classmethod
+    def setUpClass(cls):
+        root = clips.make(clips.EVERYTHING, 'everything')
+        cls.root, cls.shared = root, Path(tempfile.mkdtemp(prefix='corpusfs-test-'))
+        cls.addClassCleanup(shutil.rmtree, cls.shared)
+        config = cls.shared / 'corpus.yaml'
+        config.write_text(harness.config_text(root, VIEWS, cls.shared / 'cache'), encoding='utf-8')
+        cls.mounted = harness.Mount(config, cls.shared, cls.shared / 'cache')
+
+    @classmethod
+    def tearDownClass(cls):
+        stats = cls.mounted.stats()
+        sys.stderr.write(f'counters: {stats}\n')
+        cls.mounted.close()
+
+    def check(self, clip):
+        for view in views_of(clip):
+            with self.subTest(view=view.name):
+                self.check_view(clip, view)
+
+    def check_view(self, clip, view):
+        png, jpg = expected(self.root / clip, view)
+        directory = self.mounted.path / view.name / clip
+        names = sorted(os.listdir(directory))
+        self.assertEqual(names, sorted(f'{p.stem}.{view.ext}' for p in png.iterdir()))
+
+        def check_frame(name):
+            size = os.stat(directory / name).st_size
+            data = (directory / name).read_bytes()
+            if len(data) != size:
+                return f'{name}: {len(data)} bytes, stat says {size}'
+            wrong = fault(data, name, view, png, jpg)
+            return f'{name}: {wrong}' if wrong else ''
+        with ThreadPoolExecutor(4) as pool:
+            faults = [f for f in pool.map(check_frame, self.shuffled(names)) if f]
+        self.assertFalse(faults, f'{len(faults)} of {len(names)} frames, e.g. {sorted(faults)[:3]}')
+
+
+for _clip in clips.EVERYTHING:
+    setattr(Against, f'test_{_clip}', lambda self, clip=_clip: self.check(clip))
+
+
+class Order(harness.Case):
+    """A frame's bytes do not depend on what was read before it, nor by whom."""
+    CLIPS = ['containers/h264_opengop.mkv', 'containers/hevc_opengop.ts', 'containers/xvid_packed.avi',
+             'containers/mpeg2.mpg', 'containers/vp9_altref.webm', 'timing/vfr_dropped.mp4', 'timing/editlist.mp4',
+             'timing/start_5s.ts', 'containers/flv1.flv', 'containers/h264_pyramid.mov']
+    FEW = {path: view for path, view in VIEWS.items()
+           if path.startswith((CANONICAL.name + '/', 'cfr_png/', 'passthrough_ppm/'))}
+
+    def setUp(self):
+        super().setUp()
+        self.settings = self.config(clips.make(clips.EVERYTHING, 'everything'), self.FEW)
+
+    def paths(self, mount):
+        return [p for view in self.FEW for clip in self.CLIPS for p in mount.files(f'{view.partition("/")[0]}/{clip}')]
+
+    @staticmethod
+    def digest(mount, path):
+        return hashlib.sha256((mount.path / path).read_bytes()).digest()
+
+    def digests(self, mount, paths):
+        return {path: self.digest(mount, path) for path in paths}
+
+    def test_order_does_not_matter(self):
+        with self.mount(self.settings) as mount:
+            paths = self.paths(mount)
+            truth = self.digests(mount, paths)
+        with self.subTest('after a remount, warm, backwards'), self.mount(self.settings) as mount:
+            self.assertEqual(self.digests(mount, reversed(paths)), truth)
+            self.assertEqual(mount.stats()['jobs_frames'], 0)
+        shutil.rmtree(self.cache)
+        with self.subTest('cleared, random'), self.mount(self.settings) as mount:
+            self.assertEqual(self.digests(mount, self.shuffled(paths)), truth)
+        shutil.rmtree(self.cache)
+        with self.subTest('cleared, a few at random, no directory listed before'), self.mount(self.settings) as mount:
+            for path in self.random.sample(paths, 60):
+                self.assertEqual(self.digest(mount, path), truth[path], path)
+        shutil.rmtree(self.cache)
+        with self.subTest('cleared, eight at once, each in an order of its own'), self.mount(self.settings) as mount:
+            orders = [self.shuffled(paths) for _ in range(8)]
+
+            def read(i):
+                for path in orders[i]:
+                    self.assertEqual(self.digest(mount, path), truth[path], path)
+            harness.in_threads(8, read)
+        shutil.rmtree(self.cache)
+        with self.subTest('cleared, eight on one clip'), self.mount(self.settings) as mount:
+            orders = [self.shuffled(p for p in paths if '/h264_opengop.mkv/' in p) for _ in range(8)]
+            harness.in_threads(8, lambda i: [self.assertEqual(self.digest(mount, p), truth[p], p) for p in orders[i]])
+
+    def test_one_cold_frame_at_a_time(self):
+        """Each frame as the first that is ever read of its clip: nothing helps the decoder find it."""
+        clip = self.random.choice(self.CLIPS)
+        with self.mount(self.settings) as mount:
+            paths = mount.files(f'cfr_png/{clip}')
+            truth = self.digests(mount, paths)
+        for path in self.random.sample(paths, 6):
+            shutil.rmtree(self.cache)
+            with self.subTest(path=path), self.mount(self.settings) as mount:
+                self.assertEqual(self.digest(mount, path), truth[path])
+
+
+if __name__ == '__main__':
+    harness.main(limit=120)
