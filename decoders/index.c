@@ -92,6 +92,7 @@ static void pack_keys(const struct dec_index *index, struct base_bytes *out)
         put_time(out, k->pts, last.pts);
         put_time(out, k->dts, last.dts);
         put_time(out, k->pos < 0 ? DEC_NO_PTS : k->pos, last.pos);
+        base_bytes_put_u64(out, k->bytes);
         last.frame = k->frame;
         last.pts = k->pts == DEC_NO_PTS ? last.pts : k->pts;
         last.dts = k->dts == DEC_NO_PTS ? last.dts : k->dts;
@@ -111,6 +112,7 @@ static bool unpack_keys(struct base_reader *in, struct dec_index *index)
         k->pts = get_time(in, last.pts);
         k->dts = get_time(in, last.dts);
         k->pos = get_time(in, last.pos);
+        k->bytes = (uint32_t)base_reader_u64(in);
         if (k->pos < 0)
             k->pos = -1;
         last.frame = k->frame;

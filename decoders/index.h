@@ -26,6 +26,7 @@ struct dec_key {
     uint32_t frame; /* its number in output order */
     int64_t pts, dts; /* of its packet; DEC_NO_PTS = none */
     int64_t pos; /* byte position of its packet; -1 = unknown */
+    uint32_t bytes; /* of its packet: much detail makes large packets */
 };
 
 struct dec_index {

@@ -67,6 +67,9 @@ struct dec_job {
     uint64_t id;
     uint64_t session; /* equal for jobs on one unchanged source: decoder state may be reused. never 0 */
     uint32_t first, last; /* DEC_FRAMES: output frames, counted from 0, inclusive */
+    uint32_t width, height; /* DEC_FRAMES: what the MEASURE job found: all frames have this size */
+    uint32_t recount; /* DEC_INDEX: 1 = count the frames by decoding, whatever the packets say */
+    uint32_t reserved;
     uint64_t file_bytes; /* what the MEASURE job found; every frame, or the audio file, has this size */
     union {
         struct dec_frames_spec frames;

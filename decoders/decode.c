@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "decoders/decode.h"
+
+#include <errno.h>
+
+int dec_open_decoder(const AVStream *stream, unsigned threads, AVCodecContext **ret, struct base_reason *why)
+{
+    const char *name = avcodec_get_name(stream->codecpar->codec_id);
+    const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
+    if (!codec)
+        return base_fail(why, -EIO, "no decoder for codec %s", name);
+    AVCodecContext *c = avcodec_alloc_context3(codec);
+    if (!c)
+        return base_fail(why, -ENOMEM, "out of memory");
+    int averror = avcodec_parameters_to_context(c, stream->codecpar);
+    if (averror >= 0) {
+        c->pkt_timebase = stream->time_base;
+        c->framerate = stream->avg_frame_rate;
+        bool still = stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
+        c->thread_count = still ? 1 : (int)threads;
+        averror = avcodec_open2(c, codec, NULL);
+    }
+    if (averror < 0) {
+        avcodec_free_context(&c);
+        return dec_media_fail(why, averror, "cannot open its decoder");
+    }
+    *ret = c;
+    return 0;
+}
+
+bool dec_packets_are_frames(const AVStream *stream)
+{
+    const AVCodecParameters *par = stream->codecpar;
+    bool fields = par->field_order != AV_FIELD_PROGRESSIVE && par->field_order != AV_FIELD_UNKNOWN;
+    if (stream->disposition & AV_DISPOSITION_ATTACHED_PIC)
+        return false;
+    switch (par->codec_id) {
+    case AV_CODEC_ID_VP8:
+    case AV_CODEC_ID_VP9:
+    case AV_CODEC_ID_MJPEG:
+    case AV_CODEC_ID_PNG:
+    case AV_CODEC_ID_PRORES:
+    case AV_CODEC_ID_DNXHD:
+    case AV_CODEC_ID_FFV1:
+    case AV_CODEC_ID_HUFFYUV:
+    case AV_CODEC_ID_FFVHUFF:
+    case AV_CODEC_ID_UTVIDEO:
+    case AV_CODEC_ID_RAWVIDEO:
+    case AV_CODEC_ID_FLV1:
+        return true;
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+    case AV_CODEC_ID_AV1:
+    case AV_CODEC_ID_MPEG1VIDEO:
+    case AV_CODEC_ID_MPEG2VIDEO:
+        return !fields;
+    default:
+        return false;
+    }
+}
+
+/* VP8 (RFC 6386, section 9.1): bit 4 of a frame's first byte is show_frame. */
+static bool vp8_shows(const AVPacket *packet)
+{
+    return packet->data[0] & 0x10;
+}
+
+/* VP9 bitstream specification, section 6.2 (uncompressed header) for one frame: frame_marker f(2), profile_low_bit,
+ * profile_high_bit, reserved_zero when profile is 3, show_existing_frame, frame_type, show_frame. */
+static bool vp9_shows(const uint8_t *data)
+{
+    unsigned bits = data[0];
+    unsigned at = 4; /* bits read from the top */
+    if (((bits >> 4) & 3) == 3)
+        at++;
+    bool existing = bits >> (7 - at) & 1;
+    bool shown = bits >> (7 - at - 2) & 1;
+    return existing || shown;
+}
+
+/* Annex B of the same: a superframe ends with an index whose first and last byte are 110ssnnn, and shows the last of its frames. Encoders
+ * put at most one shown frame into a packet, and it is the last. */
+static bool vp9_packet_shows(const AVPacket *packet)
+{
+    uint8_t marker = packet->data[packet->size - 1];
+    if ((marker & 0xe0) == 0xc0) {
+        int n = (marker & 7) + 1, size_bytes = ((marker >> 3) & 3) + 1;
+        int index_bytes = 2 + n * size_bytes;
+        if (packet->size > index_bytes && packet->data[packet->size - index_bytes] == marker)
+            return true;
+    }
+    return vp9_shows(packet->data);
+}
+
+bool dec_packet_shows(const AVStream *stream, const AVPacket *packet)
+{
+    if (packet->size == 0 || (packet->flags & AV_PKT_FLAG_DISCARD))
+        return false;
+    switch (stream->codecpar->codec_id) {
+    case AV_CODEC_ID_VP8:
+        return vp8_shows(packet);
+    case AV_CODEC_ID_VP9:
+        return vp9_packet_shows(packet);
+    default:
+        return true;
+    }
+}

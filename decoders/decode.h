@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening a video decoder the way ffmpeg's command line does, and the few facts about a codec's packets
+ * that tell frames from packets without decoding.
+ */
+#ifndef DECODERS_DECODE_H
+#define DECODERS_DECODE_H
+
+#include "decoders/media.h"
+
+#include <libavcodec/avcodec.h>
+
+/* A decoder for one stream; the caller frees it with avcodec_free_context(). 0 or a negative errno with a reason. */
+int dec_open_decoder(const AVStream *stream, unsigned threads, AVCodecContext **ret, struct base_reason *why);
+
+/* True when every packet of this stream that dec_packet_shows() gives exactly one frame, so that frames can be
+ * counted by demuxing alone. */
+bool dec_packets_are_frames(const AVStream *stream);
+/* False for a packet that only updates references (hidden VP8 and VP9 frames). */
+bool dec_packet_shows(const AVStream *stream, const AVPacket *packet);
+
+#endif

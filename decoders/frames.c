@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DEC_MEASURE_FRAMES and DEC_FRAMES: the size of a view's frames, and runs of them. */
+#include "base/io.h"
+#include "decoders/picture.h"
+#include "decoders/session.h"
+
+#include <errno.h>
+
+static void free_pictures(void *slot)
+{
+    dec_picture_finish(slot);
+    free(slot);
+}
+
+static int get_pictures(struct dec_session *s, struct dec_picture **ret, struct base_reason *why)
+{
+    void **slot = dec_session_slot(s, free_pictures);
+    if (!*slot)
+        *slot = calloc(1, sizeof(struct dec_picture));
+    *ret = *slot;
+    return *slot ? 0 : base_fail(why, -ENOMEM, "out of memory");
+}
+
+/* The size that a clip's JPEG files have, from the encoded size of one or two keyframes at the wanted quality: a frame of real video
+ * rarely grows by more than a fifth over the keyframes of its clip. Calibrated on real clips (docs/design.md, "The size
+ * rule"): the share of frames that do not fit, and of bytes that are filling, stand there. The floor is for clips that begin
+ * black: at quality 1 every picture fits it. */
+static uint64_t jpeg_file_bytes(uint64_t largest_sample, uint64_t pixels)
+{
+    uint64_t bytes = largest_sample + largest_sample * 3 / 10 + 512;
+    uint64_t floor = 2048 + pixels / 16;
+    return BASE_MAX(bytes, floor);
+}
+
+static int measure_sample(struct dec_work *work, struct dec_picture *pictures, const AVStream *stream,
+                          const AVFrame *frame, uint64_t *largest)
+{
+    struct dec_reply *reply = work->reply;
+    const struct dec_frames_spec *spec = &work->job->frames;
+    AVFrame *rendered;
+    int err = dec_picture_render(pictures, stream, frame, spec, (int)reply->width, (int)reply->height, &rendered,
+                                 &work->why);
+    if (err)
+        return err;
+    reply->width = (uint32_t)rendered->width;
+    reply->height = (uint32_t)rendered->height;
+    if (spec->format != DEC_JPG) {
+        *largest = dec_picture_worst_bytes(spec, rendered);
+        return 0;
+    }
+    struct base_bytes encoded = {0};
+    bool lowered;
+    err = dec_picture_encode(spec, rendered, 0, &encoded, &lowered, &work->why);
+    *largest = BASE_MAX(*largest, (uint64_t)encoded.len);
+    base_bytes_finish(&encoded);
+    return err;
+}
+
+/* The keyframe, beside the first, with the largest packet; 0 = there is no other. */
+static uint32_t largest_key(const struct dec_index *index)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < index->n_keys; i++)
+        if (best == 0 || index->keys[i].bytes > index->keys[best].bytes)
+            best = i;
+    return best;
+}
+
+int dec_run_measure_frames(struct dec_work *work)
+{
+    struct dec_session *s;
+    struct dec_picture *pictures = NULL;
+    const struct dec_frames_spec *spec = &work->job->frames;
+    int err = dec_session_get(work, &s);
+    if (!err)
+        err = get_pictures(s, &pictures, &work->why);
+    if (err)
+        return err;
+    const struct dec_index *index = dec_session_index(s);
+    const AVFrame *frame;
+    uint64_t largest = 0;
+    if (index->n_frames == 0)
+        return base_fail(&work->why, -EIO, "it has no video");
+    if (index->n_keys > 0 && index->keys[0].frame == 0)
+        err = dec_session_keyframe(s, work, 0, &frame);
+    else
+        err = dec_session_frame(s, work, 0, &frame);
+    if (!err)
+        err = measure_sample(work, pictures, dec_session_stream(s), frame, &largest);
+    uint32_t second = largest_key(index);
+    if (!err && second > 0 && spec->format == DEC_JPG) {
+        err = dec_session_keyframe(s, work, second, &frame);
+        if (!err)
+            err = measure_sample(work, pictures, dec_session_stream(s), frame, &largest);
+    }
+    if (err == -ENOENT)
+        work->reply->stale = 1;
+    if (err)
+        return err;
+    uint64_t pixels = (uint64_t)work->reply->width * work->reply->height;
+    work->reply->file_bytes = spec->format == DEC_JPG ? jpeg_file_bytes(largest, pixels) : largest;
+    return 0;
+}
+
+/* A DEC_FRAMES job in work. */
+struct run {
+    struct dec_work *work;
+    struct dec_session *session;
+    struct dec_picture *pictures;
+    struct base_bytes encoded; /* the frame in work */
+    struct dec_entry *entries;
+    uint64_t offset;
+};
+
+static int make_frame(struct run *r, uint32_t source_frame, struct dec_entry *entry)
+{
+    struct dec_work *work = r->work;
+    const struct dec_job *job = work->job;
+    const AVFrame *decoded;
+    AVFrame *rendered;
+    bool lowered = false;
+    int err = dec_session_frame(r->session, work, source_frame, &decoded);
+    if (err == -ENOENT && dec_session_index(r->session)->counted)
+        return 0; /* the entry stays empty: only this frame fails */
+    if (err)
+        return err;
+    err = dec_picture_render(r->pictures, dec_session_stream(r->session), decoded, &job->frames, (int)job->width,
+                             (int)job->height, &rendered, &work->why);
+    if (err)
+        return err;
+    r->encoded.len = 0;
+    err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->encoded, &lowered, &work->why);
+    if (err == -EFBIG || (!err && r->encoded.len > job->file_bytes))
+        return 0;
+    if (err)
+        return err;
+    if (r->offset + r->encoded.len > UINT32_MAX)
+        return base_fail(&work->why, -EFBIG, "a run of frames over 4 GiB");
+    err = base_pwrite_all(work->output, r->encoded.data, r->encoded.len, (off_t)r->offset);
+    if (err)
+        return base_fail(&work->why, err, "cannot write frames: %s", strerror(-err));
+    *entry = (struct dec_entry){(uint32_t)r->offset, (uint32_t)r->encoded.len};
+    r->offset += r->encoded.len;
+    work->reply->n_lowered += lowered;
+    return 0;
+}
+
+static int make_run(struct run *r)
+{
+    struct dec_work *work = r->work;
+    const struct dec_job *job = work->job;
+    const uint32_t *map;
+    uint32_t n_map;
+    int err = dec_session_map(r->session, &job->frames, &map, &n_map, &work->why);
+    if (err)
+        return err;
+    if (job->last >= n_map)
+        return base_fail(&work->why, -EIO, "frames up to %u of %u", job->last, n_map);
+    uint32_t n = job->last - job->first + 1;
+    r->entries = calloc(n, sizeof *r->entries);
+    if (!r->entries)
+        return base_fail(&work->why, -ENOMEM, "out of memory");
+    for (uint32_t i = 0; !err && i < n; i++) {
+        uint32_t source = map[job->first + i];
+        if (i > 0 && source == map[job->first + i - 1])
+            r->entries[i] = r->entries[i - 1];
+        else
+            err = make_frame(r, source, &r->entries[i]);
+        work->progress(work, 0);
+    }
+    if (!err)
+        err = base_pwrite_all(work->output, r->entries, n * sizeof *r->entries, (off_t)r->offset);
+    work->reply->bytes = r->offset + n * sizeof *r->entries;
+    work->reply->n_frames = n;
+    return err;
+}
+
+int dec_run_frames(struct dec_work *work)
+{
+    struct run r = {.work = work};
+    int err = dec_session_get(work, &r.session);
+    if (!err)
+        err = get_pictures(r.session, &r.pictures, &work->why);
+    if (!err)
+        err = make_run(&r);
+    if (err == -ENOENT) {
+        work->reply->stale = 1;
+        err = -EIO;
+    }
+    if (err && r.session)
+        dec_session_drop(r.session);
+    dec_picture_filling(&work->job->frames, &work->reply->fill, &work->reply->tail_bytes);
+    free(r.entries);
+    base_bytes_finish(&r.encoded);
+    return err;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "decoders/session.h"
+
+#include "decoders/decode.h"
+#include <errno.h>
+#include <fcntl.h>
+
+enum { MAX_SESSIONS = 4 };
+
+/* How the session knows the number of the frame that comes out next. */
+enum numbering {
+    BY_PTS,     /* each frame's time tells it */
+    FROM_START, /* counted from the file's beginning, every frame seen */
+    FROM_KEY,   /* after a seek: unknown until a keyframe of the index comes out, then counted */
+};
+
+struct dec_session {
+    uint64_t id;
+    uint64_t last_used;
+    int fd;
+    struct dec_index index;
+    struct dec_media *media;
+    AVStream *stream;
+    AVCodecContext *decoder;
+    AVPacket *packet;
+    AVFrame *frame;      /* the last one out */
+    int64_t number;      /* its number; -1 = none yet, or not known */
+    int64_t next_number; /* of the frame that comes out next; -1 = not known (BY_PTS: a lower bound) */
+    enum numbering numbering;
+    bool at_start;       /* this pass began at the file's beginning: nothing earlier can help */
+    bool wants_key;      /* after a seek: drop packets up to a keyframe */
+    bool draining;
+    struct dec_frames_spec map_spec;
+    uint32_t *map;
+    uint32_t n_map;
+    void *slot;
+    void (*free_slot)(void *);
+};
+
+static struct dec_session *sessions[MAX_SESSIONS];
+static uint64_t use_counter;
+
+static void session_destroy(struct dec_session *s)
+{
+    if (!s)
+        return;
+    if (s->free_slot && s->slot)
+        s->free_slot(s->slot);
+    free(s->map);
+    av_frame_free(&s->frame);
+    av_packet_free(&s->packet);
+    avcodec_free_context(&s->decoder);
+    dec_media_close(s->media);
+    dec_index_finish(&s->index);
+    base_close_fd(&s->fd);
+    free(s);
+}
+
+void dec_session_drop(struct dec_session *s)
+{
+    for (int i = 0; i < MAX_SESSIONS; i++)
+        if (sessions[i] == s)
+            sessions[i] = NULL;
+    session_destroy(s);
+}
+
+static int copy_index(const struct dec_index *from, struct dec_index *to)
+{
+    struct base_bytes packed = {0};
+    dec_index_pack(from, &packed);
+    int err = packed.failed ? -ENOMEM : dec_index_unpack(packed.data, packed.len, to);
+    base_bytes_finish(&packed);
+    return err;
+}
+
+/* (Re)opens demuxer and decoder at the file's beginning. */
+static int open_at_start(struct dec_session *s, struct dec_work *work)
+{
+    avcodec_free_context(&s->decoder);
+    dec_media_close(s->media);
+    s->media = NULL;
+    int err = dec_media_open(s->fd, &s->media, &work->why);
+    if (err)
+        return err;
+    if (s->index.video_stream < 0 || s->index.video_stream >= (int)s->media->format->nb_streams)
+        return base_fail(&work->why, -EIO, "its streams changed");
+    s->stream = s->media->format->streams[s->index.video_stream];
+    for (unsigned i = 0; i < s->media->format->nb_streams; i++)
+        if ((int)i != s->index.video_stream)
+            s->media->format->streams[i]->discard = AVDISCARD_ALL;
+    s->number = -1;
+    s->next_number = 0;
+    s->at_start = true;
+    s->wants_key = s->draining = false;
+    s->numbering = s->index.pts_unique ? BY_PTS : FROM_START;
+    return dec_open_decoder(s->stream, work->job->threads, &s->decoder, &work->why);
+}
+
+static int session_open(struct dec_work *work, struct dec_session **ret)
+{
+    struct dec_session *s = calloc(1, sizeof *s);
+    if (!s)
+        return base_fail(&work->why, -ENOMEM, "out of memory");
+    s->id = work->job->session;
+    s->fd = fcntl(work->source, F_DUPFD_CLOEXEC, 3);
+    s->frame = av_frame_alloc();
+    s->packet = av_packet_alloc();
+    int err = s->fd >= 0 && s->frame && s->packet ? copy_index(work->index, &s->index) : -ENOMEM;
+    if (err)
+        base_fail(&work->why, err, "out of memory");
+    else
+        err = open_at_start(s, work);
+    if (err)
+        session_destroy(s);
+    else
+        *ret = s;
+    return err;
+}
+
+bool dec_session_is_open(uint64_t id)
+{
+    for (int i = 0; i < MAX_SESSIONS; i++)
+        if (sessions[i] && sessions[i]->id == id)
+            return true;
+    return false;
+}
+
+int dec_session_get(struct dec_work *work, struct dec_session **ret)
+{
+    int oldest = 0;
+    for (int i = 0; i < MAX_SESSIONS; i++) {
+        struct dec_session *s = sessions[i];
+        if (s && s->id == work->job->session) {
+            s->last_used = ++use_counter;
+            *ret = s;
+            return 0;
+        }
+        if (!s || (sessions[oldest] && s->last_used < sessions[oldest]->last_used))
+            oldest = i;
+    }
+    session_destroy(base_steal_pointer(sessions[oldest]));
+    int err = session_open(work, &sessions[oldest]);
+    if (err)
+        return err;
+    sessions[oldest]->last_used = ++use_counter;
+    *ret = sessions[oldest];
+    return 0;
+}
+
+const struct dec_index *dec_session_index(const struct dec_session *s)
+{
+    return &s->index;
+}
+
+const AVStream *dec_session_stream(const struct dec_session *s)
+{
+    return s->stream;
+}
+
+void **dec_session_slot(struct dec_session *s, void (*free_slot)(void *))
+{
+    s->free_slot = free_slot;
+    return &s->slot;
+}
+
+int dec_session_map(struct dec_session *s, const struct dec_frames_spec *spec, const uint32_t **ret, uint32_t *ret_n,
+                    struct base_reason *why)
+{
+    if (!s->map || memcmp(&s->map_spec, spec, sizeof *spec) != 0) {
+        free(base_steal_pointer(s->map));
+        int err = dec_timing_map(&s->index, spec, &s->map, &s->n_map);
+        if (err)
+            return base_fail(why, err, "%s", err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
+        s->map_spec = *spec;
+    }
+    *ret = s->map;
+    *ret_n = s->n_map;
+    return 0;
+}
+
+/* ---- Finding frames ---- */
+
+/* The last keyframe at or before a frame, or NULL. */
+static const struct dec_key *key_before(const struct dec_index *index, uint32_t frame)
+{
+    uint32_t low = 0, high = index->n_keys;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (index->keys[middle].frame <= frame)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? &index->keys[low - 1] : NULL;
+}
+
+static int64_t frame_of_pts(const struct dec_index *index, int64_t pts)
+{
+    uint32_t low = 0, high = index->n_frames;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (index->frames[middle].pts < pts)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < index->n_frames && index->frames[low].pts == pts ? (int64_t)low : -1;
+}
+
+/* A keyframe of the index that this frame is, or NULL: same packet position. */
+static const struct dec_key *key_at(const struct dec_index *index, const AVFrame *frame)
+{
+    if (!frame->key_frame || frame->pkt_pos < 0)
+        return NULL;
+    for (uint32_t i = 0; i < index->n_keys; i++)
+        if (index->keys[i].pos == frame->pkt_pos)
+            return &index->keys[i];
+    return NULL;
+}
+
+/* Formats whose own index is searched by presentation time; the others' by decoding time. */
+static bool seeks_by_pts(const struct dec_session *s)
+{
+    const char *name = s->media->format->iformat->name;
+    return strstr(name, "mp4") || strstr(name, "matroska");
+}
+
+/* Jumps to a keyframe. false: the container cannot. */
+static bool seek_to(struct dec_session *s, const struct dec_key *key)
+{
+    int64_t time = seeks_by_pts(s) || key->dts == DEC_NO_PTS ? key->pts : key->dts;
+    if (time == DEC_NO_PTS)
+        return false;
+    if (av_seek_frame(s->media->format, s->stream->index, time, AVSEEK_FLAG_BACKWARD) < 0)
+        return false;
+    avcodec_flush_buffers(s->decoder);
+    av_frame_unref(s->frame);
+    s->number = -1;
+    s->next_number = s->index.pts_unique ? 0 : -1;
+    s->numbering = s->index.pts_unique ? BY_PTS : FROM_KEY;
+    s->at_start = s->draining = false;
+    s->wants_key = true;
+    return true;
+}
+
+/* Feeds the next packet of the stream. 0, or AVERROR_EOF when the decoder has been told the end before. */
+static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
+{
+    while (!s->draining) {
+        if (av_read_frame(s->media->format, s->packet) < 0) {
+            s->draining = true;
+            avcodec_send_packet(s->decoder, NULL);
+            return 0;
+        }
+        work->progress(work, 0);
+        bool key = s->packet->flags & AV_PKT_FLAG_KEY;
+        bool ours = s->packet->stream_index == s->stream->index && s->packet->size > 0;
+        if (ours && s->wants_key && !key)
+            ours = false;
+        if (!ours) {
+            av_packet_unref(s->packet);
+            continue;
+        }
+        s->wants_key = false;
+        /* On the way to the wanted frame pictures that no other refers to need not be decoded. */
+        bool skippable = s->numbering == BY_PTS && s->packet->pts != AV_NOPTS_VALUE &&
+                         s->packet->pts < s->index.frames[wanted].pts;
+        s->decoder->skip_frame = skippable ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+        avcodec_send_packet(s->decoder, s->packet);
+        av_packet_unref(s->packet);
+        return 0;
+    }
+    return AVERROR_EOF;
+}
+
+/* Numbers the frame that just came out. */
+static void number_frame(struct dec_session *s)
+{
+    switch (s->numbering) {
+    case BY_PTS:
+        s->number = frame_of_pts(&s->index, s->frame->best_effort_timestamp);
+        if (s->number >= 0)
+            s->next_number = s->number + 1;
+        return;
+    case FROM_KEY: {
+        const struct dec_key *key = s->next_number < 0 ? key_at(&s->index, s->frame) : NULL;
+        if (key)
+            s->next_number = key->frame;
+        break;
+    }
+    case FROM_START:
+        break;
+    }
+    s->number = s->next_number;
+    if (s->next_number >= 0)
+        s->next_number++;
+}
+
+/* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came. */
+static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t wanted)
+{
+    for (;;) {
+        av_frame_unref(s->frame);
+        s->number = -1;
+        int got = avcodec_receive_frame(s->decoder, s->frame);
+        if (got == AVERROR(EAGAIN)) {
+            if (feed(s, work, wanted) < 0)
+                return -ENOENT;
+            continue;
+        }
+        if (got < 0) {
+            if (s->draining)
+                return -ENOENT;
+            feed(s, work, wanted);
+            continue;
+        }
+        work->reply->n_decoded++;
+        number_frame(s);
+        if (s->number == wanted)
+            return 0;
+        if (s->number > wanted)
+            return -ENOENT;
+    }
+}
+
+/* Whether frames that come out after a jump may look different from those of one pass: then the jump is not used. */
+static bool looks_damaged(const struct dec_session *s)
+{
+    return !s->at_start && ((s->frame->flags & AV_FRAME_FLAG_CORRUPT) || s->frame->decode_error_flags);
+}
+
+/* True when going on from here is at least as near as any keyframe. */
+static bool can_go_on(const struct dec_session *s, const struct dec_key *key, uint32_t frame)
+{
+    if (s->draining && s->next_number < 0)
+        return false;
+    if (s->next_number < 0 || s->next_number > frame || s->number < 0)
+        return s->at_start && s->next_number == 0 && (!key || key->frame == 0);
+    return !key || key->frame <= s->next_number;
+}
+
+int dec_session_frame(struct dec_session *s, struct dec_work *work, uint32_t frame, const AVFrame **ret)
+{
+    if (frame >= s->index.n_frames)
+        return base_fail(&work->why, -EIO, "frame %u of %u", frame, s->index.n_frames);
+    int err = -ENOENT;
+    const struct dec_key *key = key_before(&s->index, frame);
+    if (s->number == frame)
+        err = 0;
+    else if (can_go_on(s, key, frame))
+        err = decode_to(s, work, frame);
+    /* From the keyframe before it, then from earlier and earlier ones, at last from the file's beginning. */
+    for (int step = 1; err == -ENOENT || (err == 0 && looks_damaged(s)); step *= 4) {
+        if (!key || !seek_to(s, key)) {
+            err = open_at_start(s, work);
+            if (!err)
+                err = decode_to(s, work, frame);
+            break;
+        }
+        err = decode_to(s, work, frame);
+        if (key == s->index.keys)
+            key = NULL;
+        else
+            key = key - s->index.keys > step ? key - step : s->index.keys;
+    }
+    if (err)
+        return base_fail(&work->why, err, "decoding does not find frame %u", frame);
+    *ret = s->frame;
+    return 0;
+}
+
+int dec_session_keyframe(struct dec_session *s, struct dec_work *work, uint32_t key, const AVFrame **ret)
+{
+    const struct dec_key *k = &s->index.keys[key];
+    bool at_start = s->at_start && s->next_number == 0 && s->number < 0 && k->frame == 0;
+    if (at_start || seek_to(s, k)) {
+        feed(s, work, k->frame);
+        /* Ask for what is held back for reordering; after that only a seek can go on. */
+        s->draining = true;
+        avcodec_send_packet(s->decoder, NULL);
+        av_frame_unref(s->frame);
+        int got = avcodec_receive_frame(s->decoder, s->frame);
+        bool right = got >= 0 && (k->pos < 0 || s->frame->pkt_pos == k->pos) && !s->frame->decode_error_flags;
+        s->number = s->next_number = -1;
+        s->at_start = false;
+        if (right) {
+            work->reply->n_decoded++;
+            *ret = s->frame;
+            return 0;
+        }
+    }
+    return dec_session_frame(s, work, k->frame, ret);
+}
