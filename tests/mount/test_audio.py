@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, harness, oracle
+from lib import clips, compare, harness, oracle
 
 VIEWS = {
     'mp3/{class}/{clip}.mp3': 'audio: {}',
@@ -22,8 +22,6 @@ VIEWS = {
 }
 ARGUMENTS = {'mp3': (), 'wav': (), 'low': ('-ar', 16000, '-ac', 1), 'small': ('-ar', 22050, '-ac', 1, '-b:a', '48k'),
              'silence': (), 'silencew': ()}
-# At least this far below the sound, in dB, is what differs from ffmpeg's own file.
-LEAST_SNR = {'mp3': 30, 'wav': 60}
 
 
 class Sound(harness.Case):
@@ -32,18 +30,6 @@ class Sound(harness.Case):
         super().setUp()
         self.root = clips.make(clips.EVERYTHING, 'everything')
         self.settings = self.config(self.root, VIEWS)
-
-    def compare(self, path, truth, ext):
-        ours, rate = oracle.decode(path)
-        theirs, true_rate = oracle.decode(truth)
-        self.assertEqual((rate, ours.shape[1]), (true_rate, theirs.shape[1]), 'rate and channels')
-        self.assertLessEqual(abs(len(ours) - len(theirs)), 1, f'{len(ours)} samples, ffmpeg gives {len(theirs)}')
-        late = oracle.shift(ours[:, 0], theirs[:, 0])
-        self.assertLessEqual(abs(late), 1, 'samples late')
-        n = min(len(ours), len(theirs))
-        snr = oracle.snr(ours[:n], theirs[:n])
-        self.assertGreaterEqual(snr, LEAST_SNR[ext])
-        return snr
 
     def test_every_clip(self):
         """Rate, channels, length, alignment and noise, of every clip, read in random order."""
@@ -55,15 +41,10 @@ class Sound(harness.Case):
             for view, clip in self.shuffled(pairs):
                 ext = 'mp3' if view in ('mp3', 'small') else 'wav'
                 path = mount.path / view / f'{clip}.{ext}'
-                truth = oracle.sound_file(self.root / clip, ext, *ARGUMENTS[view])
                 with self.subTest(view=view, clip=clip):
-                    if truth is None:
-                        self.assertFalse(path.exists(), 'no sound, so no file')
-                        self.assertNotIn(path.name, os.listdir(path.parent))
-                        continue
-                    size = os.stat(path).st_size
-                    self.assertEqual(len(path.read_bytes()), size)
-                    least[view] = min(least.get(view, numpy.inf), self.compare(path, truth, ext))
+                    snr = compare.check_sound_of(self, self.root / clip, path, ext, *ARGUMENTS[view])
+                    if snr is not None:
+                        least[view] = min(least.get(view, numpy.inf), snr)
         sys.stderr.write(f'least SNR against ffmpeg, dB: {least}\n')
 
     def test_silence(self):
@@ -78,7 +59,7 @@ class Sound(harness.Case):
                     # An mp3 ends with a frame of 1152 samples at the most.
                     self.assertAlmostEqual(len(sound) / rate, seconds, delta=1152 / rate + 0.001)
                 clip = 'streams/mono.mp4'
-                self.compare(mount.path / view / f'{clip}.{ext}', oracle.sound_file(self.root / clip, ext), ext)
+                compare.check_sound(self, mount.path / view / f'{clip}.{ext}', oracle.sound_file(self.root / clip, ext), ext)
 
     def test_any_part_first(self):
         """Reads from the middle and the end of a file that is not made yet give the file's bytes."""
@@ -129,7 +110,7 @@ class Hour(harness.Case):
             self.assertLessEqual(abs(len(ours) - len(theirs)), 1)
             for at in (0, len(theirs) // 2, len(theirs) - rate):
                 piece = slice(at, at + rate)
-                self.assertGreaterEqual(oracle.snr(ours[piece], theirs[piece]), LEAST_SNR['mp3'], f'sample {at}')
+                self.assertGreaterEqual(oracle.snr(ours[piece], theirs[piece]), compare.LEAST_SNR['mp3'], f'sample {at}')
 
 
 if __name__ == '__main__':

@@ -6,11 +6,10 @@ import os
 import shutil
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, harness, oracle
+from lib import clips, compare, harness
 from lib.oracle import View
 
 CANONICAL = View('cfr', 'jpg', '-1:120')
@@ -34,30 +33,6 @@ def views_of(clip):
     return ALWAYS + [ROTATING[(first + i) % len(ROTATING)] for i in range(EACH)]
 
 
-def expected(video, view):
-    """ffmpeg's lossless frames, and its best JPEGs where those are needed, by frame name without extension."""
-    png = oracle.frames(video, view, ext='png' if view.ext == 'jpg' else view.ext)
-    jpg = oracle.frames(video, view, '-q:v', '1', ext='jpg') if view.ext == 'jpg' else None
-    return png, jpg
-
-
-def fault(data, name, view, png, jpg):
-    """What is wrong with one frame's bytes, or ''."""
-    stem = name.partition('.')[0]
-    if view.ext == 'jpg':
-        if data[:2] != b'\xff\xd8' or data[-2:] != b'\xff\xd9':
-            return 'not a whole JPEG'
-        return oracle.jpeg_fault(data, (png / f'{stem}.png').read_bytes(), (jpg / f'{stem}.jpg').read_bytes())
-    ours, theirs = oracle.pixels(data), oracle.pixels((png / name).read_bytes())
-    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-        return f'{ours.shape} {ours.dtype}, ffmpeg gives {theirs.shape} {theirs.dtype}'
-    differing = int((ours != theirs).any(axis=-1).sum() if ours.ndim == 3 else (ours != theirs).sum())
-    if differing:
-        most = int(abs(ours.astype(int) - theirs).max())
-        return f'{differing} of {ours.shape[0] * ours.shape[1]} pixels differ by up to {most}'
-    return ''
-
-
 class Against(harness.Case):
     """One test a clip (added below): its directories, sizes and pixels, read in random order by four threads."""
 
@@ -79,24 +54,7 @@ class Against(harness.Case):
     def check(self, clip):
         for view in views_of(clip):
             with self.subTest(view=view.name):
-                self.check_view(clip, view)
-
-    def check_view(self, clip, view):
-        png, jpg = expected(self.root / clip, view)
-        directory = self.mounted.path / view.name / clip
-        names = sorted(os.listdir(directory))
-        self.assertEqual(names, sorted(f'{p.stem}.{view.ext}' for p in png.iterdir()))
-
-        def check_frame(name):
-            size = os.stat(directory / name).st_size
-            data = (directory / name).read_bytes()
-            if len(data) != size:
-                return f'{name}: {len(data)} bytes, stat says {size}'
-            wrong = fault(data, name, view, png, jpg)
-            return f'{name}: {wrong}' if wrong else ''
-        with ThreadPoolExecutor(4) as pool:
-            faults = [f for f in pool.map(check_frame, self.shuffled(names)) if f]
-        self.assertFalse(faults, f'{len(faults)} of {len(names)} frames, e.g. {sorted(faults)[:3]}')
+                compare.check_frames(self, self.root / clip, self.mounted.path / view.name / clip, view)
 
 
 for _clip in clips.EVERYTHING:
