@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mountcfg/internal.h"
+
+#include "base/io.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+enum {
+    TOP_PRESET,
+    TOP_CORPUS,
+    TOP_ROOT,
+    TOP_SOURCES,
+    TOP_VIEWS,
+    TOP_N_FRAMES,
+    TOP_CACHE,
+    TOP_WORKERS,
+    TOP_TABLES,
+    TOP_FIELDS,
+    TOP_SIZES,
+    TOP_REFRESH,
+    TOP_IMMUTABLE,
+    TOP_N
+};
+static const struct cfg_key top_keys[TOP_N] = {
+    [TOP_PRESET] = {"preset", false},      [TOP_CORPUS] = {"corpus", false},
+    [TOP_ROOT] = {"root", false},          [TOP_SOURCES] = {"sources", false},
+    [TOP_VIEWS] = {"views", false},        [TOP_N_FRAMES] = {"n_frames", false},
+    [TOP_CACHE] = {"cache", false},        [TOP_WORKERS] = {"workers", false},
+    [TOP_TABLES] = {"tables", true},       [TOP_FIELDS] = {"fields", true},
+    [TOP_SIZES] = {"sizes", true},         [TOP_REFRESH] = {"refresh", true},
+    [TOP_IMMUTABLE] = {"immutable", true},
+};
+enum { CACHE_DIR, CACHE_SIZE, CACHE_MIN_FREE, CACHE_N };
+static const struct cfg_key cache_keys[CACHE_N] = {
+    [CACHE_DIR] = {"dir", false},
+    [CACHE_SIZE] = {"size", false},
+    [CACHE_MIN_FREE] = {"min_free", true},
+};
+
+const char *cfg_keep(struct cfg_loader *l, const char *text, size_t len)
+{
+    const char *kept = cfg_arena_text(&l->c->arena, text, len);
+    if (!kept)
+        l->no_memory = true;
+    return kept;
+}
+
+void *cfg_keep_alloc(struct cfg_loader *l, size_t count, size_t size)
+{
+    void *memory = cfg_arena_alloc(&l->c->arena, count, size);
+    if (!memory)
+        l->no_memory = true;
+    return memory;
+}
+
+int cfg_field_find(const struct cfg *c, const char *name, size_t len)
+{
+    for (size_t i = 0; i < c->n_fields; i++) {
+        if (strlen(c->fields[i]) == len && memcmp(c->fields[i], name, len) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* ---- Single keys ---- */
+
+static void load_root(struct cfg_loader *l, struct cfg_node node)
+{
+    struct cfg_place at = cfg_node_place(node);
+    struct stat st;
+    l->c->root_place = at;
+    l->c->root = cfg_read_path(l, node, "root");
+    if (!l->c->root)
+        return;
+    if (stat(l->c->root, &st) < 0)
+        cfg_mistake(&l->log, at, "root: %s: %s", l->c->root, strerror(errno));
+    else if (!S_ISDIR(st.st_mode))
+        cfg_mistake(&l->log, at, "root: %s is not a directory", l->c->root);
+}
+
+static void load_name(struct cfg_loader *l, struct cfg_node node)
+{
+    const char *text = NULL;
+    if (node.yaml)
+        text = cfg_read_text(l, node, "corpus");
+    else if (l->c->root)
+        text = strcmp(l->c->root, "/") == 0 ? "corpus" : strrchr(l->c->root, '/') + 1;
+    if (text)
+        l->c->name = cfg_keep(l, text, strlen(text));
+}
+
+static void default_cache_dir(struct cfg_loader *l, struct cfg_place at)
+{
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = cache && *cache == '/' ? NULL : cfg_home(l);
+    struct base_bytes dir = {0};
+    if (cache && *cache == '/') {
+        base_bytes_printf(&dir, "%s/corpusfs", cache);
+    } else if (home) {
+        base_bytes_printf(&dir, "%s/.cache/corpusfs", home);
+    } else {
+        cfg_mistake(&l->log, at, "no home directory is known to keep the cache in: set cache: { dir: ... }");
+        return;
+    }
+    if (dir.failed)
+        l->no_memory = true;
+    else
+        l->c->cache_dir = cfg_keep(l, (const char *)dir.data, dir.len);
+    base_bytes_finish(&dir);
+}
+
+static void load_cache(struct cfg_loader *l, struct cfg_node node, struct cfg_place file_at)
+{
+    struct cfg_entry e[CACHE_N] = {0};
+    if (node.yaml && !cfg_read_map(l, node, "cache", true, cache_keys, CACHE_N, e))
+        return;
+    l->c->cache_size = (uint64_t)20 << 30;
+    if (e[CACHE_SIZE].value.yaml)
+        (void)cfg_read_bytes(l, e[CACHE_SIZE].value, "size", &l->c->cache_size);
+    if (e[CACHE_DIR].value.yaml)
+        l->c->cache_dir = cfg_read_path(l, e[CACHE_DIR].value, "dir");
+    else
+        default_cache_dir(l, node.yaml ? cfg_node_place(node) : file_at);
+}
+
+/* ---- The file with its preset ---- */
+
+static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_place at)
+{
+    /* Sources come first: they make the fields that the views' templates name. */
+    static const char *const examples[TOP_N] = {
+        [TOP_ROOT] = "root: /data/corpus",
+        [TOP_SOURCES] = "a list of what to read, or preset: class-folders",
+        [TOP_VIEWS] = "a list of what to show, or preset: class-folders",
+    };
+    bool all_known = l->log.n == 0; /* else a misspelt key is one mistake, not two */
+    for (int i = 0; all_known && i < TOP_N; i++) {
+        if (examples[i] && !e[i].key.yaml)
+            cfg_mistake(&l->log, at, "the configuration needs \"%s\" (%s)", top_keys[i].name, examples[i]);
+    }
+    if (e[TOP_ROOT].value.yaml)
+        load_root(l, e[TOP_ROOT].value);
+    load_name(l, e[TOP_CORPUS].value);
+    load_cache(l, e[TOP_CACHE].value, at);
+    if (e[TOP_WORKERS].value.yaml)
+        (void)cfg_read_int(l, e[TOP_WORKERS].value, "workers", 0, 1024, &l->c->workers);
+    size_t before_sources = l->log.n;
+    if (e[TOP_SOURCES].value.yaml)
+        cfg_load_sources(l, e[TOP_SOURCES].value);
+    l->sources_broken = !e[TOP_SOURCES].value.yaml || l->log.n != before_sources;
+    if (e[TOP_VIEWS].value.yaml)
+        cfg_load_views(l, e[TOP_VIEWS].value);
+    bool n_frames = false;
+    if (e[TOP_N_FRAMES].value.yaml && cfg_read_bool(l, e[TOP_N_FRAMES].value, "n_frames", &n_frames) &&
+        n_frames)
+        cfg_add_n_frames(l, cfg_node_place(e[TOP_N_FRAMES].key));
+}
+
+static const struct cfg_preset *find_preset(struct cfg_loader *l, struct cfg_node node)
+{
+    const char *names[64];
+    size_t n = BASE_MIN(cfg_n_presets, BASE_ARRAY_LEN(names));
+    int found = 0;
+    for (size_t i = 0; i < n; i++)
+        names[i] = cfg_presets[i].name;
+    return cfg_read_choice(l, node, "preset", names, n, &found) ? &cfg_presets[found] : NULL;
+}
+
+/* Fills in the entries that the preset gives. False when there is no going on. */
+static bool load_preset(struct cfg_loader *l, struct cfg_node node, struct cfg_doc *doc,
+                        struct cfg_entry *entries)
+{
+    char name[128];
+    const struct cfg_preset *preset = find_preset(l, node);
+    if (!preset)
+        return false;
+    int len = snprintf(name, sizeof name, "preset %s", preset->name);
+    const char *kept = cfg_keep(l, name, (size_t)len);
+    if (!kept)
+        return false;
+    int err = cfg_doc_load(doc, kept, preset->text, preset->len, &l->log);
+    if (err == -ENOMEM)
+        l->no_memory = true;
+    if (err < 0 || !cfg_read_map(l, cfg_doc_root(doc), kept, false, top_keys, TOP_N, entries))
+        return false;
+    if (entries[TOP_PRESET].key.yaml)
+        cfg_mistake(&l->log, cfg_node_place(entries[TOP_PRESET].key), "a preset cannot name another one");
+    return true;
+}
+
+static void load_docs(struct cfg_loader *l, const char *text, size_t len, struct cfg_doc *user,
+                      struct cfg_doc *preset)
+{
+    struct cfg_entry given[TOP_N], entries[TOP_N] = {0};
+    int err = cfg_doc_load(user, l->c->file, text, len, &l->log);
+    if (err == -ENOMEM)
+        l->no_memory = true;
+    if (err < 0 || !cfg_read_map(l, cfg_doc_root(user), "the configuration", false, top_keys, TOP_N, given))
+        return;
+    if (given[TOP_PRESET].value.yaml && !load_preset(l, given[TOP_PRESET].value, preset, entries))
+        return;
+    for (int i = 0; i < TOP_N; i++) {
+        if (given[i].key.yaml)
+            entries[i] = given[i];
+    }
+    load_keys(l, entries, cfg_node_place(cfg_doc_root(user)));
+}
+
+/* The directory of a file, absolute. Relative paths of the configuration start there. */
+static int config_dir(const char *file, char out[PATH_MAX])
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(file, '/');
+    int len = slash ? snprintf(dir, sizeof dir, "%.*s/", (int)(slash - file), file)
+                    : snprintf(dir, sizeof dir, ".");
+    if (len < 0 || (size_t)len >= sizeof dir)
+        return -ENAMETOOLONG;
+    return realpath(dir, out) ? 0 : -errno;
+}
+
+static int load_text(struct cfg_loader *l, const char *text, size_t len)
+{
+    struct cfg_doc user = {0}, preset = {0};
+    load_docs(l, text, len, &user, &preset);
+    cfg_doc_finish(&user);
+    cfg_doc_finish(&preset);
+    if (l->no_memory)
+        return -ENOMEM;
+    if (l->log.n > l->log.limit)
+        cfg_note(&l->log, (struct cfg_place){l->c->file, 0, 0}, "%zu more mistakes", l->log.n - l->log.limit);
+    return l->log.n > 0 ? -EINVAL : 0;
+}
+
+int cfg_load(const char *file, cfg_report *report, void *context, struct cfg **ret)
+{
+    char dir[PATH_MAX];
+    base_autofree char *text = NULL;
+    size_t len = 0;
+    struct cfg_loader l = {.log = {report, context, 0, CFG_MAX_MISTAKES}, .dir = dir};
+    l.c = calloc(1, sizeof *l.c);
+    if (!l.c)
+        return -ENOMEM;
+    l.c->file = cfg_keep(&l, file, strlen(file));
+    int err = l.c->file ? base_read_file(file, CFG_MAX_FILE_BYTES, &text, &len) : -ENOMEM;
+    if (err == 0)
+        err = config_dir(file, dir);
+    if (err == -EFBIG)
+        cfg_mistake(&l.log, (struct cfg_place){file, 0, 0}, "larger than %u bytes: no configuration",
+                    CFG_MAX_FILE_BYTES);
+    else if (err < 0)
+        cfg_mistake(&l.log, (struct cfg_place){file, 0, 0}, "cannot be read: %s", strerror(-err));
+    else
+        err = load_text(&l, text, len);
+    if (err < 0) {
+        cfg_destroy(l.c);
+        return err;
+    }
+    *ret = l.c;
+    return 0;
+}
+
+void cfg_destroy(struct cfg *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_sources; i++)
+        cfg_source_finish(&c->sources[i]);
+    cfg_arena_finish(&c->arena);
+    free(c);
+}
+
+const char *cfg_name(const struct cfg *c)
+{
+    return c->name;
+}
+
+const char *cfg_root(const struct cfg *c)
+{
+    return c->root;
+}
+
+const char *cfg_cache_dir(const struct cfg *c)
+{
+    return c->cache_dir;
+}
+
+uint64_t cfg_cache_size(const struct cfg *c)
+{
+    return c->cache_size;
+}
+
+int cfg_workers(const struct cfg *c)
+{
+    return c->workers;
+}
+
+size_t cfg_n_views(const struct cfg *c)
+{
+    return c->n_views;
+}
+
+const struct cfg_view *cfg_view(const struct cfg *c, size_t i)
+{
+    return &c->views[i];
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mountcfg/internal.h"
+
+#include <ctype.h>
+
+struct parser {
+    struct cfg_loader *l;
+    struct cfg_place at;
+    const char *text;
+    enum cfg_template_use use;
+    struct cfg_template *t;
+    char *literal; /* the literal part being read */
+    size_t literal_len;
+};
+
+static void end_literal(struct parser *p)
+{
+    if (p->literal_len == 0)
+        return;
+    const char *text = cfg_keep(p->l, p->literal, p->literal_len);
+    p->t->parts[p->t->n++] =
+        (struct cfg_part){.kind = CFG_PART_TEXT, .text = text, .len = text ? p->literal_len : 0};
+    p->literal_len = 0;
+}
+
+static bool bad_field(struct parser *p, const char *name, size_t len)
+{
+    struct cfg *c = p->l->c;
+    char field[64];
+    if (p->l->sources_broken)
+        return false;
+    (void)snprintf(field, sizeof field, "%.*s", (int)BASE_MIN(len, sizeof field - 1), name);
+    const char *meant = cfg_closest(field, c->fields, c->n_fields);
+    struct base_bytes known = {0};
+    for (size_t i = 0; i < c->n_fields; i++)
+        base_bytes_printf(&known, "%s%s", i > 0 ? ", " : "", c->fields[i]);
+    base_bytes_append(&known, "", 1);
+    if (known.failed)
+        p->l->no_memory = true;
+    else
+        cfg_mistake(&p->l->log, p->at, "no source gives the field {%s}%s%s%s (known: %s)", field,
+                    meant ? "; did you mean {" : "", meant ? meant : "", meant ? "}?" : "",
+                    (char *)known.data);
+    base_bytes_finish(&known);
+    return false;
+}
+
+/* {frame} or {frame:0Nd}; `format` is what stands behind the colon, NULL = nothing. */
+static bool add_frame(struct parser *p, const char *format, size_t len)
+{
+    int width = 0;
+    if (p->use != CFG_USE_FRAMES_PATH) {
+        cfg_mistake(&p->l->log, p->at, "{frame} belongs into the path of a frames view");
+        return false;
+    }
+    if (p->t->has_frame) {
+        cfg_mistake(&p->l->log, p->at, "{frame} stands twice in the path");
+        return false;
+    }
+    if (format) {
+        for (size_t i = 1; i + 1 < len && isdigit((unsigned char)format[i]) && i < 3; i++)
+            width = width * 10 + (format[i] - '0');
+        if (len < 3 || len > 4 || format[0] != '0' || format[len - 1] != 'd' || width < 1 || width > 18 ||
+            (len == 4 && !isdigit((unsigned char)format[2]))) {
+            cfg_mistake(&p->l->log, p->at,
+                        "expected {frame} or {frame:0Nd} such as {frame:06d}, found {frame:%.*s}",
+                        (int)BASE_MIN(len, (size_t)40), format);
+            return false;
+        }
+    }
+    p->t->has_frame = true;
+    p->t->frame = p->t->n;
+    p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_FRAME, .width = width};
+    return true;
+}
+
+static bool add_field(struct parser *p, const char *name, size_t len)
+{
+    const char *colon = memchr(name, ':', len);
+    size_t name_len = colon ? (size_t)(colon - name) : len;
+    end_literal(p);
+    if (name_len == 5 && memcmp(name, "frame", 5) == 0)
+        return add_frame(p, colon ? colon + 1 : NULL, colon ? len - name_len - 1 : 0);
+    if (colon) {
+        cfg_mistake(&p->l->log, p->at, "{%.*s}: only {frame} takes a format", (int)BASE_MIN(len, (size_t)60),
+                    name);
+        return false;
+    }
+    if (len == 7 && memcmp(name, "nframes", 7) == 0) {
+        if (p->use != CFG_USE_TEXT) {
+            cfg_mistake(&p->l->log, p->at, "{nframes} belongs into a text, not into a path");
+            return false;
+        }
+        p->t->uses_nframes = true;
+        p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_NFRAMES};
+        return true;
+    }
+    int field = cfg_field_find(p->l->c, name, len);
+    if (field < 0)
+        return bad_field(p, name, len);
+    p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_FIELD, .field = (size_t)field};
+    return true;
+}
+
+static bool parse_parts(struct parser *p)
+{
+    for (const char *s = p->text; *s; s++) {
+        if ((*s == '{' || *s == '}') && s[1] == *s) {
+            p->literal[p->literal_len++] = *s++;
+        } else if (*s == '{') {
+            size_t len = strcspn(s + 1, "{}");
+            if (s[1 + len] != '}') {
+                cfg_mistake(&p->l->log, p->at, "\"{\" without \"}\" (a brace itself is written {{)");
+                return false;
+            }
+            if (!add_field(p, s + 1, len))
+                return false;
+            s += 1 + len;
+        } else if (*s == '}') {
+            cfg_mistake(&p->l->log, p->at, "\"}\" without \"{\" (a brace itself is written }})");
+            return false;
+        } else {
+            p->literal[p->literal_len++] = *s;
+        }
+    }
+    end_literal(p);
+    return true;
+}
+
+/* One component of a path as far as it is literal. */
+static bool good_component(const struct parser *p, const char *literal, size_t len, bool has_field)
+{
+    const char *problem = NULL;
+    if (len > CFG_MAX_NAME)
+        problem = "a name in it is longer than 255 bytes";
+    else if (!has_field && len == 0)
+        problem = "it has an empty name: a path does not start or end with \"/\" and has no \"//\"";
+    else if (!has_field && (strcmp(literal, ".") == 0 || strcmp(literal, "..") == 0))
+        problem = "\".\" and \"..\" cannot be names in it";
+    if (problem)
+        cfg_mistake(&p->l->log, p->at, "path \"%s\": %s", p->text, problem);
+    return !problem;
+}
+
+static bool good_path(struct parser *p)
+{
+    char name[CFG_MAX_NAME + 1] = "";
+    size_t len = 0;
+    bool has_field = false;
+    for (size_t i = 0; i < p->t->n; i++) {
+        const struct cfg_part *part = &p->t->parts[i];
+        has_field = has_field || part->kind != CFG_PART_TEXT;
+        for (size_t k = 0; k < part->len; k++) {
+            if (part->text[k] == '/') {
+                if (!good_component(p, name, len, has_field))
+                    return false;
+                len = 0;
+                has_field = false;
+                p->t->dir_end = (struct cfg_cut){i, k};
+                p->t->name = (struct cfg_cut){i, k + 1};
+            } else {
+                if (len < CFG_MAX_NAME)
+                    name[len] = part->text[k];
+                len++;
+            }
+            name[BASE_MIN(len, sizeof name - 1)] = 0;
+        }
+    }
+    return good_component(p, name, len, has_field);
+}
+
+static bool good_frame(struct parser *p)
+{
+    const struct cfg_template *t = p->t;
+    if (p->use != CFG_USE_FRAMES_PATH)
+        return true;
+    if (!t->has_frame || t->frame < t->name.part) {
+        cfg_mistake(&p->l->log, p->at,
+                    "path \"%s\": the last name of a frames view needs {frame} or {frame:0Nd}", p->text);
+        return false;
+    }
+    bool field_before = t->frame > 0 && t->parts[t->frame - 1].kind == CFG_PART_FIELD;
+    bool field_behind = t->frame + 1 < t->n && t->parts[t->frame + 1].kind == CFG_PART_FIELD;
+    if (t->parts[t->frame].width == 0 && (field_before || field_behind)) {
+        cfg_mistake(&p->l->log, p->at,
+                    "path \"%s\": {frame} touches a field, so that \"v1\" + 11 and \"v11\" + 1 would be one "
+                    "name: put "
+                    "\"_\" between them, or write {frame:06d}",
+                    p->text);
+        return false;
+    }
+    return true;
+}
+
+struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place at, const char *text,
+                                        enum cfg_template_use use)
+{
+    size_t len = strlen(text), max_parts = 1;
+    for (const char *s = text; *s; s++)
+        max_parts += *s == '{' ? 2 : 0;
+    struct cfg_template *t = cfg_keep_alloc(l, 1, sizeof *t);
+    struct cfg_part *parts = cfg_keep_alloc(l, max_parts, sizeof *parts);
+    base_autofree char *literal = malloc(len + 1);
+    if (!t || !parts || !literal) {
+        l->no_memory = true;
+        return NULL;
+    }
+    *t = (struct cfg_template){.is_path = use != CFG_USE_TEXT, .parts = parts};
+    struct parser p = {.l = l, .at = at, .text = text, .use = use, .t = t, .literal = literal};
+    if (t->is_path && len > CFG_MAX_PATH) {
+        cfg_mistake(&l->log, at, "the path is longer than %d bytes", CFG_MAX_PATH);
+        return NULL;
+    }
+    if (!parse_parts(&p) || (t->is_path && (!good_path(&p) || !good_frame(&p))))
+        return NULL;
+    return l->no_memory ? NULL : t;
+}
+
+struct cfg_template *cfg_template_beside(struct cfg_loader *l, const struct cfg_template *t, const char *name)
+{
+    size_t n = t->name.part + 2; /* the parts up to the one with the last '/', and the name */
+    struct cfg_template *beside = cfg_keep_alloc(l, 1, sizeof *beside);
+    struct cfg_part *parts = cfg_keep_alloc(l, n, sizeof *parts);
+    if (!beside || !parts)
+        return NULL;
+    *beside = (struct cfg_template){.is_path = true, .parts = parts, .dir_end = t->dir_end};
+    if (t->name.offset > 0) {
+        memcpy(parts, t->parts, (t->name.part + 1) * sizeof *parts);
+        beside->n = t->name.part + 1;
+        parts[t->name.part].len = t->name.offset;
+        beside->name = t->name;
+    }
+    parts[beside->n++] = (struct cfg_part){.kind = CFG_PART_TEXT, .text = name, .len = strlen(name)};
+    return beside;
+}
+
+bool cfg_template_equal(const struct cfg_template *a, const struct cfg_template *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct cfg_part *p = &a->parts[i], *q = &b->parts[i];
+        if (p->kind != q->kind || p->field != q->field || p->len != q->len ||
+            (p->len > 0 && memcmp(p->text, q->text, p->len) != 0))
+            return false;
+    }
+    return true;
+}
+
+const char *cfg_template_extension(const struct cfg_template *t)
+{
+    const struct cfg_part *last = t->n > 0 ? &t->parts[t->n - 1] : NULL;
+    if (!last || last->kind != CFG_PART_TEXT)
+        return "";
+    const char *slash = strrchr(last->text, '/');
+    const char *dot = strrchr(slash ? slash : last->text, '.');
+    return dot ? dot + 1 : "";
+}
+
+bool cfg_template_uses_nframes(const struct cfg_template *t)
+{
+    return t->uses_nframes;
+}
+
+/* ---- Expanding ---- */
+
+static void put_value(const struct cfg_template *t, const char *value, struct base_bytes *out)
+{
+    size_t start = out->len;
+    if (!value) /* cfg_scan() gives no such clip */
+        return;
+    base_bytes_append(out, value, strlen(value));
+    for (size_t i = start; t->is_path && i < out->len; i++) {
+        if (out->data[i] == '/')
+            out->data[i] = '_';
+    }
+}
+
+/* Appends what stands from one cut up to another. */
+static void put_range(const struct cfg_template *t, struct cfg_cut from, struct cfg_cut to,
+                      const struct cfg_clip *clip, uint64_t frame, uint64_t nframes, struct base_bytes *out)
+{
+    for (size_t i = from.part; i < t->n && (i < to.part || (i == to.part && to.offset > 0)); i++) {
+        const struct cfg_part *part = &t->parts[i];
+        size_t start = i == from.part ? from.offset : 0;
+        size_t end = i == to.part ? to.offset : part->len;
+        switch (part->kind) {
+        case CFG_PART_TEXT:
+            base_bytes_append(out, part->text + start, end - start);
+            break;
+        case CFG_PART_FIELD:
+            put_value(t, clip->values[part->field], out);
+            break;
+        case CFG_PART_FRAME:
+            base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)frame);
+            break;
+        case CFG_PART_NFRAMES:
+            base_bytes_printf(out, "%llu", (unsigned long long)nframes);
+            break;
+        }
+    }
+}
+
+void cfg_expand(const struct cfg_template *t, const struct cfg_clips *clips, const struct cfg_clip *clip,
+                uint64_t frame, uint64_t nframes, struct base_bytes *out)
+{
+    (void)clips;
+    put_range(t, (struct cfg_cut){0, 0}, (struct cfg_cut){t->n, 0}, clip, frame, nframes, out);
+}
+
+/* Copies what stands in a range into a terminated name. cfg_scan() has seen to it that it fits. False when
+ * out of memory. */
+static bool put_name(const struct cfg_template *t, struct cfg_cut from, struct cfg_cut to,
+                     const struct cfg_clip *clip, char out[256])
+{
+    struct base_bytes bytes = {0};
+    put_range(t, from, to, clip, 0, 0, &bytes);
+    size_t len = BASE_MIN(bytes.len, (size_t)255);
+    if (len > 0)
+        memcpy(out, bytes.data, len);
+    out[len] = 0;
+    bool good = !bytes.failed;
+    base_bytes_finish(&bytes);
+    return good;
+}
+
+void cfg_expand_frame_dir(const struct cfg_template *t, const struct cfg_clips *clips,
+                          const struct cfg_clip *clip, struct base_bytes *dir,
+                          struct cfg_frame_name *ret_name)
+{
+    (void)clips;
+    put_range(t, (struct cfg_cut){0, 0}, t->dir_end, clip, 0, 0, dir);
+    struct cfg_cut before = {t->frame, 0}, behind = {t->frame + 1, 0}, end = {t->n, 0};
+    if (!put_name(t, t->name, before, clip, ret_name->prefix) ||
+        !put_name(t, behind, end, clip, ret_name->suffix))
+        dir->failed = true;
+    ret_name->width = t->parts[t->frame].width;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mountcfg/internal.h"
+
+enum {
+    VIEW_PATH,
+    VIEW_FRAMES,
+    VIEW_AUDIO,
+    VIEW_SUBTITLES,
+    VIEW_TEXT,
+    VIEW_NPY,
+    VIEW_LIST,
+    VIEW_FILE,
+    VIEW_COMMAND,
+    VIEW_N
+};
+static const struct cfg_key view_keys[VIEW_N] = {
+    [VIEW_PATH] = {"path", false},      [VIEW_FRAMES] = {"frames", false},
+    [VIEW_AUDIO] = {"audio", false},    [VIEW_SUBTITLES] = {"subtitles", false},
+    [VIEW_TEXT] = {"text", false},      [VIEW_NPY] = {"npy", true},
+    [VIEW_LIST] = {"list", true},       [VIEW_FILE] = {"file", true},
+    [VIEW_COMMAND] = {"command", true},
+};
+
+/* The index of the path's extension in names[], or -1 when reported. */
+static int extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
+                     const char *what, const char *const *names, size_t n)
+{
+    const char *have = cfg_template_extension(path);
+    char list[80] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (strcasecmp(have, names[i]) == 0)
+            return (int)i;
+        int added = snprintf(list + len, sizeof list - len, "%s.%s",
+                             i == 0      ? ""
+                             : i + 1 < n ? ", "
+                                         : " or ",
+                             names[i]);
+        len = BASE_MIN(len + (size_t)BASE_MAX(added, 0), sizeof list - 1);
+    }
+    cfg_mistake(&l->log, at, "the path of %s ends in %s, found %s%s", what, list,
+                *have ? "." : "no extension at its end", have);
+    return -1;
+}
+
+/* ---- frames ---- */
+
+enum { F_TIMING, F_FPS, F_SIZE, F_CROP, F_QUALITY, F_SUBSAMPLING, F_BASE, F_N };
+static const struct cfg_key frames_keys[F_N] = {
+    [F_TIMING] = {"timing", false},   [F_FPS] = {"fps", false},
+    [F_SIZE] = {"size", false},       [F_CROP] = {"crop", false},
+    [F_QUALITY] = {"quality", false}, [F_SUBSAMPLING] = {"subsampling", false},
+    [F_BASE] = {"base", false},
+};
+
+static void load_timing(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_frames *f)
+{
+    static const char *const names[] = {[CFG_TIMING_CFR] = "cfr", [CFG_TIMING_PASSTHROUGH] = "passthrough"};
+    int timing = CFG_TIMING_CFR;
+    if (e[F_TIMING].value.yaml &&
+        cfg_read_choice(l, e[F_TIMING].value, "timing", names, BASE_ARRAY_LEN(names), &timing))
+        f->timing = (enum cfg_timing)timing;
+    if (!e[F_FPS].value.yaml)
+        return;
+    if (e[F_TIMING].value.yaml)
+        cfg_mistake(&l->log, cfg_node_place(e[F_FPS].key),
+                    "\"fps\" and \"timing\" exclude each other: fps is a timing of its own");
+    if (cfg_read_fps(l, e[F_FPS].value, "fps", &f->fps_num, &f->fps_den))
+        f->timing = CFG_TIMING_FPS;
+}
+
+static void load_jpeg(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_frames *f)
+{
+    static const char *const samplings[] = {"420", "422", "444"};
+    static const int values[] = {420, 422, 444};
+    int sampling = 0;
+    for (int i = F_QUALITY; i <= F_SUBSAMPLING; i++) {
+        if (e[i].value.yaml && f->format != CFG_JPG)
+            cfg_mistake(&l->log, cfg_node_place(e[i].key), "\"%s\" is for .jpg only", frames_keys[i].name);
+    }
+    if (e[F_QUALITY].value.yaml)
+        (void)cfg_read_int(l, e[F_QUALITY].value, "quality", 1, 100, &f->quality);
+    if (e[F_SUBSAMPLING].value.yaml && cfg_read_choice(l, e[F_SUBSAMPLING].value, "subsampling", samplings,
+                                                       BASE_ARRAY_LEN(samplings), &sampling))
+        f->subsampling = values[sampling];
+}
+
+static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at,
+                        struct cfg_view *v)
+{
+    static const char *const extensions[] = {"jpg", "jpeg", "png", "ppm"};
+    static const enum cfg_frame_format formats[] = {CFG_JPG, CFG_JPG, CFG_PNG, CFG_PPM};
+    struct cfg_frames *f = &v->frames;
+    struct cfg_entry e[F_N];
+    *f = (struct cfg_frames){.fps_den = 1, .quality = 95, .subsampling = 420, .base = 1};
+    int format = v->path
+                     ? extension(l, path_at, v->path, "a frames view", extensions, BASE_ARRAY_LEN(extensions))
+                     : -1;
+    f->format = format < 0 ? CFG_JPG : formats[format];
+    if (!cfg_read_map(l, node, "frames", true, frames_keys, F_N, e))
+        return;
+    load_timing(l, e, f);
+    load_jpeg(l, e, f);
+    if (e[F_SIZE].value.yaml)
+        (void)cfg_read_scale(l, e[F_SIZE].value, "size", f->size);
+    if (e[F_CROP].value.yaml)
+        (void)cfg_read_crop(l, e[F_CROP].value, "crop", f->crop);
+    if (e[F_BASE].value.yaml)
+        (void)cfg_read_int(l, e[F_BASE].value, "base", 0, 1000000000, &f->base);
+}
+
+/* ---- audio ---- */
+
+enum { A_RATE, A_CHANNELS, A_BITRATE, A_MISSING, A_N };
+static const struct cfg_key audio_keys[A_N] = {
+    [A_RATE] = {"rate", false},
+    [A_CHANNELS] = {"channels", false},
+    [A_BITRATE] = {"bitrate", false},
+    [A_MISSING] = {"missing", false},
+};
+
+static void load_audio(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at,
+                       struct cfg_view *v)
+{
+    static const char *const extensions[] = {[CFG_MP3] = "mp3", [CFG_WAV] = "wav"};
+    /* ISO/IEC 11172-3 and 13818-3, and 2.5: the rates of layer III */
+    static const char *const rates[] = {"8000",  "11025", "12000", "16000", "22050",
+                                        "24000", "32000", "44100", "48000"};
+    static const char *const missing[] = {"none", "silence"};
+    struct cfg_audio *a = &v->audio;
+    struct cfg_entry e[A_N];
+    int chosen = 0;
+    *a = (struct cfg_audio){0};
+    int format = v->path ? extension(l, path_at, v->path, "an audio view", extensions, 2) : -1;
+    a->format = format < 0 ? CFG_MP3 : (enum cfg_audio_format)format;
+    if (!cfg_read_map(l, node, "audio", true, audio_keys, A_N, e))
+        return;
+    if (e[A_RATE].value.yaml && a->format == CFG_WAV)
+        (void)cfg_read_int(l, e[A_RATE].value, "rate", 1000, 384000, &a->rate);
+    else if (e[A_RATE].value.yaml &&
+             cfg_read_choice(l, e[A_RATE].value, "rate", rates, BASE_ARRAY_LEN(rates), &chosen))
+        a->rate = atoi(rates[chosen]);
+    if (e[A_CHANNELS].value.yaml)
+        (void)cfg_read_int(l, e[A_CHANNELS].value, "channels", 1, 2, &a->channels);
+    if (e[A_BITRATE].value.yaml && format == CFG_WAV)
+        cfg_mistake(&l->log, cfg_node_place(e[A_BITRATE].key), "\"bitrate\" is for .mp3 only");
+    else if (e[A_BITRATE].value.yaml)
+        (void)cfg_read_bitrate(l, e[A_BITRATE].value, "bitrate", &a->bitrate);
+    if (e[A_MISSING].value.yaml && cfg_read_choice(l, e[A_MISSING].value, "missing", missing, 2, &chosen))
+        a->silence = chosen == 1;
+}
+
+/* ---- subtitles: a list of where to look, or { from: that list, missing: empty|none } ---- */
+
+enum { S_FROM, S_MISSING, S_N };
+static const struct cfg_key subtitles_keys[S_N] = {
+    [S_FROM] = {"from", false}, [S_MISSING] = {"missing", false}};
+
+static void load_from(struct cfg_loader *l, struct cfg_node node, struct cfg_subtitles *s)
+{
+    static const char *const names[] = {[CFG_SIDECAR] = "sidecar", [CFG_EMBEDDED] = "embedded"};
+    size_t n = 0;
+    if (!cfg_read_list(l, node, "subtitles", 2, &n))
+        return;
+    s->n_sources = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct cfg_node item = cfg_list_item(node, i);
+        int source = 0;
+        if (item.yaml->type == YAML_SCALAR_NODE &&
+            strcmp((char *)item.yaml->data.scalar.value, "table") == 0) {
+            cfg_mistake(&l->log, cfg_node_place(item),
+                        "subtitles: \"table\" is not supported by this version");
+            continue;
+        }
+        if (!cfg_read_choice(l, item, "subtitles", names, 2, &source))
+            continue;
+        if (s->n_sources == 1 && s->sources[0] == (enum cfg_subtitle_source)source)
+            cfg_mistake(&l->log, cfg_node_place(item), "subtitles: \"%s\" stands twice", names[source]);
+        else
+            s->sources[s->n_sources++] = (enum cfg_subtitle_source)source;
+    }
+}
+
+static void load_subtitles(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at,
+                           struct cfg_view *v)
+{
+    static const char *const extensions[] = {"srt"};
+    static const char *const missing[] = {"empty", "none"};
+    struct cfg_subtitles *s = &v->subtitles;
+    struct cfg_entry e[S_N];
+    int chosen = 0;
+    *s = (struct cfg_subtitles){.sources = {CFG_SIDECAR, CFG_EMBEDDED}, .n_sources = 2, .empty = true};
+    if (v->path)
+        (void)extension(l, path_at, v->path, "a subtitles view", extensions, 1);
+    if (node.yaml->type == YAML_SEQUENCE_NODE) {
+        load_from(l, node, s);
+        return;
+    }
+    if (!cfg_read_map(l, node, "subtitles", true, subtitles_keys, S_N, e))
+        return;
+    if (e[S_FROM].value.yaml)
+        load_from(l, e[S_FROM].value, s);
+    if (e[S_MISSING].value.yaml && cfg_read_choice(l, e[S_MISSING].value, "missing", missing, 2, &chosen))
+        s->empty = chosen == 0;
+}
+
+/* ---- One view ---- */
+
+static void load_text(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v)
+{
+    const char *text = cfg_read_text(l, node, "text");
+    v->text = text ? cfg_template_parse(l, cfg_node_place(node), text, CFG_USE_TEXT) : NULL;
+}
+
+/* Which of the kinds' keys the view has; 0 when reported. */
+static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
+{
+    int kind = 0;
+    for (int i = VIEW_FRAMES; i <= VIEW_TEXT; i++) {
+        if (!e[i].key.yaml)
+            continue;
+        if (kind) {
+            cfg_mistake(&l->log, cfg_node_place(e[i].key),
+                        "a view is one of frames, audio, subtitles or text; this "
+                        "one has \"%s\" and \"%s\"",
+                        view_keys[kind].name, view_keys[i].name);
+            return 0;
+        }
+        kind = i;
+    }
+    if (!kind)
+        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles or text");
+    return kind;
+}
+
+static void check_path_is_new(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path)
+{
+    for (size_t i = 0; i < l->c->n_views; i++) {
+        const struct cfg_view *other = &l->c->views[i];
+        if (other->path && cfg_template_equal(other->path, path)) {
+            cfg_mistake(&l->log, at, "the view at line %d has the same path", other->line);
+            return;
+        }
+    }
+}
+
+static void load_view(struct cfg_loader *l, struct cfg_node node)
+{
+    struct cfg_entry e[VIEW_N];
+    struct cfg_place at = cfg_node_place(node), path_at = at;
+    size_t before = l->log.n;
+    if (!cfg_read_map(l, node, "a view", false, view_keys, VIEW_N, e) || l->log.n != before)
+        return; /* a misspelt or later kind must not give a second line about its absence */
+    int kind = view_kind(l, at, e);
+    if (!e[VIEW_PATH].value.yaml)
+        cfg_mistake(&l->log, at, "a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"");
+    if (!kind)
+        return;
+    struct cfg_view v = {.kind = (enum cfg_view_kind)(kind - VIEW_FRAMES + CFG_FRAMES),
+                         .file = at.file,
+                         .line = at.line,
+                         .column = at.column};
+    const char *path = e[VIEW_PATH].value.yaml ? cfg_read_text(l, e[VIEW_PATH].value, "path") : NULL;
+    if (path) {
+        path_at = cfg_node_place(e[VIEW_PATH].value);
+        v.path =
+            cfg_template_parse(l, path_at, path, v.kind == CFG_FRAMES ? CFG_USE_FRAMES_PATH : CFG_USE_PATH);
+    }
+    if (v.path)
+        check_path_is_new(l, path_at, v.path);
+    struct cfg_node value = e[kind].value;
+    if (v.kind == CFG_FRAMES)
+        load_frames(l, value, path_at, &v);
+    else if (v.kind == CFG_AUDIO)
+        load_audio(l, value, path_at, &v);
+    else if (v.kind == CFG_SUBTITLES)
+        load_subtitles(l, value, path_at, &v);
+    else
+        load_text(l, value, &v);
+    l->c->views[l->c->n_views++] = v;
+}
+
+void cfg_load_views(struct cfg_loader *l, struct cfg_node node)
+{
+    size_t n = 0;
+    if (!cfg_read_list(l, node, "views", CFG_MAX_VIEWS, &n))
+        return;
+    l->c->views = cfg_keep_alloc(l, 2 * n, sizeof *l->c->views);
+    for (size_t i = 0; l->c->views && i < n; i++)
+        load_view(l, cfg_list_item(node, i));
+}
+
+void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at)
+{
+    size_t n = l->c->n_views;
+    for (size_t i = 0; i < n; i++) {
+        const struct cfg_view *frames = &l->c->views[i];
+        if (frames->kind != CFG_FRAMES || !frames->path)
+            continue;
+        struct cfg_view v = {.kind = CFG_TEXT, .file = at.file, .line = at.line, .column = at.column};
+        v.path = cfg_template_beside(l, frames->path, "n_frames");
+        v.text = cfg_template_parse(l, at, "{nframes}", CFG_USE_TEXT);
+        if (!v.path || !v.text)
+            return;
+        check_path_is_new(l, at, v.path);
+        l->c->views[l->c->n_views++] = v;
+    }
+}
