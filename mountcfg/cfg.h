@@ -8,6 +8,30 @@
  * path template and a clip into a path.
  *
  * Threads: a struct cfg or struct cfg_clips may be read by any number of threads once made.
+ *
+ * The language, as far as this version goes (YAML, one document, at most 1 MiB):
+ *
+ *   preset: NAME        a configuration that is built in; any key set beside it replaces the preset's
+ *   corpus: NAME        for messages; default: the root's base name
+ *   root: DIR           relative to the configuration; ~, $VAR and ${VAR} are expanded
+ *   sources:            which files; the first source that takes a file has it
+ *     - videos: GLOB    or a list of them, on the path below the root: * ? [a-z] [!a] ** {a,b} {000..012};
+ *                       case does not matter behind the last dot of the last name; a backslash takes away
+ *                       a character's meaning
+ *       match: REGEX    PCRE2, unanchored, on the same path; named groups are the clip's fields
+ *   views:              each has a path and one of:
+ *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
+ *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N, crop: left|right|W:H:X:Y,
+ *                 quality: 1..100, subsampling: 420|422|444, base: N }
+ *     - path: "mp3/{clip}.mp3"                 .mp3 .wav
+ *       audio: { rate: HZ, channels: 1|2, bitrate: 128k, silence: true|false }
+ *     - path: "srt/{clip}.srt"
+ *       subtitles: [sidecar, embedded]         or { from: [...], missing: empty|none }
+ *     - path: "img/{clip}/count"
+ *       text: "{nframes}"
+ *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
+ *   cache: { dir: DIR, size: 20GiB }
+ *   workers: N
  */
 #ifndef MOUNTCFG_CFG_H
 #define MOUNTCFG_CFG_H
@@ -64,10 +88,12 @@ struct cfg_view {
 
 struct cfg; /* opaque: sources and where everything stood */
 
-/* Reads FILE (YAML; docs: section "configuration" of the manual) and the preset it names. Every mistake
- * is reported, one "file:line:column: what" line each, through report(). At most 1 MiB is read.
- * Returns 0, -EINVAL when there was at least one mistake, or another negative errno; *ret is
- * untouched on failure. The caller frees *ret with cfg_destroy(). */
+/* Reads FILE and the preset it names. Every mistake is reported, one "file:line:column: what" line each (in a
+ * preset "preset NAME:line:column: what"; no newline), through report(), which may be NULL. Columns count
+ * characters, the first is 1. A file that cannot be read is reported as "file: what". Control characters in a
+ * line are written as \xNN.
+ * Returns 0, -EINVAL when there was at least one mistake, or another negative errno (-ENOMEM without a line);
+ * *ret is untouched on failure. The caller frees *ret with cfg_destroy(). */
 typedef void cfg_report(void *context, const char *line);
 int cfg_load(const char *file, cfg_report *report, void *context, struct cfg **ret);
 void cfg_destroy(struct cfg *c);
@@ -95,19 +121,31 @@ struct cfg_clips {
     size_t n_unmatched;        /* files that a source's `videos` takes and no source's `match` */
 };
 
-/* Lists the clips: walks the root once, following symbolic links to files but not to directories above or
- * beside it in a loop, matches each path with each source's glob, then its expression. Dotfiles (which covers
- * AppleDouble's ._x) are skipped. Fields made of `match` groups; where a source has no `match`, the field
- * `clip` is the base name without extension. Two clips that give one path in some view, a template's field
- * that a clip lacks, and an empty, "." or ".." value are reported with the clips' names, and those clips are
- * left out of the result. Reports directories that cannot be read. *ret_problems counts reports. 0 or a
- * negative errno. */
+/* Lists the clips: walks the root once, entering only directories below which a pattern could match, and
+ * matches each path with each source's glob, then its expression. Links to files are followed, and links to
+ * directories, up to four along one path, but not to a directory that the walk is in. Dotfiles (which covers
+ * AppleDouble's ._x) are skipped. Fields are made of `match` groups; where a source has no `match`, the field
+ * `clip` is the base name without extension.
+ *
+ * Reported at the place of the view, with the clips' names, and left out of the result: a template's field
+ * that a clip lacks; in a path an empty, "." or ".." value, and a name above 255 bytes; two clips (or two
+ * views of one) that give one path, also frames of one directory, prefix and suffix, and a file where another
+ * clip needs a directory: both are left out. Clips of one kind of trouble share a line. Also reported:
+ * directories that cannot be read, expressions that take too long. *ret_problems counts these. That no clip
+ * was found at all is a line too, "warning: ...", but does not count.
+ *
+ * The sidecar is the file beside the video with its stem, or its stem and a language as in clip.en.srt, and
+ * the extension srt, vtt, ass or ssa in any case: an exact stem first, then the extensions in this order.
+ * Returns 0 or a negative errno; *ret is untouched on failure. The caller frees *ret with
+ * cfg_clips_destroy(), which takes NULL; it does not need c any more, but cfg_expand() does. */
 int cfg_scan(const struct cfg *c, cfg_report *report, void *context, struct cfg_clips **ret,
              size_t *ret_problems);
 void cfg_clips_destroy(struct cfg_clips *clips);
 
 /* Appends the template with a clip's fields put in. {frame} takes `frame` with its width; {nframes}
- * takes `nframes`. In a path a '/' inside a value becomes '_'. Appends no terminator. */
+ * takes `nframes`. In a path a '/' inside a value becomes '_'. Appends no terminator. `clips` is what
+ * cfg_scan() made of the configuration that t is from. When memory runs out, out->failed (or dir->failed
+ * below) is set. */
 void cfg_expand(const struct cfg_template *t, const struct cfg_clips *clips, const struct cfg_clip *clip,
                 uint64_t frame, uint64_t nframes, struct base_bytes *out);
 /* The parts of a path of a frames view: everything before the last '/', expanded as above, and the file

@@ -111,12 +111,12 @@ static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_p
 
 /* ---- audio ---- */
 
-enum { A_RATE, A_CHANNELS, A_BITRATE, A_MISSING, A_N };
+enum { A_RATE, A_CHANNELS, A_BITRATE, A_SILENCE, A_N };
 static const struct cfg_key audio_keys[A_N] = {
     [A_RATE] = {"rate", false},
     [A_CHANNELS] = {"channels", false},
     [A_BITRATE] = {"bitrate", false},
-    [A_MISSING] = {"missing", false},
+    [A_SILENCE] = {"silence", false},
 };
 
 static void load_audio(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at,
@@ -126,7 +126,6 @@ static void load_audio(struct cfg_loader *l, struct cfg_node node, struct cfg_pl
     /* ISO/IEC 11172-3 and 13818-3, and 2.5: the rates of layer III */
     static const char *const rates[] = {"8000",  "11025", "12000", "16000", "22050",
                                         "24000", "32000", "44100", "48000"};
-    static const char *const missing[] = {"none", "silence"};
     struct cfg_audio *a = &v->audio;
     struct cfg_entry e[A_N];
     int chosen = 0;
@@ -146,8 +145,8 @@ static void load_audio(struct cfg_loader *l, struct cfg_node node, struct cfg_pl
         cfg_mistake(&l->log, cfg_node_place(e[A_BITRATE].key), "\"bitrate\" is for .mp3 only");
     else if (e[A_BITRATE].value.yaml)
         (void)cfg_read_bitrate(l, e[A_BITRATE].value, "bitrate", &a->bitrate);
-    if (e[A_MISSING].value.yaml && cfg_read_choice(l, e[A_MISSING].value, "missing", missing, 2, &chosen))
-        a->silence = chosen == 1;
+    if (e[A_SILENCE].value.yaml)
+        (void)cfg_read_bool(l, e[A_SILENCE].value, "silence", &a->silence);
 }
 
 /* ---- subtitles: a list of where to look, or { from: that list, missing: empty|none } ---- */
