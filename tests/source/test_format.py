@@ -1,0 +1,28 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""C sources look as clang-format makes them look, and every file says what licence it has."""
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import harness, source
+
+
+class Format(unittest.TestCase):
+
+    def test_clang_format(self):
+        done = subprocess.run(['clang-format', '--dry-run', '-Werror', *source.files('.c', '.h')], cwd=source.ROOT,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout.decode(errors='replace')[:10000])
+
+    def test_licence_lines(self):
+        for name in source.files('.c', '.h', '.py', 'meson.build', 'meson_options.txt', '.sh', '.yaml'):
+            with self.subTest(name=name):
+                head = (source.ROOT / name).read_text(encoding='utf-8').split('\n')[:3]
+                self.assertTrue(any('SPDX-License-Identifier: Apache-2.0' in line for line in head))
+
+
+if __name__ == '__main__':
+    harness.main(needs_mount=False)
