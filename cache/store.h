@@ -6,11 +6,19 @@
  * On disk, below the cache directory:
  *   index.sqlite           WAL mode, schema version in user_version
  *   segments/ab/abcd...    one file a segment, named by its key in hexadecimal
- *   tmp/                   files being written; what is left over from a crash is removed at start
+ *   tmp/                   files being written, and a locked file for each living store; what a dead one left
+ * is removed by the next that opens the directory or evicts lock                   held while a store sets
+ * the directory up
  *
- * A segment file is: payload, entries (struct dec_entry), footer (fixed size: magic, format version, counts, fill,
- * tail_bytes, file_bytes, checksum of all before). The footer is checked, and the checksum, whenever a segment is opened
- * anew, so that neither a crash nor a bad disk can give a wrong byte: a bad one is removed and counts as missing.
+ * A segment file is: payload, entries (struct dec_entry), footer (fixed size: magic, format version, counts,
+ * fill, tail_bytes, file_bytes, checksum of all before). The footer is checked, and the checksum, whenever a
+ * segment is opened anew, so that neither a crash nor a bad disk can give a wrong byte: a bad one is removed
+ * and counts as missing.
+ *
+ * The budget covers everything in the directory - segments, files being written, the index with its log,
+ * directories - at every moment, summed over all stores and processes that share it. A directory that is
+ * removed, a full disk or a broken index cost no read: segments are served from memory until things can be
+ * kept again.
  *
  * Threads: all functions, any thread. No lock is held while a segment's bytes are read or written.
  */
@@ -23,11 +31,15 @@
 
 struct cache_store;
 
-/* Opens or makes the cache directory (mode 0700). size_bytes is the budget of all segments together. 0, or a
- * negative errno with a reason that names the directory. */
+/* Opens or makes the cache directory (mode 0700). size_bytes is the budget of all that is in it. 0, or a
+ * negative errno with a reason that names the directory: -ENOTSUP when a newer corpusfs wrote it. A full disk
+ * is not an error. Starts a thread: after fork(), not before. Several stores and processes may open one
+ * directory. */
 int cache_store_open(const char *dir, uint64_t size_bytes, struct cache_store **ret, struct base_reason *why);
 /* NULL is allowed. All segments and writers must have been released. */
 void cache_store_close(struct cache_store *store);
+/* Also keep so much of the disk free (0 at first). */
+void cache_store_set_min_free(struct cache_store *store, uint64_t bytes);
 
 /* ---- Small facts: identities of sources, media indexes, sizes of views. Kept for good. ---- */
 
@@ -42,8 +54,9 @@ int cache_identity_get(struct cache_store *store, const char *path, const struct
 void cache_identity_put(struct cache_store *store, const char *path, const struct cache_file_stamp *stamp,
                         const struct base_hash *identity);
 
-/* Bytes under a key (media index, measured sizes, remembered failure). get: 0 and appended to out, -ENOENT, -EIO for a bad checksum.
- * A put that fails is logged and forgotten: facts can be found again. put replaces. */
+/* Bytes under a key (media index, measured sizes, remembered failure). get: 0 and appended to out, -ENOENT,
+ * -EIO for a bad checksum. A put that fails, or is of more than 64 MiB, is logged (debug) and forgotten:
+ * facts can be found again. put replaces. */
 int cache_fact_get(struct cache_store *store, const struct base_hash *key, struct base_bytes *out);
 void cache_fact_put(struct cache_store *store, const struct base_hash *key, const void *data, size_t len);
 void cache_fact_remove(struct cache_store *store, const struct base_hash *key);
@@ -54,34 +67,39 @@ void cache_fact_remove(struct cache_store *store, const struct base_hash *key);
 struct cache_layout {
     uint64_t payload_bytes;
     uint64_t file_bytes; /* size of each file that readers see; for n_entries == 0 equal to payload_bytes */
-    uint32_t n_entries; /* 0: the payload is one whole file */
+    uint32_t n_entries;  /* 0: the payload is one whole file */
     uint32_t fill, tail_bytes; /* see struct dec_entry */
 };
 
-/* An open segment: immutable, counted. Bytes stay readable until the last reference is gone, also when evicted meanwhile. */
+/* An open segment: immutable, counted. Bytes stay readable until the last reference is gone, also when
+ * evicted meanwhile. */
 struct cache_segment;
 struct cache_segment *cache_segment_ref(struct cache_segment *s);
 void cache_segment_unref(struct cache_segment *s); /* NULL is allowed */
 const struct cache_layout *cache_segment_layout(const struct cache_segment *s);
-/* Copies up to `len` bytes at `offset` of entry `entry` (0 for a whole file) as readers see it, filling included. Returns the number of
- * bytes (short only at the end), -EIO for an entry that could not be made or a failed read, -ERANGE for no such entry. */
-ssize_t cache_segment_read(const struct cache_segment *s, uint32_t entry, void *out, size_t len, uint64_t offset);
+/* Copies up to `len` bytes at `offset` of entry `entry` (0 for a whole file) as readers see it, filling
+ * included. Returns the number of bytes (short only at the end), -EIO for an entry that could not be made or
+ * a failed read, -ERANGE for no such entry. */
+ssize_t cache_segment_read(const struct cache_segment *s, uint32_t entry, void *out, size_t len,
+                           uint64_t offset);
 
-/* A kept segment: 0, -ENOENT when it is not there (or was bad). Recently used ones stay open, so this is cheap: no SQLite query and no
- * system call when it was used lately. The use is noted for eviction, and written to the index now and then, in batches. */
+/* A kept segment: 0, -ENOENT when it is not there (or was bad). Recently used ones stay open, so this is
+ * cheap: no SQLite query and no system call when it was used lately. The use is noted for eviction, and
+ * written to the index now and then, in batches. */
 int cache_segment_get(struct cache_store *store, const struct base_hash *key, struct cache_segment **ret);
 
-/* Where a new segment is written. Reserves `max_bytes` of the budget, evicting older segments as needed. When the disk is full or the
- * budget is too small the writer is in memory (memfd), and its segment is served but not kept: not an error. */
+/* Where a new segment is written. Reserves `max_bytes` (payload and entries) of the budget, evicting older
+ * segments as needed. When the disk is full or the budget is too small the writer is in memory (memfd), and
+ * its segment is served but not kept: not an error. */
 struct cache_writer;
 int cache_writer_begin(struct cache_store *store, uint64_t max_bytes, struct cache_writer **ret);
 /* The descriptor to write payload and entries into, from offset 0. Belongs to the writer. */
 int cache_writer_fd(const struct cache_writer *w);
-/* Checks the entries (they come from a worker), adds the footer, publishes under `key` by rename, then adds the row. `cost_us`: what
- * making it took. `source` names what it was made of, for forgetting. Frees w in every case. -EPROTO: entries or layout
- * make no sense. */
-int cache_writer_commit(struct cache_writer *w, const struct base_hash *key, const struct cache_layout *layout,
-                        uint64_t cost_us, struct cache_segment **ret);
+/* Checks the entries (they come from a worker), adds the footer, publishes under `key` by rename, then adds
+ * the row. `cost_us`: what making it took. Frees w in every case. -EPROTO: entries or layout make no sense,
+ * or are more than max_bytes. Nobody may write to the descriptor any more. */
+int cache_writer_commit(struct cache_writer *w, const struct base_hash *key,
+                        const struct cache_layout *layout, uint64_t cost_us, struct cache_segment **ret);
 void cache_writer_abort(struct cache_writer *w); /* NULL is allowed */
 
 /* Numbers since start, and what is held. */

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a store, shared by store.c (opening, starting over, housekeeping), space.c (making room),
+ * owner.c (who is alive), sweep.c (comparing rows and files), segment.c (files), open_list.c (files kept
+ * open), writer.c.
+ *
+ * Locks: reset_lock > house_lock; open list's lock, identity_lock and the database's lock are innermost, each
+ * held alone. None is held while a segment's bytes are read or written.
+ */
+#ifndef CACHE_STORE_PRIVATE_H
+#define CACHE_STORE_PRIVATE_H
+
+#include "cache/db.h"
+#include "cache/paths.h"
+#include "cache/store.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* ---- owner.c: each store is an owner of work, alive as long as it holds a lock on tmp/<id>.lock ---- */
+
+struct cache_owner {
+    int64_t id;
+    dev_t device;
+    ino_t inode;
+};
+
+/* Makes and locks an owner's file. Keep *ret_fd open for life. */
+int cache_owner_create(const char *dir, struct cache_owner *ret, int *ret_fd);
+/* True while the lock's file is where it belongs, so that others see the owner alive. */
+bool cache_owner_intact(const char *dir, const struct cache_owner *owner);
+/* Removes what a dead owner left: files of its work, then its rows, then its lock. -EBUSY: it lives. */
+int cache_owner_reap(const char *dir, struct cache_db *db, int64_t id);
+/* Reaps all dead owners that have work rows, and with `with_files` also those that left only files in tmp/.
+ * Returns whether other owners live (as far as was looked). */
+bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self, bool with_files);
+
+/* ---- sweep.c ---- */
+
+/* Looks at all rows and files: files without a row get one if their footer is good, or are removed; rows
+ * without a file are removed. Takes the time of a directory scan; not on the way of any read. */
+int cache_sweep(struct cache_store *store);
+
+/* ---- open_list.c: the segments used last, kept open ---- */
+
+struct cache_open_list;
+int cache_open_list_create(struct cache_open_list **ret);
+void cache_open_list_destroy(struct cache_open_list *list);
+/* A new reference, or NULL. Notes the use. */
+struct cache_segment *cache_open_list_find(struct cache_open_list *list, const struct base_hash *key);
+/* Keeps segment open, unless one with its key is open already; takes no reference from the caller. `dirty`:
+ * its use is to be written to the index. */
+void cache_open_list_add(struct cache_open_list *list, struct cache_segment *segment, bool dirty);
+/* The key was evicted: its descriptor, which holds its room on disk, goes as soon as no reader has it. */
+void cache_open_list_drop(struct cache_open_list *list, const struct base_hash *key);
+/* The same for this very segment only. */
+void cache_open_list_drop_segment(struct cache_open_list *list, const struct cache_segment *segment);
+/* Drops all whose file was removed, by another process or by hand. */
+void cache_open_list_drop_unlinked(struct cache_open_list *list);
+/* Moves noted uses to out; returns how many. */
+size_t cache_open_list_take_uses(struct cache_open_list *list, struct cache_db_use *out, size_t max);
+#define CACHE_USES_MAX 512u
+/* True when many uses wait to be written. */
+bool cache_open_list_crowded(struct cache_open_list *list);
+
+/* ---- segment.c ---- */
+
+struct cache_segment {
+    atomic_uint refs;
+    int fd;
+    bool in_memory; /* memfd: takes memory, not disk */
+    struct cache_layout layout;
+    struct base_hash key;
+    struct dec_entry *entries; /* layout.n_entries of them */
+    /* The rest belongs to the open list, under its lock. */
+    struct cache_segment *newer, *older, *chain;
+    int64_t used_ms;
+    bool dirty;
+};
+
+#define CACHE_MAX_ENTRIES 65536u
+
+/* The end of a segment's file; its format. In the machine's byte order: the magic of another machine does not
+ * match. */
+struct cache_footer {
+    char magic[8];
+    uint32_t version; /* CACHE_FOOTER_VERSION */
+    uint32_t n_entries;
+    uint64_t payload_bytes, file_bytes;
+    uint32_t fill, tail_bytes;
+    uint64_t cost_us;             /* so that the index can be made anew from the files */
+    struct base_hash key;         /* a file under a wrong name is a bad file */
+    struct base_hash content_sum; /* of payload and entries */
+    struct base_hash footer_sum;  /* of the fields before */
+};
+#define CACHE_FOOTER_VERSION 1u
+_Static_assert(sizeof(struct cache_footer) == 96, "no padding: the footer is a file format");
+
+/* 0 when a layout can be, else -EPROTO. */
+int cache_layout_check(const struct cache_layout *layout);
+/* Bytes before the footer. Only for a checked layout. */
+uint64_t cache_content_bytes(const struct cache_layout *layout);
+/* What a file of `bytes` counts towards the budget. */
+uint64_t cache_charge(uint64_t bytes);
+/* The same for a file as it stands on disk. */
+uint64_t cache_charge_fd(int fd, uint64_t bytes);
+/* Makes a segment with one reference of fd, whose content is written. Checks the entries: -EPROTO. On success
+ * the segment owns fd. */
+int cache_segment_create(int fd, const struct cache_layout *layout, const struct base_hash *key,
+                         struct cache_segment **ret);
+/* Writes the footer behind the content and cuts the file there. */
+int cache_footer_write(int fd, const struct cache_layout *layout, const struct base_hash *key,
+                       uint64_t cost_us);
+/* Reads and checks a footer, not the content. -EBADMSG: bad. */
+int cache_footer_read(int fd, const struct base_hash *key, struct cache_footer *ret);
+/* Opens a kept segment and checks all of it. -ENOENT; -EBADMSG: bad; or another negative errno. */
+int cache_segment_load(const char *dir, const struct base_hash *key, struct cache_segment **ret);
+int64_t cache_now_ms(void);
+
+/* ---- store.c, space.c ---- */
+
+struct cache_store {
+    char *dir; /* absolute */
+    uint64_t budget_bytes;
+    struct cache_db *db;
+    struct cache_open_list *open;
+    _Atomic uint64_t next_seq, min_free_bytes;
+    /* The database and the files may disagree about a piece of this owner's work, because the database failed
+     * in the middle: start over as a new owner, who then reaps this one. */
+    atomic_bool lost;
+    _Atomic uint64_t hits, misses, made, evicted, bad, unkept;
+
+    pthread_mutex_t identity_lock; /* guards owner */
+    struct cache_owner owner;
+
+    /* One thread starts over at a time. Held across opening the database, on purpose; requests only try it.
+     */
+    pthread_mutex_t reset_lock;
+    int owner_fd;     /* under reset_lock */
+    int64_t retry_ns; /* under reset_lock: not again before this time */
+
+    pthread_mutex_t house_lock; /* guards the two below */
+    pthread_cond_t house_wake;
+    bool house_stop, house_kicked;
+    pthread_t house;
+};
+
+struct cache_owner cache_store_owner(struct cache_store *store);
+/* Makes sure that the directory, the database and this owner's lock are there, as a first step of all that
+ * writes. 0 or a negative errno: then nothing can be kept now. */
+int cache_store_ground(struct cache_store *store);
+/* Wakes the housekeeping thread. */
+void cache_store_kick(struct cache_store *store);
+/* Writes the noted uses to the index. */
+void cache_store_flush_uses(struct cache_store *store);
+
+/* Adds a work row for `bytes`, evicting as needed. 0 and *ret_work, or -ENOSPC or another negative errno. */
+int cache_space_reserve(struct cache_store *store, uint64_t bytes, struct cache_work *ret_work);
+/* Evicts segments that hold at least `bytes` (fewer when there are not so many). -ENOSPC: none was left. */
+int cache_space_evict(struct cache_store *store, uint64_t bytes);
+/* Ends work whose files are gone. */
+void cache_space_release(struct cache_store *store, const struct cache_db_work *works, size_t n);
+/* Removes a bad segment. */
+void cache_space_remove(struct cache_store *store, const struct base_hash *key);
+
+#endif

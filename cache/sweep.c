@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Comparing all rows with all files: after a loss of power, and when the index was lost. */
+#include "cache/store_private.h"
+
+#include "base/log.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define AT_ONCE 64u
+
+struct sweep {
+    struct cache_store *store;
+    struct cache_db_segment found[AT_ONCE]; /* good files that wait for a row */
+    size_t n_found;
+    uint64_t n_adopted, n_removed;
+};
+
+static int adopt(struct sweep *sweep)
+{
+    int err = cache_db_adopt(sweep->store->db, sweep->found, sweep->n_found);
+    sweep->n_adopted += err ? 0 : sweep->n_found;
+    sweep->n_found = 0;
+    return err;
+}
+
+/* A file without a row. Its content is checked when it is opened for reading; the footer says enough for a
+ * row. */
+static int sweep_file(struct sweep *sweep, const struct base_hash *key)
+{
+    struct cache_path path = cache_path_segment(sweep->store->dir, key);
+    base_autoclose int fd = open(path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    struct cache_footer footer;
+    struct stat st;
+    if (fd < 0 || cache_footer_read(fd, key, &footer) < 0 || fstat(fd, &st) < 0) {
+        cache_space_remove(sweep->store, key);
+        sweep->n_removed++;
+        return 0;
+    }
+    uint64_t bytes = cache_charge_fd(fd, (uint64_t)st.st_size);
+    sweep->found[sweep->n_found++] = (struct cache_db_segment){
+        .key = *key,
+        .bytes = bytes,
+        .cost_class = cache_cost_class(footer.cost_us, bytes),
+        .used_ms = (int64_t)st.st_mtim.tv_sec * 1000,
+    };
+    return sweep->n_found == AT_ONCE ? adopt(sweep) : 0;
+}
+
+static int sweep_dir(struct sweep *sweep, const char *path, unsigned first_byte)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return errno == ENOENT ? 0 : -errno;
+    int err = 0;
+    for (struct dirent *e; err >= 0 && (e = readdir(dir));) {
+        struct base_hash key;
+        if (!cache_key_parse(e->d_name, &key) || key.bytes[0] != first_byte)
+            continue;
+        err = cache_db_has(sweep->store->db, &key);
+        if (err == 0)
+            err = sweep_file(sweep, &key);
+    }
+    closedir(dir);
+    return BASE_MIN(err, 0);
+}
+
+static int sweep_rows(struct cache_store *store)
+{
+    struct base_hash keys[AT_ONCE], last;
+    size_t n;
+    int err = cache_db_keys(store->db, NULL, keys, AT_ONCE, &n);
+    while (!err && n > 0) {
+        for (size_t i = 0; !err && i < n; i++) {
+            struct cache_path path = cache_path_segment(store->dir, &keys[i]);
+            if (access(path.text, F_OK) < 0)
+                err = cache_db_forget_missing(store->db, &keys[i]);
+        }
+        last = keys[n - 1];
+        if (!err)
+            err = cache_db_keys(store->db, &last, keys, AT_ONCE, &n);
+    }
+    return err;
+}
+
+int cache_sweep(struct cache_store *store)
+{
+    struct sweep *sweep = calloc(1, sizeof *sweep);
+    if (!sweep)
+        return -ENOMEM;
+    sweep->store = store;
+    int err = 0;
+    for (unsigned i = 0; !err && i < 256; i++) {
+        struct base_hash key = {.bytes = {(uint8_t)i}};
+        struct cache_path path = cache_path_fan(store->dir, &key);
+        err = sweep_dir(sweep, path.text, i);
+    }
+    if (!err)
+        err = adopt(sweep);
+    if (!err)
+        err = sweep_rows(store);
+    if (sweep->n_adopted + sweep->n_removed > 0)
+        base_log(BASE_LOG_INFO, "%s: %llu segments found without a row and kept, %llu removed", store->dir,
+                 (unsigned long long)sweep->n_adopted, (unsigned long long)sweep->n_removed);
+    free(sweep);
+    return err;
+}
