@@ -16,29 +16,37 @@ struct cleaner {
     const char *next, *end;
     enum dec_markup markup;
     struct base_bytes *out;
+    size_t start;          /* of this text in out */
     unsigned wanted, open; /* styles: asked for, and written */
+    int opened[3], n_open; /* the open ones, innermost last */
     bool drawing;          /* ASS: shapes instead of text */
     bool any;              /* something visible stands in the output */
     int newlines, spaces;  /* before the next visible character */
 };
 
-static void write_tag(struct cleaner *c, int style, bool close)
+static void close_last(struct cleaner *c)
 {
-    base_bytes_printf(c->out, close ? "</%c>" : "<%c>", style_letters[style]);
+    int style = c->opened[--c->n_open];
+    c->open &= ~(1u << style);
+    base_bytes_printf(c->out, "</%c>", style_letters[style]);
 }
 
-/* Tags are written just before what they change, closed all and opened anew: so they always nest. */
+static void open_style(struct cleaner *c, int style)
+{
+    c->opened[c->n_open++] = style;
+    c->open |= 1u << style;
+    base_bytes_printf(c->out, "<%c>", style_letters[style]);
+}
+
+/* Tags are written just before what they change. What has to close takes down what was opened inside it,
+ * which is opened anew: so they always nest. */
 static void sync_styles(struct cleaner *c, unsigned wanted)
 {
-    if (wanted == c->open)
-        return;
-    for (int i = 2; i >= 0; i--)
-        if (c->open & 1u << i)
-            write_tag(c, i, true);
+    while (c->open & ~wanted)
+        close_last(c);
     for (int i = 0; i < 3; i++)
-        if (wanted & 1u << i)
-            write_tag(c, i, false);
-    c->open = wanted;
+        if (wanted & ~c->open & 1u << i)
+            open_style(c, i);
 }
 
 static void emit(struct cleaner *c, const void *bytes, size_t len)
@@ -55,6 +63,16 @@ static void emit(struct cleaner *c, const void *bytes, size_t len)
     base_bytes_append(c->out, bytes, len);
 }
 
+/* "-->" inside a text would look like a cue's times to a reader: it becomes "->". */
+static void shorten_dashes(struct cleaner *c)
+{
+    struct base_bytes *out = c->out;
+    if (c->newlines || c->spaces)
+        return;
+    while (out->len >= c->start + 2 && memcmp(out->data + out->len - 2, "--", 2) == 0)
+        out->len--;
+}
+
 /* One character of the text. White space waits, so that none stands at the end of a line and no line is
  * blank. */
 static void emit_code(struct cleaner *c, uint32_t code)
@@ -67,6 +85,8 @@ static void emit_code(struct cleaner *c, uint32_t code)
     } else if (code == ' ' || code == '\t' || code == 0xa0) {
         c->spaces++;
     } else if (code >= 0x20 && !(code >= 0x7f && code < 0xa0) && code != 0xfeff) {
+        if (code == '>')
+            shorten_dashes(c);
         emit(c, utf8, dec_utf8_write(code, utf8));
     }
 }
@@ -230,11 +250,6 @@ static bool eat_markup(struct cleaner *c)
 static void eat_text(struct cleaner *c)
 {
     uint32_t code = 0xfffd;
-    if (starts(c, "-->")) {
-        /* would look like a cue's times to a reader */
-        c->next += 1;
-        return;
-    }
     size_t n = dec_utf8_read((const uint8_t *)c->next, (size_t)(c->end - c->next), &code);
     c->next += n ? n : 1;
     /* FFmpeg puts a word joiner behind a backslash that ASS would take for its own */
@@ -244,7 +259,7 @@ static void eat_text(struct cleaner *c)
 
 void dec_text_clean(const char *text, size_t len, enum dec_markup markup, struct base_bytes *out)
 {
-    struct cleaner c = {.next = text, .end = text + len, .markup = markup, .out = out};
+    struct cleaner c = {.next = text, .end = text + len, .markup = markup, .out = out, .start = out->len};
     while (c.next < c.end)
         if (!eat_markup(&c))
             eat_text(&c);

@@ -194,7 +194,7 @@ static int read_video(struct dec_work *work, struct dec_cues *cues)
     int err = dec_media_open(work->source, &media, &work->why);
     if (err)
         return err;
-    err = media->text >= 0 ? read_stream(&r, media) : base_fail(&work->why, -EIO, "holds no text subtitles");
+    err = media->text >= 0 ? read_stream(&r, media) : 0; /* none: an empty file */
     dec_media_close(media);
     return err;
 }
