@@ -107,11 +107,11 @@ static void load_match(struct cfg_loader *l, struct cfg_node node, struct cfg_so
 static void load_source(struct cfg_loader *l, struct cfg_node node)
 {
     struct cfg_entry e[SOURCE_N];
+    size_t before = l->log.n;
     if (!cfg_read_map(l, node, "a source", false, source_keys, SOURCE_N, e))
         return;
     struct cfg_source *s = &l->c->sources[l->c->n_sources++];
     s->place = cfg_node_place(node);
-    size_t before = l->log.n;
     if (e[SOURCE_VIDEOS].value.yaml)
         load_globs(l, e[SOURCE_VIDEOS].value, s);
     else if (l->log.n == before)

@@ -218,19 +218,19 @@ struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place a
 
 struct cfg_template *cfg_template_beside(struct cfg_loader *l, const struct cfg_template *t, const char *name)
 {
-    size_t n = t->name.part + 2; /* the parts up to the one with the last '/', and the name */
+    /* The parts before the one with the last '/', then that one up to the '/' and the name as one text. */
+    const char *head = t->name.offset > 0 ? t->parts[t->name.part].text : "";
+    size_t n = t->name.part, len = t->name.offset + strlen(name);
     struct cfg_template *beside = cfg_keep_alloc(l, 1, sizeof *beside);
-    struct cfg_part *parts = cfg_keep_alloc(l, n, sizeof *parts);
-    if (!beside || !parts)
+    struct cfg_part *parts = cfg_keep_alloc(l, n + 1, sizeof *parts);
+    char *text = cfg_keep_alloc(l, len + 1, 1);
+    if (!beside || !parts || !text)
         return NULL;
-    *beside = (struct cfg_template){.is_path = true, .parts = parts, .dir_end = t->dir_end};
-    if (t->name.offset > 0) {
-        memcpy(parts, t->parts, (t->name.part + 1) * sizeof *parts);
-        beside->n = t->name.part + 1;
-        parts[t->name.part].len = t->name.offset;
-        beside->name = t->name;
-    }
-    parts[beside->n++] = (struct cfg_part){.kind = CFG_PART_TEXT, .text = name, .len = strlen(name)};
+    memcpy(parts, t->parts, n * sizeof *parts);
+    (void)snprintf(text, len + 1, "%.*s%s", (int)t->name.offset, head, name);
+    parts[n] = (struct cfg_part){.kind = CFG_PART_TEXT, .text = text, .len = len};
+    *beside = (struct cfg_template){
+        .is_path = true, .n = n + 1, .parts = parts, .dir_end = t->dir_end, .name = t->name};
     return beside;
 }
 

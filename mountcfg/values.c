@@ -30,7 +30,7 @@ static const char *digits(const char *text, uint64_t max, uint64_t *ret)
     const char *p = text;
     for (; isdigit((unsigned char)*p); p++) {
         uint64_t digit = (uint64_t)(*p - '0');
-        if (value > (max - digit) / 10)
+        if (digit > max || value > (max - digit) / 10)
             return NULL;
         value = value * 10 + digit;
     }

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration language: every mistake at its place, every value as it was meant. */
+#include "tests/unit/check.h"
+#include "tests/unit/corpus.h"
+
+#define SOURCE "root: root\nsources:\n  - videos: \"*\"\n"
+#define FRAMES SOURCE "views:\n  - path: \"{clip}/{frame}.jpg\"\n    frames: "
+#define PNG SOURCE "views:\n  - path: \"{clip}/{frame}.png\"\n    frames: "
+#define AUDIO SOURCE "views:\n  - path: \"{clip}.mp3\"\n    audio: "
+#define WAV SOURCE "views:\n  - path: \"{clip}.wav\"\n    audio: "
+#define SRT SOURCE "views:\n  - path: \"{clip}.srt\"\n    subtitles: "
+#define VIEW(path, kind) SOURCE "views:\n  - path: '" path "'\n    " kind "\n"
+#define TEXT(text) SOURCE "views:\n  - path: x/{clip}\n    text: " text "\n"
+#define MATCH(match) "root: root\nsources:\n  - videos: \"*\"\n    match: '" match "'\n" VIEWS
+#define VIDEOS(glob) "root: root\nsources:\n  - videos: '" glob "'\n" VIEWS
+#define VIEWS "views: [{path: 'x/{clip}', text: y}]\n"
+#define TOP(line) SOURCE VIEWS line "\n"
+
+#define WHOLE(from, to) "expected a whole number from " from " to " to
+#define KNOWN_TOP "(known: preset, corpus, root, sources, views, n_frames, cache, workers)"
+#define BAD_SCALE                                                                                            \
+    "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
+    "or 224:224, or short:N, found "
+#define BAD_FPS "fps: expected frames per second up to 1000, such as 5, 12.5 or 30000/1001, found "
+#define BAD_CROP "crop: expected left, right or W:H:X:Y in pixels up to 16384, found "
+#define BAD_BYTES "size: expected a size such as 20GiB, 500MB or a number of bytes, found "
+#define LATER " is not supported by this version"
+
+/* A configuration and all the lines that it must give. */
+static const struct {
+    const char *text, *said;
+} mistakes[] = {
+    /* the file */
+    {"", "c.yaml:1:1: the configuration is empty\n"},
+    {"# nothing\n", "c.yaml:1:1: the configuration is empty\n"},
+    {"[a]\n", "c.yaml:1:1: the configuration: expected a mapping (key: value), found a list\n"},
+    {"text\n", "c.yaml:1:1: the configuration: expected a mapping (key: value), found \"text\"\n"},
+    {"a: 1\nb: [\n", "c.yaml:3:1: not YAML: did not find expected node content, while parsing a flow node\n"},
+    {"root: *x\n", "c.yaml:1:7: not YAML: found undefined alias\n"},
+    {"a: b\nc: \xff\n", "c.yaml:2:4: not a YAML text in UTF-8: invalid leading UTF-8 octet\n"},
+    {"{}\n---\n{}\n", "c.yaml:2:1: a second document: a configuration is one document\n"},
+    {"{}\n",
+     "c.yaml:1:1: the configuration needs \"root\" (root: /data/corpus)\n"
+     "c.yaml:1:1: the configuration needs \"sources\" (a list of what to read, or preset: class-folders)\n"
+     "c.yaml:1:1: the configuration needs \"views\" (a list of what to show, or preset: class-folders)\n"},
+    /* keys */
+    {"korpus: x\n",
+     "c.yaml:1:1: unknown key \"korpus\" in the configuration; did you mean \"corpus\"? " KNOWN_TOP "\n"},
+    {"zebra: x\n", "c.yaml:1:1: unknown key \"zebra\" in the configuration " KNOWN_TOP "\n"},
+    {TOP("root: root"), "c.yaml:5:1: key \"root\" was already given at line 1\n"},
+    {TOP("[a]: b"), "c.yaml:5:1: the configuration: expected a key, found a list\n"},
+    {TOP("\"a\\nb\": b"), "c.yaml:5:1: unknown key \"a\\x0ab\" in the configuration " KNOWN_TOP "\n"},
+    {TOP("tables: []"), "c.yaml:5:1: \"tables\" in the configuration" LATER "\n"},
+    {TOP("fields: {}"), "c.yaml:5:1: \"fields\" in the configuration" LATER "\n"},
+    {TOP("sizes: exact"), "c.yaml:5:1: \"sizes\" in the configuration" LATER "\n"},
+    {TOP("workers: many"), "c.yaml:5:10: workers: " WHOLE("0", "1024") ", found \"many\"\n"},
+    {TOP("workers: -1"), "c.yaml:5:10: workers: " WHOLE("0", "1024") ", found \"-1\"\n"},
+    {TOP("workers: 99999999999999999999"),
+     "c.yaml:5:10: workers: " WHOLE("0", "1024") ", found \"99999999999999999999\"\n"},
+    {TOP("corpus:"), "c.yaml:5:8: corpus: expected a text, found nothing\n"},
+    {TOP("corpus: \"a\\0b\""), "c.yaml:5:9: corpus: expected a text, found one with a NUL character in it\n"},
+    {TOP("n_frames: 3"), "c.yaml:5:11: n_frames: expected true or false, found \"3\"\n"},
+    {TOP("preset: nonsense"), "c.yaml:5:9: preset: expected class-folders, found \"nonsense\"\n"},
+    {TOP("preset: class-folder"),
+     "c.yaml:5:9: preset: expected class-folders, found \"class-folder\"; did you mean class-folders?\n"},
+    {TOP("cache: 3"), "c.yaml:5:8: cache: expected a mapping (key: value), found \"3\"\n"},
+    {TOP("cache: { dri: x }"),
+     "c.yaml:5:10: unknown key \"dri\" in cache; did you mean \"dir\"? (known: dir, size)\n"},
+    {TOP("cache: { min_free: 1 }"), "c.yaml:5:10: \"min_free\" in cache" LATER "\n"},
+    {TOP("cache: { size: lots }"), "c.yaml:5:16: " BAD_BYTES "\"lots\"\n"},
+    {TOP("cache: { size: 20G }"), "c.yaml:5:16: " BAD_BYTES "\"20G\"\n"},
+    {TOP("cache: { size: 9000000000GiB }"), "c.yaml:5:16: " BAD_BYTES "\"9000000000GiB\"\n"},
+    {TOP("cache: { dir: $CORPUSFS_NO_SUCH/x }"),
+     "c.yaml:5:15: dir: the environment has no variable CORPUSFS_NO_SUCH\n"},
+    {TOP("cache: { dir: '${X' }"), "c.yaml:5:15: dir: expected ${NAME}, found \"${X\"\n"},
+    {"root: $CORPUSFS_NO_SUCH\nsources: [{videos: x}]\n" VIEWS,
+     "c.yaml:1:7: root: the environment has no variable CORPUSFS_NO_SUCH\n"},
+    {"root: c.yaml\nsources: [{videos: x}]\n" VIEWS, "c.yaml:1:7: root: DIR/c.yaml is not a directory\n"},
+    {"root: none\nsources: [{videos: x}]\n" VIEWS, "c.yaml:1:7: root: DIR/none: No such file or directory\n"},
+    /* sources */
+    {"root: root\nsources: x\n" VIEWS, "c.yaml:2:10: sources: expected a list, found \"x\"\n"},
+    {"root: root\nsources: []\n" VIEWS, "c.yaml:2:10: sources: expected a list of 1 to 256 items, found 0\n"},
+    {"root: root\nsources: [{match: '(?<clip>.)'}]\n" VIEWS,
+     "c.yaml:2:11: a source needs \"videos\": a pattern such as \"*/*.mp4\"\n"},
+    {"root: root\nsources: [{vidoes: x}]\n" VIEWS,
+     "c.yaml:2:12: unknown key \"vidoes\" in a source; did you mean \"videos\"? (known: videos, match)\n"},
+    {"root: root\nsources: [{archives: x.tar, videos: y}]\n" VIEWS,
+     "c.yaml:2:12: \"archives\" in a source" LATER "\n"},
+    {VIDEOS("/a"),
+     "c.yaml:3:13: videos: pattern \"/a\": it has an empty name: patterns are relative to the root, "
+     "without \"//\" or a \"/\" at an end\n"},
+    {VIDEOS("../a"), "c.yaml:3:13: videos: pattern \"../a\": \".\" and \"..\" match nothing\n"},
+    {VIDEOS("[a"), "c.yaml:3:13: videos: pattern \"[a\": \"[\" without \"]\"\n"},
+    {VIDEOS("{a,b"), "c.yaml:3:13: videos: pattern \"{a,b\": \"{\" without \"}\"\n"},
+    {VIDEOS("a\\"), "c.yaml:3:13: videos: pattern \"a\\\": nothing follows the backslash\n"},
+    {VIDEOS("{clip}.mp4"), "c.yaml:3:13: videos: pattern: expected {a,b} or {000..012}, found \"{clip}\" (a "
+                           "brace itself is written \\{)\n"},
+    {VIDEOS("{0..99999}"),
+     "c.yaml:3:13: videos: the braces of a pattern expand to more than 4096 patterns or 4095 bytes each\n"},
+    {VIDEOS("{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"),
+     "c.yaml:3:13: videos: the braces of a pattern expand to more than 4096 patterns or 4095 bytes each\n"},
+    {MATCH("(?<clip>[a"), "c.yaml:4:12: match: bad regular expression: missing terminating ] for character "
+                          "class, at its byte 11\n"},
+    {MATCH("(.*)"), "c.yaml:4:12: match: it names no field: write a named group such as (?<clip>[^/]+)\n"},
+    {MATCH("(?<frame>.*)"),
+     "c.yaml:4:12: match: a group cannot be named \"frame\": {frame} has a meaning of its own\n"},
+    /* views */
+    {SOURCE "views: many\n", "c.yaml:4:8: views: expected a list, found \"many\"\n"},
+    {SOURCE "views:\n  - 3\n", "c.yaml:5:5: a view: expected a mapping (key: value), found \"3\"\n"},
+    {SOURCE "views:\n  - path: a\n", "c.yaml:5:5: a view needs one of frames, audio, subtitles or text\n"},
+    {SOURCE "views:\n  - text: a\n",
+     "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
+    {SOURCE "views:\n  - path: a\n    video: {}\n",
+     "c.yaml:6:5: unknown key \"video\" in a view (known: path, frames, audio, subtitles, text)\n"},
+    {SOURCE "views:\n  - path: a\n    npy: {}\n", "c.yaml:6:5: \"npy\" in a view" LATER "\n"},
+    {SOURCE "views:\n  - path: a\n    list: {}\n", "c.yaml:6:5: \"list\" in a view" LATER "\n"},
+    {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
+     "c.yaml:7:5: a view is one of frames, audio, subtitles or text; this one has \"audio\" and \"text\"\n"},
+    {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
+     "c.yaml:7:11: the view at line 5 has the same path\n"},
+    {VIEW("{klip}", "text: x"),
+     "c.yaml:5:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {VIEW("{clip", "text: x"), "c.yaml:5:11: \"{\" without \"}\" (a brace itself is written {{)\n"},
+    {VIEW("clip}", "text: x"), "c.yaml:5:11: \"}\" without \"{\" (a brace itself is written }})\n"},
+    {VIEW("/{clip}", "text: x"),
+     "c.yaml:5:11: path \"/{clip}\": it has an empty name: a path does not start or end "
+     "with \"/\" and has no \"//\"\n"},
+    {VIEW("a//{clip}", "text: x"),
+     "c.yaml:5:11: path \"a//{clip}\": it has an empty name: a path does not start or "
+     "end with \"/\" and has no \"//\"\n"},
+    {VIEW("../{clip}", "text: x"),
+     "c.yaml:5:11: path \"../{clip}\": \".\" and \"..\" cannot be names in it\n"},
+    {VIEW("a/./{clip}", "text: x"),
+     "c.yaml:5:11: path \"a/./{clip}\": \".\" and \"..\" cannot be names in it\n"},
+    {VIEW("{clip:06d}", "text: x"), "c.yaml:5:11: {clip:06d}: only {frame} takes a format\n"},
+    {VIEW("{nframes}", "text: x"), "c.yaml:5:11: {nframes} belongs into a text, not into a path\n"},
+    {VIEW("{frame}.mp3", "audio: {}"), "c.yaml:5:11: {frame} belongs into the path of a frames view\n"},
+    {VIEW("{clip}.aac", "audio: {}"),
+     "c.yaml:5:11: the path of an audio view ends in .mp3 or .wav, found .aac\n"},
+    {VIEW("{clip}", "audio: {}"),
+     "c.yaml:5:11: the path of an audio view ends in .mp3 or .wav, found no extension at its end\n"},
+    {VIEW("{clip}.vtt", "subtitles: []"),
+     "c.yaml:5:11: the path of a subtitles view ends in .srt, found .vtt\n"
+     "c.yaml:6:16: subtitles: expected a list of 1 to 2 items, found 0\n"},
+    {VIEW("{clip}/{frame}.bmp", "frames: {}"),
+     "c.yaml:5:11: the path of a frames view ends in .jpg, .jpeg, .png or .ppm, found .bmp\n"},
+    {VIEW("{clip}/x.jpg", "frames: {}"),
+     "c.yaml:5:11: path \"{clip}/x.jpg\": the last name of a frames view needs {frame} or {frame:0Nd}\n"},
+    {VIEW("{frame}/{clip}.jpg", "frames: {}"), "c.yaml:5:11: path \"{frame}/{clip}.jpg\": the last name of a "
+                                               "frames view needs {frame} or {frame:0Nd}\n"},
+    {VIEW("{clip}/{frame}{frame}.jpg", "frames: {}"), "c.yaml:5:11: {frame} stands twice in the path\n"},
+    {VIEW("{clip}/{frame:6d}.jpg", "frames: {}"),
+     "c.yaml:5:11: expected {frame} or {frame:0Nd} such as {frame:06d}, found {frame:6d}\n"},
+    {VIEW("{clip}/{frame:0d}.jpg", "frames: {}"),
+     "c.yaml:5:11: expected {frame} or {frame:0Nd} such as {frame:06d}, found {frame:0d}\n"},
+    {VIEW("{clip}/{frame:099d}.jpg", "frames: {}"),
+     "c.yaml:5:11: expected {frame} or {frame:0Nd} such as {frame:06d}, found {frame:099d}\n"},
+    {VIEW("{clip}{frame}.jpg", "frames: {}"), "c.yaml:5:11: path \"{clip}{frame}.jpg\": {frame} touches a "
+                                              "field, so that \"v1\" + 11 and \"v11\" + 1 would be "
+                                              "one name: put \"_\" between them, or write {frame:06d}\n"},
+    {TEXT("'{frame}'"), "c.yaml:6:11: {frame} belongs into the path of a frames view\n"},
+    {TEXT("'{klip}'"), "c.yaml:6:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {TEXT("{nframes}"),
+     "c.yaml:6:11: text: expected a text, found a mapping (a text that starts with a brace needs quotes)\n"},
+    /* frames */
+    {FRAMES "{ sise: 1 }",
+     "c.yaml:6:15: unknown key \"sise\" in frames; did you mean \"size\"? (known: timing, fps, "
+     "size, crop, quality, subsampling, base)\n"},
+    {FRAMES "[]", "c.yaml:6:13: frames: expected a mapping (key: value), found a list\n"},
+    {FRAMES "{ timing: sometimes }",
+     "c.yaml:6:23: timing: expected cfr or passthrough, found \"sometimes\"\n"},
+    {FRAMES "{ timing: cfr, fps: 5 }",
+     "c.yaml:6:28: \"fps\" and \"timing\" exclude each other: fps is a timing of its own\n"},
+    {FRAMES "{ fps: 0 }", "c.yaml:6:20: " BAD_FPS "\"0\"\n"},
+    {FRAMES "{ fps: -5 }", "c.yaml:6:20: " BAD_FPS "\"-5\"\n"},
+    {FRAMES "{ fps: 5/0 }", "c.yaml:6:20: " BAD_FPS "\"5/0\"\n"},
+    {FRAMES "{ fps: 1001 }", "c.yaml:6:20: " BAD_FPS "\"1001\"\n"},
+    {FRAMES "{ fps: 5. }", "c.yaml:6:20: " BAD_FPS "\"5.\"\n"},
+    {FRAMES "{ fps: 1.2345678 }", "c.yaml:6:20: " BAD_FPS "\"1.2345678\"\n"},
+    {FRAMES "{ size: wide }", "c.yaml:6:21: " BAD_SCALE "\"wide\"\n"},
+    {FRAMES "{ size: [1, 2] }", "c.yaml:6:21: " BAD_SCALE "a list\n"},
+    {FRAMES "{ size: '-1:-1' }", "c.yaml:6:21: " BAD_SCALE "\"-1:-1\"\n"},
+    {FRAMES "{ size: '0:240' }", "c.yaml:6:21: " BAD_SCALE "\"0:240\"\n"},
+    {FRAMES "{ size: '-17:240' }", "c.yaml:6:21: " BAD_SCALE "\"-17:240\"\n"},
+    {FRAMES "{ size: '16385:1' }", "c.yaml:6:21: " BAD_SCALE "\"16385:1\"\n"},
+    {FRAMES "{ size: '1:1:1' }", "c.yaml:6:21: " BAD_SCALE "\"1:1:1\"\n"},
+    {FRAMES "{ size: 'short:-1' }", "c.yaml:6:21: " BAD_SCALE "\"short:-1\"\n"},
+    {FRAMES "{ crop: middle }", "c.yaml:6:21: " BAD_CROP "\"middle\"\n"},
+    {FRAMES "{ crop: '0:1:0:0' }", "c.yaml:6:21: " BAD_CROP "\"0:1:0:0\"\n"},
+    {FRAMES "{ crop: '1:1:0' }", "c.yaml:6:21: " BAD_CROP "\"1:1:0\"\n"},
+    {FRAMES "{ crop: '1:1:0:0:' }", "c.yaml:6:21: " BAD_CROP "\"1:1:0:0:\"\n"},
+    {FRAMES "{ quality: 101 }", "c.yaml:6:24: quality: " WHOLE("1", "100") ", found \"101\"\n"},
+    {FRAMES "{ quality: 0 }", "c.yaml:6:24: quality: " WHOLE("1", "100") ", found \"0\"\n"},
+    {FRAMES "{ subsampling: 421 }",
+     "c.yaml:6:28: subsampling: expected 420, 422 or 444, found \"421\"; did you mean 420?\n"},
+    {FRAMES "{ base: x }", "c.yaml:6:21: base: " WHOLE("0", "1000000000") ", found \"x\"\n"},
+    {PNG "{ quality: 5 }", "c.yaml:6:15: \"quality\" is for .jpg only\n"},
+    {PNG "{ subsampling: 444 }", "c.yaml:6:15: \"subsampling\" is for .jpg only\n"},
+    /* audio and subtitles */
+    {AUDIO "{ rate: 12345 }",
+     "c.yaml:6:20: rate: expected 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100 or "
+     "48000, found \"12345\"\n"},
+    {AUDIO "{ channels: 6 }", "c.yaml:6:24: channels: " WHOLE("1", "2") ", found \"6\"\n"},
+    {AUDIO "{ bitrate: 129k }", "c.yaml:6:23: bitrate: expected a bit rate of mp3 such as 128k (8, 16, 24, "
+                                "32, 40, 48, 56, 64, 80, 96, 112, 128, "
+                                "144, 160, 192, 224, 256 or 320k), found \"129k\"\n"},
+    {AUDIO "{ silence: maybe }", "c.yaml:6:23: silence: expected true or false, found \"maybe\"\n"},
+    {WAV "{ bitrate: 128k }", "c.yaml:6:14: \"bitrate\" is for .mp3 only\n"},
+    {WAV "{ rate: 1 }", "c.yaml:6:20: rate: " WHOLE("1000", "384000") ", found \"1\"\n"},
+    {SRT "[sidecar, sidecar]", "c.yaml:6:26: subtitles: \"sidecar\" stands twice\n"},
+    {SRT "[table]", "c.yaml:6:17: subtitles: \"table\"" LATER "\n"},
+    {SRT "[beside]", "c.yaml:6:17: subtitles: expected sidecar or embedded, found \"beside\"\n"},
+    {SRT "{ missing: some }",
+     "c.yaml:6:27: missing: expected empty or none, found \"some\"; did you mean none?\n"},
+    /* several at once; a broken source does not make its fields unknown */
+    {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
+     "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
+     "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
+     "subtitles, "
+     "text)\n"},
+    {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
+     "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
+    /* aliases keep the place of what they stand for; merges are mappings */
+    {SOURCE "views:\n  - path: &p '{klip}'\n    text: x\n  - path: *p\n    text: y\n",
+     "c.yaml:5:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"
+     "c.yaml:5:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {FRAMES "{ <<: 3 }", "c.yaml:6:19: <<: expected a mapping, found \"3\"\n"},
+};
+
+/* Puts DIR where the test's directory stands in the lines. */
+static void hide_dir(void)
+{
+    size_t len = strlen(corpus_dir);
+    for (char *p = corpus_said; (p = strstr(p, corpus_dir)); p += 3) {
+        memcpy(p, "DIR", 3);
+        memmove(p + 3, p + len, strlen(p + len) + 1);
+    }
+}
+
+static void test_mistakes(void)
+{
+    for (size_t i = 0; i < BASE_ARRAY_LEN(mistakes); i++) {
+        struct cfg *c = NULL;
+        int err = corpus_load(mistakes[i].text, &c);
+        hide_dir();
+        if (!CHECK_INT(err, -EINVAL) || !CHECK_STR(corpus_said, mistakes[i].said))
+            (void)fprintf(stderr, "    in: %s\n", mistakes[i].text);
+        cfg_destroy(c);
+    }
+}
+
+static void test_bounds(void)
+{
+    struct cfg *c = NULL;
+    static char text[(1 << 20) + 100];
+    memset(text, '#', sizeof text - 1);
+    CHECK_INT(corpus_load(text, &c), -EFBIG);
+    CHECK_STR(corpus_said, "c.yaml: larger than 1048576 bytes: no configuration\n");
+    memset(text, '[', 5000);
+    text[5000] = 0;
+    CHECK_INT(corpus_load(text, &c), -EINVAL);
+    CHECK_STR(corpus_said, "c.yaml:1:33: nested too deeply\n");
+    size_t len = 0;
+    for (int i = 0; i < 1100; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "k%d: &a%d x\n", i, i);
+    CHECK_INT(corpus_load(text, &c), -EINVAL);
+    CHECK_STR(corpus_said, "c.yaml:1001:8: too many anchors and aliases\n");
+    len = (size_t)snprintf(text, sizeof text, "a: [");
+    for (int i = 0; i < 100001; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "x,\n");
+    CHECK_INT(corpus_load(text, &c), -EINVAL);
+    CHECK(strstr(corpus_said, ": too many values\n") != NULL);
+    len = (size_t)snprintf(text, sizeof text, "m0: &m0 {}\n");
+    for (int i = 1; i < 30; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "m%d: &m%d {<<: [*m%d, *m%d, *m%d]}\n", i, i,
+                                i - 1, i - 1, i - 1);
+    (void)snprintf(text + len, sizeof text - len, "cache: *m29\n%s", SOURCE VIEWS);
+    CHECK_INT(corpus_load(text, &c), -EINVAL);
+    len = 0;
+    for (int i = 0; i < 1000; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "key%d: x\n", i);
+    CHECK_INT(corpus_load(text, &c), -EINVAL);
+    CHECK(strstr(corpus_said, "c.yaml: 800 more mistakes\n") != NULL);
+    CHECK_INT(cfg_load("none.yaml", corpus_report, NULL, &c), -ENOENT);
+    CHECK(strstr(corpus_said, "none.yaml: cannot be read: No such file or directory\n") != NULL);
+    CHECK_INT(cfg_load("root", NULL, NULL, &c), -EISDIR);
+    CHECK(c == NULL);
+}
+
+static struct cfg *load(const char *text)
+{
+    struct cfg *c = NULL;
+    CHECK_INT(corpus_load(text, &c), 0);
+    CHECK_STR(corpus_said, "");
+    return c;
+}
+
+static void test_frames(void)
+{
+    struct cfg *c = load(FRAMES "\n");
+    const struct cfg_frames *f = c ? &cfg_view(c, 0)->frames : NULL;
+    if (!CHECK(f != NULL))
+        return;
+    CHECK(cfg_view(c, 0)->kind == CFG_FRAMES && cfg_view(c, 0)->line == 5 && cfg_view(c, 0)->column == 5);
+    CHECK_STR(cfg_view(c, 0)->file, "c.yaml");
+    CHECK(f->timing == CFG_TIMING_CFR && f->fps_num == 0 && f->fps_den == 1 && f->format == CFG_JPG);
+    CHECK(f->quality == 95 && f->subsampling == 420 && f->base == 1 && !*f->size && !*f->crop);
+    cfg_destroy(c);
+    c = load(FRAMES "{ fps: 12.5, size: -1:240, crop: 10:20:0:5, quality: 80, subsampling: 444, base: 0 }\n");
+    f = c ? &cfg_view(c, 0)->frames : NULL;
+    if (!CHECK(f != NULL))
+        return;
+    CHECK(f->timing == CFG_TIMING_FPS && f->fps_num == 25 && f->fps_den == 2);
+    CHECK(f->quality == 80 && f->subsampling == 444 && f->base == 0);
+    CHECK_STR(f->size, "-1:240");
+    CHECK_STR(f->crop, "10:20:0:5");
+    cfg_destroy(c);
+    c = load(PNG "{ fps: 30000/1001, size: 'short:256', crop: left }\n");
+    f = c ? &cfg_view(c, 0)->frames : NULL;
+    if (!CHECK(f != NULL))
+        return;
+    CHECK(f->fps_num == 30000 && f->fps_den == 1001 && f->format == CFG_PNG);
+    CHECK_STR(f->size, "short:256");
+    cfg_destroy(c);
+    c = load(VIEW("{clip}/{frame}.PPM", "frames: { timing: passthrough, size: '224:-16' }"));
+    CHECK(c && cfg_view(c, 0)->frames.timing == CFG_TIMING_PASSTHROUGH &&
+          cfg_view(c, 0)->frames.format == CFG_PPM);
+    cfg_destroy(c);
+}
+
+static void test_sound_and_text(void)
+{
+    struct cfg *c = load(AUDIO "{ rate: 44100, channels: 2, bitrate: 128k, silence: true }\n");
+    const struct cfg_audio *a = c ? &cfg_view(c, 0)->audio : NULL;
+    CHECK(a && a->format == CFG_MP3 && a->rate == 44100 && a->channels == 2 && a->bitrate == 128000 &&
+          a->silence);
+    cfg_destroy(c);
+    c = load(WAV "\n");
+    a = c ? &cfg_view(c, 0)->audio : NULL;
+    CHECK(a && a->format == CFG_WAV && a->rate == 0 && a->channels == 0 && a->bitrate == 0 && !a->silence);
+    cfg_destroy(c);
+    c = load(SRT "[embedded]\n");
+    const struct cfg_subtitles *s = c ? &cfg_view(c, 0)->subtitles : NULL;
+    CHECK(s && s->n_sources == 1 && s->sources[0] == CFG_EMBEDDED && s->empty);
+    cfg_destroy(c);
+    c = load(SRT "{ missing: none }\n");
+    s = c ? &cfg_view(c, 0)->subtitles : NULL;
+    CHECK(s && s->n_sources == 2 && s->sources[0] == CFG_SIDECAR && s->sources[1] == CFG_EMBEDDED &&
+          !s->empty);
+    cfg_destroy(c);
+    c = load(TEXT("'{nframes} {{{clip}}}'"));
+    CHECK(c && cfg_template_uses_nframes(cfg_view(c, 0)->text) &&
+          !cfg_template_uses_nframes(cfg_view(c, 0)->path));
+    cfg_destroy(c);
+}
+
+static void test_top(void)
+{
+    char want[128];
+    (void)setenv("CORPUSFS_TEST_DIR", corpus_dir, 1);
+    (void)setenv("XDG_CACHE_HOME", "/xdg", 1);
+    (void)setenv("HOME", "/nobody", 1);
+    struct cfg *c = load("root: .//root/./\nsources: [{videos: x}]\n" VIEWS);
+    (void)snprintf(want, sizeof want, "%s/root", corpus_dir);
+    CHECK_STR(c ? cfg_root(c) : NULL, want);
+    CHECK_STR(c ? cfg_name(c) : NULL, "root");
+    CHECK_STR(c ? cfg_cache_dir(c) : NULL, "/xdg/corpusfs");
+    CHECK(c && cfg_cache_size(c) == (uint64_t)20 << 30 && cfg_workers(c) == 0 && cfg_n_views(c) == 1);
+    cfg_destroy(c);
+    c = load("root: ${CORPUSFS_TEST_DIR}/root\nworkers: 7\ncorpus: it's\ncache: {dir: ~/c, size: 500 MB}\n"
+             "sources: [{videos: [x, y]}]\n" VIEWS);
+    CHECK_STR(c ? cfg_root(c) : NULL, want);
+    CHECK_STR(c ? cfg_name(c) : NULL, "it's");
+    CHECK_STR(c ? cfg_cache_dir(c) : NULL, "/nobody/c");
+    CHECK(c && cfg_cache_size(c) == 500000000 && cfg_workers(c) == 7);
+    cfg_destroy(c);
+    (void)unsetenv("XDG_CACHE_HOME");
+    c = load("root: $CORPUSFS_TEST_DIR/root\nsources: [{videos: x}]\n" VIEWS);
+    CHECK_STR(c ? cfg_cache_dir(c) : NULL, "/nobody/.cache/corpusfs");
+    cfg_destroy(c);
+    c = load("root: /\ncache: {dir: a$/$$}\nsources: [{videos: x}]\n" VIEWS);
+    cfg_destroy(c);
+}
+
+static void test_merge(void)
+{
+    struct cfg *c =
+        load(SOURCE "views:\n"
+                    "  - path: a/{clip}/{frame}.jpg\n    frames: &f { quality: 70, size: '8:8' }\n"
+                    "  - path: b/{clip}/{frame}.jpg\n    frames: { <<: *f, quality: 60 }\n"
+                    "  - path: c/{clip}/{frame}.jpg\n    frames: *f\n");
+    if (!CHECK(c && cfg_n_views(c) == 3))
+        return;
+    CHECK_INT(cfg_view(c, 0)->frames.quality, 70);
+    CHECK_INT(cfg_view(c, 1)->frames.quality, 60);
+    CHECK_STR(cfg_view(c, 1)->frames.size, "8:8");
+    CHECK_INT(cfg_view(c, 2)->frames.quality, 70);
+    cfg_destroy(c);
+}
+
+static void test_preset(void)
+{
+    struct cfg *c = load("preset: class-folders\nroot: root\n");
+    CHECK(c && cfg_n_views(c) == 3 && cfg_view(c, 0)->kind == CFG_FRAMES &&
+          cfg_view(c, 1)->kind == CFG_AUDIO && cfg_view(c, 2)->kind == CFG_SUBTITLES);
+    CHECK_STR(c ? cfg_view(c, 0)->file : NULL, "preset class-folders");
+    cfg_destroy(c);
+    c = load("preset: class-folders\nroot: root\nn_frames: true\n");
+    CHECK(c && cfg_n_views(c) == 4 && cfg_view(c, 3)->kind == CFG_TEXT && cfg_view(c, 3)->line == 3);
+    cfg_destroy(c);
+    c = load("root: root\npreset: class-folders\nviews: [{path: 'sound/{class}/{clip}.wav', audio: {}}]\n");
+    CHECK(c && cfg_n_views(c) == 1 && cfg_view(c, 0)->kind == CFG_AUDIO);
+    cfg_destroy(c);
+    c = NULL;
+    CHECK_INT(corpus_load("root: root\npreset: class-folders\nsources: [{videos: '*'}]\n", &c), -EINVAL);
+    CHECK(strstr(corpus_said,
+                 "preset class-folders:8:11: no source gives the field {class}; did you mean {clip}? "
+                 "(known: clip)\n") == corpus_said);
+    CHECK_INT(
+        corpus_load("root: root\npreset: class-folders\nn_frames: true\nviews:\n"
+                    "  - {path: '{clip}/{frame}.jpg', frames: {}}\n  - {path: '{clip}/n_frames', text: x}\n",
+                    &c),
+        -EINVAL);
+    CHECK_STR(corpus_said, "c.yaml:3:1: the view at line 6 has the same path\n");
+    cfg_destroy(c);
+}
+
+int main(void)
+{
+    corpus_make();
+    CHECK_RUN(test_mistakes);
+    CHECK_RUN(test_bounds);
+    CHECK_RUN(test_frames);
+    CHECK_RUN(test_sound_and_text);
+    CHECK_RUN(test_top);
+    CHECK_RUN(test_merge);
+    CHECK_RUN(test_preset);
+    corpus_remove();
+    return check_result();
+}
