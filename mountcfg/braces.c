@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* {a,b} and {000..012} in patterns. */
-#include "mountcfg/glob.h"
+#include "mountcfg/braces.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -147,7 +147,7 @@ static int check_alone(struct check *k)
         struct base_reason what;
         char more[64] = "";
         if (m[i].n > 1)
-            (void)snprintf(more, sizeof more, " (and so do %zu more clips)", m[i].n - 1);
+            (void)snprintf(more, sizeof more, " (and %zu more)", m[i].n - 1);
             /* The formats are the literals above. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"

@@ -7,7 +7,7 @@
  *   yaml.c      a YAML text as a tree with positions, mappings with a fixed set of keys
  *   values.c    numbers, sizes, rates, paths with ~ and $VAR
  *   template.c  path and text templates
- *   glob.c      patterns of paths
+ *   glob.c      patterns of paths, and braces.c what {} in them stands for
  *   sources.c   `sources:`
  *   views.c     `views:`
  *   load.c      the file as a whole, with its preset

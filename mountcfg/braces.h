@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What glob.c and braces.c have in common. */
-#ifndef MOUNTCFG_GLOB_H
-#define MOUNTCFG_GLOB_H
+#ifndef MOUNTCFG_BRACES_H
+#define MOUNTCFG_BRACES_H
 
 #include "mountcfg/internal.h"
 

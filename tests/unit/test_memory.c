@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fails the first, second, third ... allocation of loading and scanning a corpus: each time -ENOMEM comes
+ * out, and nothing is lost or freed twice (which the sanitizers see). The linker puts the wrappers in
+ * (--wrap).
+ */
+#include "tests/unit/check.h"
+#include "tests/unit/corpus.h"
+
+static int64_t left = INT64_MAX; /* allocations until the one that fails */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return --left == 0 ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return --left == 0 ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return --left == 0 ? NULL : __real_realloc(p, size);
+}
+
+static int load_and_scan(void)
+{
+    struct cfg *c = NULL;
+    struct cfg_clips *clips = NULL;
+    size_t problems = 0;
+    corpus_said[0] = 0;
+    int err = cfg_load("c.yaml", corpus_report, NULL, &c);
+    if (err == 0)
+        err = cfg_scan(c, corpus_report, NULL, &clips, &problems);
+    CHECK((err == 0) == (clips != NULL));
+    cfg_clips_destroy(clips);
+    cfg_destroy(c);
+    return err;
+}
+
+static void fail_each(const char *text, int want)
+{
+    corpus_write("c.yaml", text, strlen(text));
+    for (int64_t n = 1; n < 100000; n++) {
+        left = n;
+        int err = load_and_scan();
+        bool failed = left <= 0;
+        left = INT64_MAX;
+        /* A message may be lost for lack of memory, its mistake may not. */
+        if (!CHECK(err == want || (failed && err == -ENOMEM)))
+            (void)fprintf(stderr, "    allocation %" PRId64 ": %d\n", n, err);
+        if (!failed)
+            return;
+    }
+    CHECK(!"it never ends");
+}
+
+static void test_preset(void)
+{
+    corpus_touch("root/a/x.mp4");
+    corpus_touch("root/a/x.avi");
+    corpus_touch("root/a/y.mp4");
+    corpus_touch("root/a/y.srt");
+    corpus_touch("root/a/y.en.srt");
+    fail_each("preset: class-folders\nroot: root\nn_frames: true\ncache: {dir: ~/x}\n", 0);
+}
+
+static void test_misfits(void)
+{
+    fail_each("root: root\nsources: [{videos: ['{a,b}/*', 'c']}]\nviews:\n"
+              "  - {path: 'a/{clip}/{frame:06d}.jpg', frames: {}}\n  - {path: 'a', text: '{nframes}'}\n",
+              0);
+}
+
+static void test_mistakes(void)
+{
+    fail_each("korpus: x\nroot: $NO_SUCH\nsources: [{videos: '{a', match: '('}]\nviews: [{path: '{x}'}]\n",
+              -EINVAL);
+}
+
+int main(void)
+{
+    corpus_make();
+    CHECK_RUN(test_preset);
+    CHECK_RUN(test_misfits);
+    CHECK_RUN(test_mistakes);
+    corpus_remove();
+    return check_result();
+}
