@@ -13,6 +13,7 @@ struct dec_audio_rule {
     enum AVCodecID codec;
     int pcm_frame_bytes; /* of all channels; 0 = not PCM */
     AVVorbisParseContext *vorbis;
+    uint32_t header; /* what must not change in MPEG headers: rate and channels; 0 = none seen */
 };
 
 struct dec_audio_rule *dec_audio_rule_create(const AVCodecParameters *par)
@@ -85,6 +86,28 @@ static int ac3_samples(const uint8_t *data, int len)
     return data[4] >> 6 == 3 ? 1536 : blocks[data[4] >> 4 & 3] * 256;
 }
 
+/* Bits of an MPEG audio or ADTS header (ISO/IEC 11172-3 2.4.1.3, 13818-7 6.2) that a stream keeps: sync code,
+ * version, layer, rate; and of ADTS the channels. Files that were joined may change them. */
+static bool same_header(struct dec_audio_rule *rule, const uint8_t *data, uint32_t kept)
+{
+    uint32_t header = ((uint32_t)data[0] << 24 | data[1] << 16 | data[2] << 8 | data[3]) & kept;
+    if (!rule->header)
+        rule->header = header;
+    return rule->header == header;
+}
+
+static bool same_mpeg_audio(struct dec_audio_rule *rule, const uint8_t *data, int len)
+{
+    return len >= 4 && data[0] == 0xff && data[1] >= 0xe0 && same_header(rule, data, 0xfffe0c00);
+}
+
+/* AAC comes with ADTS headers in transport streams, and without any headers elsewhere. */
+static bool same_aac(struct dec_audio_rule *rule, const uint8_t *data, int len)
+{
+    bool adts = len >= 4 && data[0] == 0xff && (data[1] & 0xf6) == 0xf0;
+    return adts ? same_header(rule, data, 0xfff6fdc0) : !rule->header;
+}
+
 static int vorbis_samples(struct dec_audio_rule *rule, const AVPacket *packet)
 {
     if (!rule->vorbis)
@@ -104,11 +127,11 @@ int dec_audio_rule_samples(struct dec_audio_rule *rule, const AVPacket *packet, 
         return len % rule->pcm_frame_bytes == 0 ? len / rule->pcm_frame_bytes : -1;
     switch (rule->codec) {
     case AV_CODEC_ID_AAC:
-        return typical;
+        return same_aac(rule, data, len) ? typical : -1;
     case AV_CODEC_ID_MP1:
     case AV_CODEC_ID_MP2:
     case AV_CODEC_ID_MP3:
-        return len >= 4 && data[0] == 0xff && data[1] >= 0xe0 ? typical : -1;
+        return same_mpeg_audio(rule, data, len) ? typical : -1;
     case AV_CODEC_ID_AC3:
     case AV_CODEC_ID_EAC3:
         return ac3_samples(data, len);
