@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # sourced; sets lists for, and takes $repo from, who sources it
 # What tools/demo and tools/check share. Sourced by bash; $repo is the checkout.
 
 build_packages='build-essential meson ninja-build pkg-config python3 libfuse3-dev libsqlite3-dev libseccomp-dev

@@ -11,13 +11,14 @@ from . import oracle
 LEAST_SNR = {'mp3': 30, 'wav': 60}
 
 
-def frame_fault(data, name, view, png, jpg):
-    """What is wrong with one frame's bytes against ffmpeg's lossless frames and best JPEGs, or ''."""
+def frame_fault(data, name, view, png, video):
+    """What is wrong with one frame's bytes against ffmpeg's lossless frames in the directory `png`, or ''."""
     stem = name.partition('.')[0]
     if view.ext == 'jpg':
         if data[:2] != b'\xff\xd8' or data[-2:] != b'\xff\xd9':
             return 'not a whole JPEG'
-        return oracle.jpeg_fault(data, (png / f'{stem}.png').read_bytes(), (jpg / f'{stem}.jpg').read_bytes())
+        return oracle.jpeg_fault(data, (png / f'{stem}.png').read_bytes(),
+                                 lambda: (oracle.best_jpegs(video, view) / f'{stem}.jpg').read_bytes())
     ours, theirs = oracle.pixels(data), oracle.pixels((png / name).read_bytes())
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return f'{ours.shape} {ours.dtype}, ffmpeg gives {theirs.shape} {theirs.dtype}'
@@ -31,7 +32,6 @@ def frame_fault(data, name, view, png, jpg):
 def check_frames(case, video, directory, view):
     """A frame directory has ffmpeg's names, and each frame, read in random order by four threads, its picture."""
     png = oracle.frames(video, view, ext='png' if view.ext == 'jpg' else view.ext)
-    jpg = oracle.frames(video, view, '-q:v', '1', ext='jpg') if view.ext == 'jpg' else None
     names = sorted(os.listdir(directory))
     case.assertEqual(names, sorted(f'{p.stem}.{view.ext}' for p in png.iterdir()))
 
@@ -40,7 +40,7 @@ def check_frames(case, video, directory, view):
         data = (directory / name).read_bytes()
         if len(data) != size:
             return f'{name}: {len(data)} bytes, stat says {size}'
-        wrong = frame_fault(data, name, view, png, jpg)
+        wrong = frame_fault(data, name, view, png, video)
         return f'{name}: {wrong}' if wrong else ''
     with ThreadPoolExecutor(4) as pool:
         faults = [f for f in pool.map(check_frame, case.shuffled(names)) if f]

@@ -29,8 +29,10 @@ BUILD = Path(os.environ.get('CORPUSFS_BUILD_DIR', Path(__file__).resolve().paren
 CORPUSFS = BUILD / 'corpusfs'
 SEED = int(os.environ.get('CORPUSFS_SEED') or random.SystemRandom().randrange(1 << 32))
 CI = bool(os.environ.get('CI'))
-# How long to wait for something that must happen. Not a measure of speed: reaching it is a failure.
-PATIENCE = 60
+# How long to wait for something that must happen. Not a measure of speed: reaching it is a failure. For slow
+# machines (or valgrind) CORPUSFS_TEST_PATIENCE multiplies it and the watchdog's limits.
+SLOWNESS = int(os.environ.get('CORPUSFS_TEST_PATIENCE', '1'))
+PATIENCE = 60 * SLOWNESS
 SANITIZERS = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|MemorySanitizer')
 
 live_mounts = []  # for the watchdog
@@ -423,7 +425,7 @@ def main(needs_mount=True, limit=240):
     tests = unittest.defaultTestLoader.loadTestsFromModule(sys.modules['__main__'])
     word = os.environ.get('CORPUSFS_TEST', '')
     chosen = unittest.TestSuite(t for t in _flat(tests) if word in t.id())
-    result = SetupResult(limit * int(os.environ.get('CORPUSFS_TEST_PATIENCE', '1')))
+    result = SetupResult(limit * SLOWNESS)
     try:
         chosen.run(result)
     except KeyboardInterrupt as error:

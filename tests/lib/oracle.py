@@ -103,8 +103,16 @@ def psnr(a, b):
     return numpy.inf if error == 0 else 10 * numpy.log10(255 ** 2 / error)
 
 
+def best_jpegs(video, view):
+    """The directory of the best JPEGs that ffmpeg writes for a view."""
+    # mjpeg wants ascending times; in units of the frame rate those of a passthrough may repeat.
+    more = ['-enc_time_base', '-1'] if view.timing == 'passthrough' else []
+    return frames(video, view, *more, '-q:v', '1', ext='jpg')
+
+
 def jpeg_fault(data, png, ffmpeg_jpeg):
-    """Why a JPEG is not good enough, or ''. At least 40 dB of the true frame, if ffmpeg's best JPEG gets there."""
+    """Why a JPEG is not good enough, or ''. At least 40 dB of the true frame (the bytes `png`), if ffmpeg's best
+    JPEG, which ffmpeg_jpeg() reads, gets there."""
     truth = luma(pixels(png))
     try:
         ours = psnr(luma(pixels(data)), truth)
@@ -112,7 +120,7 @@ def jpeg_fault(data, png, ffmpeg_jpeg):
         return str(error)
     if ours >= 40:
         return ''
-    theirs = psnr(luma(pixels(ffmpeg_jpeg)), truth)
+    theirs = psnr(luma(pixels(ffmpeg_jpeg())), truth)
     if theirs >= 40 or ours < theirs - 0.5:
         return f'{ours:.2f} dB, ffmpeg -q:v 1 gets {theirs:.2f} dB'
     return ''

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame directories against `ffmpeg -i IN ... %06d.png`: the same names, the same pixels, in any order of reading."""
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
