@@ -140,7 +140,7 @@ static int start_over_locked(struct cache_store *store)
     bool replaced = !cache_db_usable(store->db);
     atomic_store(&store->lost, false);
     base_log(BASE_LOG_WARNING, "%s: %s; starting over with what is there", store->dir,
-             replaced ? "the index was removed, replaced or damaged"
+             replaced ? "the index is gone, replaced or cannot be used"
                       : "the index could not be written, or tmp/ was removed");
     int err = set_up(store, replaced, &why);
     if (err) {
