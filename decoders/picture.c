@@ -42,6 +42,15 @@ static bool is_yuv(const AVFrame *f)
     return d && d->nb_components >= 3 && !(d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
 }
 
+/* Chroma as the video has it: 444, 422, or for all else (4:2:0, 4:1:1, grey) 420. */
+static int subsampling_of(const AVFrame *f)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
+    if (!d || d->nb_components < 3 || d->log2_chroma_h > 0 || d->log2_chroma_w > 1)
+        return 420;
+    return d->log2_chroma_w == 0 ? 444 : 422;
+}
+
 /* What the sink accepts. PNG and PPM: what ffmpeg's encoders of that name accept, so that the filters choose what they would choose there.
  * JPEG: planar YUV; of limited-range YUV as it is, because expanding its range here is faster (render()). */
 static const char *sink_formats(const struct dec_frames_spec *spec, const AVFrame *in)
@@ -51,7 +60,7 @@ static const char *sink_formats(const struct dec_frames_spec *spec, const AVFram
     if (spec->format == DEC_PPM)
         return "rgb24|rgb48be";
     bool limited = is_yuv(in) && !is_full_range(in);
-    switch (spec->subsampling) {
+    switch (spec->subsampling ? spec->subsampling : subsampling_of(in)) {
     case 444:
         return limited ? "yuv444p" : "yuvj444p";
     case 422:

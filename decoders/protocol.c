@@ -51,6 +51,8 @@ bool dec_job_check(const struct dec_job *job)
         const struct dec_frames_spec *spec = &job->frames;
         if (spec->timing > DEC_FPS || spec->format > DEC_PPM || spec->quality < 1 || spec->quality > 100)
             return false;
+        if (spec->subsampling != 0 && spec->subsampling != 420 && spec->subsampling != 422 && spec->subsampling != 444)
+            return false;
         if (spec->timing == DEC_FPS && (spec->fps_num <= 0 || spec->fps_den <= 0))
             return false;
         if (!is_terminated(spec->size, sizeof spec->size) || !is_terminated(spec->crop, sizeof spec->crop))

@@ -39,7 +39,7 @@ struct dec_frames_spec {
     uint8_t format; /* enum dec_frame_format */
     uint8_t quality; /* JPEG 1..100 */
     uint8_t reserved;
-    uint16_t subsampling; /* JPEG 420, 422, 444 */
+    uint16_t subsampling; /* JPEG 420, 422, 444; 0 = as the video has it */
     uint16_t reserved2;
     int32_t fps_num, fps_den; /* DEC_FPS */
     char size[64]; /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */

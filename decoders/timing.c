@@ -12,6 +12,9 @@
 #include <errno.h>
 #include <math.h>
 
+/* Products of times do not fit 64 bits. */
+__extension__ typedef __int128 wide;
+
 struct rational {
     int64_t num, den;
 };
@@ -19,10 +22,10 @@ struct rational {
 /* a units of `from` in units of `to`, rounded to nearest, halves away from zero. */
 static int64_t rescale(int64_t a, struct rational from, struct rational to)
 {
-    __int128 num = (__int128)a * from.num * to.den;
-    __int128 den = (__int128)from.den * to.num;
-    __int128 half = den / 2;
-    __int128 result = num >= 0 ? (num + half) / den : -((-num + half) / den);
+    wide num = (wide)a * from.num * to.den;
+    wide den = (wide)from.den * to.num;
+    wide half = den / 2;
+    wide result = num >= 0 ? (num + half) / den : -((-num + half) / den);
     return (int64_t)result;
 }
 

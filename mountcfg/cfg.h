@@ -50,7 +50,7 @@ struct cfg_frames {
     int32_t fps_num, fps_den;     /* `fps:` as 5, 12.5 or 30000/1001; 0/1 unless CFG_TIMING_FPS */
     enum cfg_frame_format format; /* from the extension of the path */
     int quality;                  /* JPEG, 1..100; `quality:`, default 95 */
-    int subsampling;              /* JPEG, 420, 422 or 444; `subsampling:`, default 420 */
+    int subsampling;              /* JPEG, 420, 422 or 444; `subsampling:`, default 0 = the video's, as ffmpeg does */
     char size[64];                /* `size:` W:H in ffmpeg's scale syntax, or short:N; "" = as it is */
     char crop[64];                /* `crop:` left, right or W:H:X:Y; "" = none */
     int base;                     /* number of the first frame; `base:`, default 1 */

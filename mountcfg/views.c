@@ -92,7 +92,7 @@ static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_p
     static const enum cfg_frame_format formats[] = {CFG_JPG, CFG_JPG, CFG_PNG, CFG_PPM};
     struct cfg_frames *f = &v->frames;
     struct cfg_entry e[F_N];
-    *f = (struct cfg_frames){.fps_den = 1, .quality = 95, .subsampling = 420, .base = 1};
+    *f = (struct cfg_frames){.fps_den = 1, .quality = 95, .base = 1};
     int format = v->path
                      ? extension(l, path_at, v->path, "a frames view", extensions, BASE_ARRAY_LEN(extensions))
                      : -1;

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/cache.h"
+
+#include "base/log.h"
+#include "cache/private.h"
+#include <errno.h>
+#include <fcntl.h>
+
+static size_t cpu_count(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > 256 ? 256 : (size_t)n;
+}
+
+static int open_parts(struct cache *c, const struct cache_options *options, struct base_reason *why)
+{
+    c->root = open(options->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (c->root < 0)
+        return base_fail(why, -errno, "%s: cannot open the corpus folder: %s", options->root, strerror(errno));
+    if (access(options->decoder, X_OK) < 0)
+        return base_fail(why, -errno, "%s: cannot run the decoder: %s", options->decoder, strerror(errno));
+    return cache_store_open(options->dir, options->size_bytes, &c->store, why);
+}
+
+int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why)
+{
+    if (options->n_views > CACHE_MAX_VIEWS)
+        return base_fail(why, -EINVAL, "more than %d views", CACHE_MAX_VIEWS);
+    struct cache *c = calloc(1, sizeof *c);
+    if (!c)
+        return base_fail(why, -ENOMEM, "out of memory");
+    c->options = *options;
+    c->root = -1;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->work, NULL);
+    c->n_workers = options->workers > 0 ? (size_t)options->workers : cpu_count();
+    c->clips = calloc(options->n_clips + 1, sizeof *c->clips);
+    for (size_t i = 0; i < options->n_views; i++) {
+        c->views[i] = options->views[i];
+        c->view_hashes[i] = key_of_view(&options->views[i]);
+    }
+    for (size_t i = 0; c->clips && i < options->n_clips; i++)
+        c->clips[i].worker = -1;
+    int err = c->clips ? open_parts(c, options, why) : base_fail(why, -ENOMEM, "out of memory");
+    if (!err) {
+        err = jobs_start(c);
+        if (err)
+            base_fail(why, err, "cannot start threads: %s", strerror(-err));
+    }
+    if (err)
+        cache_destroy(c);
+    else
+        *ret = c;
+    return err;
+}
+
+void cache_destroy(struct cache *c)
+{
+    if (!c)
+        return;
+    jobs_stop(c);
+    for (size_t i = 0; c->clips && i < c->options.n_clips; i++)
+        media_unref(c->clips[i].media, c->options.n_views);
+    free(c->clips);
+    cache_store_close(c->store);
+    base_close_fd(&c->root);
+    pthread_cond_destroy(&c->work);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+void cache_waiter_finish(struct cache_waiter *w)
+{
+    cache_segment_unref(base_steal_pointer(w->segment));
+}
+
+/* What the task that a waiter waited for ended with: asked once. */
+static int take_error(struct cache_waiter *w)
+{
+    int err = w ? w->error : 0;
+    if (err)
+        w->error = 0;
+    return err;
+}
+
+static struct media *known_media(struct cache *c, size_t clip)
+{
+    pthread_mutex_lock(&c->lock);
+    struct media *m = c->clips[clip].media ? media_ref(c->clips[clip].media) : NULL;
+    pthread_mutex_unlock(&c->lock);
+    return m;
+}
+
+/* Indexing is keyed by the clip: what its file is, is found out by the task. */
+static int get_media(struct cache *c, size_t clip, struct cache_waiter *w, struct media **ret)
+{
+    int err = take_error(w);
+    if (err)
+        return err;
+    *ret = known_media(c, clip);
+    if (*ret)
+        return 0;
+    struct cache_task task = {.kind = TASK_INDEX, .clip = clip};
+    uint64_t number[2] = {UINT64_C(0x696e646578), clip};
+    task.key = base_hash_of(number, sizeof number);
+    return jobs_wait_for(c, &task, w);
+}
+
+static struct clip_view get_view(struct cache *c, const struct media *m, size_t view)
+{
+    pthread_mutex_lock(&c->lock);
+    struct clip_view v = m->views[view];
+    pthread_mutex_unlock(&c->lock);
+    return v;
+}
+
+/* Waits until count (and, with `measured`, size) of a view are known; for subtitles that means made. */
+static int need_view(struct cache *c, size_t clip, size_t view, struct media *m, bool measured, struct cache_waiter *w,
+                     struct clip_view *ret)
+{
+    *ret = get_view(c, m, view);
+    if (ret->counted && (!measured || ret->measured || ret->n_files == 0))
+        return 0;
+    struct cache_task task = {.kind = TASK_MEASURE, .clip = clip, .view = view, .media = m};
+    task.key = key_of_size(c, m, view);
+    if (c->views[view].kind == CACHE_SUBTITLES) {
+        task.kind = TASK_SUBTITLES;
+        task.key = key_of_segment(c, m, view, 0, 0);
+    }
+    return jobs_wait_for(c, &task, w);
+}
+
+/* get_media() and need_view() in one; *ret_media has a reference on success. */
+static int ask_view(struct cache *c, size_t clip, size_t view, bool measured, struct cache_waiter *w,
+                    struct media **ret_media, struct clip_view *ret)
+{
+    struct media *m;
+    int err = get_media(c, clip, w, &m);
+    if (err)
+        return err;
+    err = need_view(c, clip, view, m, measured, w, ret);
+    if (err)
+        media_unref(m, c->options.n_views);
+    else
+        *ret_media = m;
+    return err;
+}
+
+int cache_count(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint32_t *ret)
+{
+    struct media *m;
+    struct clip_view v;
+    int err = ask_view(c, clip, view, false, w, &m, &v);
+    if (err)
+        return err;
+    *ret = v.n_files;
+    media_unref(m, c->options.n_views);
+    return 0;
+}
+
+int cache_size(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint64_t *ret_bytes)
+{
+    struct media *m;
+    struct clip_view v;
+    int err = ask_view(c, clip, view, true, w, &m, &v);
+    if (err)
+        return err;
+    *ret_bytes = v.file_bytes;
+    media_unref(m, c->options.n_views);
+    return 0;
+}
+
+int64_t cache_mtime_ns(struct cache *c, size_t clip)
+{
+    pthread_mutex_lock(&c->lock);
+    int64_t mtime_ns = c->clips[clip].media ? c->clips[clip].media->stamp.mtime_ns : 0;
+    pthread_mutex_unlock(&c->lock);
+    return mtime_ns;
+}
+
+/* One read in work. */
+struct reading {
+    struct cache *c;
+    size_t clip, view;
+    struct media *media;
+    struct clip_view v;
+    struct cache_waiter *w;
+    void *out;
+    size_t len;
+    uint64_t offset;
+};
+
+/* The segment under a key: the one that the waiter was woken with, or a kept one. */
+static struct cache_segment *find_segment(struct reading *r, const struct base_hash *key)
+{
+    struct cache_segment *s = NULL;
+    if (r->w->segment && base_hash_equal(&r->w->segment_key, key))
+        return base_steal_pointer(r->w->segment);
+    return cache_segment_get(r->c->store, key, &s) == 0 ? s : NULL;
+}
+
+static ssize_t read_segment(struct reading *r, struct cache_segment *s, uint32_t entry)
+{
+    ssize_t n = cache_segment_read(s, entry, r->out, r->len, r->offset);
+    cache_segment_unref(s);
+    return n;
+}
+
+static int wait_for_segment(struct reading *r, enum task_kind kind, uint32_t first, uint32_t last,
+                            struct cache_waiter *w)
+{
+    struct cache_task task = {
+        .kind = kind, .clip = r->clip, .view = r->view, .media = r->media, .first = first, .last = last};
+    task.key = key_of_segment(r->c, r->media, r->view, first, last);
+    if (w)
+        w->segment_key = task.key;
+    return jobs_wait_for(r->c, &task, w);
+}
+
+/* Begins the segment behind the one that holds `last`, unless it is there. */
+static void read_ahead(struct reading *r, uint32_t last)
+{
+    uint32_t first;
+    plan_segment(&r->v, last + 1, &first, &last);
+    struct base_hash key = key_of_segment(r->c, r->media, r->view, first, last);
+    struct cache_segment *s;
+    if (cache_segment_get(r->c->store, &key, &s) == 0)
+        cache_segment_unref(s);
+    else
+        (void)wait_for_segment(r, TASK_FRAMES, first, last, NULL);
+}
+
+/* Notes a read for the access pattern; *ret_ahead: an ascending run has just come into this segment. */
+static void note_read(struct reading *r, uint32_t frame, uint32_t first, bool *ret_ahead)
+{
+    struct cache *c = r->c;
+    pthread_mutex_lock(&c->lock);
+    struct clip_view *v = &r->media->views[r->view];
+    *ret_ahead = frame == first && v->last_frame + 1 == frame;
+    v->last_frame = frame;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static ssize_t read_frame(struct reading *r, uint32_t frame)
+{
+    uint32_t first, last;
+    bool ahead;
+    plan_segment(&r->v, frame, &first, &last);
+    struct base_hash key = key_of_segment(r->c, r->media, r->view, first, last);
+    struct cache_segment *s = find_segment(r, &key);
+    if (s) {
+        note_read(r, frame, first, &ahead);
+        if (ahead && last + 1 < r->v.n_files)
+            read_ahead(r, last);
+        return read_segment(r, s, frame - first);
+    }
+    struct base_hash lone = key_of_segment(r->c, r->media, r->view, frame, frame);
+    if (first != last && (s = find_segment(r, &lone))) {
+        note_read(r, frame, first, &ahead);
+        return read_segment(r, s, 0);
+    }
+    struct cache_task *running = jobs_find(r->c, &key);
+    if (running) {
+        /* Its segment is being made already: a lone frame would be made twice. */
+        jobs_release(r->c, running);
+        return wait_for_segment(r, TASK_FRAMES, first, last, r->w);
+    }
+    pthread_mutex_lock(&r->c->lock);
+    uint32_t make_first, make_last;
+    plan_read_locked(&r->media->views[r->view], frame, &make_first, &make_last, &ahead);
+    pthread_mutex_unlock(&r->c->lock);
+    int err = wait_for_segment(r, TASK_FRAMES, make_first, make_last, r->w);
+    if (ahead && make_first != make_last && last + 1 < r->v.n_files)
+        read_ahead(r, last);
+    return err;
+}
+
+/* Sound that is being made: as much as is final. -EAGAIN: ask again from the start. */
+static ssize_t read_running(struct reading *r, struct cache_task *t, uint64_t size)
+{
+    uint64_t end = BASE_MIN(r->offset + r->len, size);
+    pthread_mutex_lock(&r->c->lock);
+    uint64_t produced = t->produced;
+    int output = t->output;
+    pthread_mutex_unlock(&r->c->lock);
+    if (produced < end || output < 0)
+        return jobs_wait_more(r->c, t, r->w, end - 1);
+    ssize_t n = pread(output, r->out, (size_t)(end - r->offset), (off_t)r->offset);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t read_whole(struct reading *r, enum task_kind kind)
+{
+    if (r->offset >= r->v.file_bytes)
+        return 0;
+    struct base_hash task_key = key_of_segment(r->c, r->media, r->view, 0, 0);
+    struct base_hash key = kind == TASK_SUBTITLES ? r->v.text_key : task_key;
+    struct cache_segment *s = NULL;
+    if (r->w->segment && base_hash_equal(&r->w->segment_key, &task_key))
+        s = base_steal_pointer(r->w->segment);
+    else
+        s = find_segment(r, &key);
+    if (s)
+        return read_segment(r, s, 0);
+    struct cache_task *t = jobs_find(r->c, &task_key);
+    if (t) {
+        r->w->segment_key = task_key;
+        ssize_t n = read_running(r, t, r->v.file_bytes);
+        jobs_release(r->c, t);
+        if (n != -EAGAIN)
+            return n;
+    }
+    return wait_for_segment(r, kind, 0, 0, r->w);
+}
+
+ssize_t cache_read(struct cache *c, size_t clip, size_t view, uint32_t file, struct cache_waiter *w, void *out,
+                   size_t len, uint64_t offset)
+{
+    struct reading r = {.c = c, .clip = clip, .view = view, .w = w, .out = out, .len = len, .offset = offset};
+    ssize_t n = ask_view(c, clip, view, true, w, &r.media, &r.v);
+    if (n)
+        return n;
+    if (file >= r.v.n_files)
+        n = -ENOENT;
+    else if (c->views[view].kind == CACHE_FRAMES)
+        n = read_frame(&r, file);
+    else
+        n = read_whole(&r, c->views[view].kind == CACHE_AUDIO ? TASK_AUDIO : TASK_SUBTITLES);
+    media_unref(r.media, c->options.n_views);
+    return n;
+}
+
+void cache_counters(struct cache *c, struct cache_counters *ret)
+{
+    pthread_mutex_lock(&c->lock);
+    *ret = c->counters;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void cache_usage(struct cache *c, struct cache_usage *ret)
+{
+    cache_store_usage(c->store, ret);
+}

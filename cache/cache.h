@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache: knows what every file of every view is, and makes it when it is asked for.
+ *
+ * The room's two halves: store.h keeps what was made on disk; this one knows the clips, runs jobs on the workers, and lets each
+ * missing thing be made once, however many readers wait. It knows nothing of FUSE, paths of the tree or the configuration's
+ * language, and parses no byte of the corpus: workers do. Start with cache_read() in cache.c; jobs.c has the queue and
+ * the threads, clips.c what is known of a clip, plan.c how frames are cut into segments, worker_process.c the processes.
+ *
+ * Questions never block for decoding. When the answer has to be made first, they return -EINPROGRESS and
+ * remember the waiter; its wake() is called once, and then the same question is asked again. (Without a waiter, where a function
+ * allows that, they only see to it that the answer is being made.)
+ *
+ * Threads: all functions, any thread.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include "base/base.h"
+#include "cache/store.h"
+#include "decoders/protocol.h"
+
+enum cache_view_kind { CACHE_FRAMES, CACHE_AUDIO, CACHE_SUBTITLES };
+
+struct cache_view {
+    enum cache_view_kind kind;
+    union {
+        struct dec_frames_spec frames;
+        struct dec_audio_spec audio;
+        struct {
+            uint8_t sources[2]; /* enum cache_subtitle_source, tried in order */
+            uint8_t n_sources;
+            bool empty; /* no text: an empty file (true) or none */
+        } subtitles;
+    };
+};
+enum cache_subtitle_source { CACHE_SIDECAR, CACHE_EMBEDDED };
+
+/* Where a clip's bytes are; strings are borrowed and must outlive the cache. */
+struct cache_source {
+    const char *path;    /* of the video, relative to the root */
+    const char *sidecar; /* of its subtitle file, or NULL */
+};
+
+struct cache_options {
+    const char *root; /* absolute */
+    const struct cache_source *sources; /* n_clips; borrowed */
+    size_t n_clips;
+    const struct cache_view *views; /* n_views, at most 64; copied */
+    size_t n_views;
+    const char *dir; /* of the disk cache */
+    uint64_t size_bytes; /* its budget */
+    int workers; /* processes; 0 = as many as CPUs */
+    uint64_t worker_memory_bytes; /* address space of one; 0 = no limit */
+    const char *decoder; /* path of the worker program */
+    /* A clip turned out to be different from what was told before: forget what the kernel was told. Any thread; may be NULL. */
+    void (*on_change)(void *context, size_t clip);
+    void *context;
+};
+
+struct cache;
+
+/* 0, or a negative errno with a reason. Starts threads; worker processes start with their first job. */
+int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why);
+/* Ends workers and threads. Waiters that are still there are woken with an error first. NULL is allowed. */
+void cache_destroy(struct cache *c);
+
+/* Somebody who waits: embedded in the caller's request, zero-initialised but for wake. */
+struct cache_waiter {
+    void (*wake)(struct cache_waiter *w); /* called once for each -EINPROGRESS, from another thread, no locks held */
+    /* private to the cache */
+    struct cache_waiter *next;
+    struct cache_task *task;
+    struct cache_segment *segment; /* what it was woken with */
+    struct base_hash segment_key;
+    int error;
+    uint32_t attempts;
+};
+/* Takes back a question that returned -EINPROGRESS. true: the waiter is forgotten, wake() will not be called. false: too late. */
+bool cache_cancel(struct cache *c, struct cache_waiter *w);
+/* Releases what a waiter may hold; call when its request is answered. */
+void cache_waiter_finish(struct cache_waiter *w);
+
+/* How many files a view gives for a clip: frames, or 1, or 0 when there is none. Needs demuxing at most. w may be NULL.
+ * 0, -EINPROGRESS, -EIO (bad source), -ENOENT (source gone), or another negative errno. */
+int cache_count(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint32_t *ret);
+/* The size in bytes of each of these files. Errors as above. w may be NULL. */
+int cache_size(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint64_t *ret_bytes);
+/* Modification time of a clip's source, in ns; 0 when it is not known without looking into it. */
+int64_t cache_mtime_ns(struct cache *c, size_t clip);
+/* Reads up to len bytes at offset of file number `file` (from 0). The number of bytes, or an error as above; -ENOENT: no such file. */
+ssize_t cache_read(struct cache *c, size_t clip, size_t view, uint32_t file, struct cache_waiter *w, void *out,
+                   size_t len, uint64_t offset);
+
+/* What was done since start. */
+struct cache_counters {
+    uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles;
+    uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
+};
+void cache_counters(struct cache *c, struct cache_counters *ret);
+void cache_usage(struct cache *c, struct cache_usage *ret);
+
+#endif

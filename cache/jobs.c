@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue of things to be made, one thread a worker process, and the waiters. A task is found by its key while it is queued or runs:
+ * that is what makes it single.
+ */
+#include "base/log.h"
+#include "cache/private.h"
+
+#include <errno.h>
+
+static struct cache_task **bucket_of(struct cache *c, const struct base_hash *key)
+{
+    uint32_t number;
+    memcpy(&number, key->bytes, sizeof number);
+    return &c->buckets[number % TASK_BUCKETS];
+}
+
+static struct cache_task *find_locked(struct cache *c, const struct base_hash *key)
+{
+    struct cache_task *t = *bucket_of(c, key);
+    while (t && !base_hash_equal(&t->key, key))
+        t = t->next_in_bucket;
+    return t;
+}
+
+static void release_locked(struct cache *c, struct cache_task *t)
+{
+    if (--t->refs > 0)
+        return;
+    base_close_fd(&t->output);
+    media_unref(t->media, c->options.n_views);
+    free(t);
+}
+
+static void leave_bucket_locked(struct cache *c, struct cache_task *t)
+{
+    struct cache_task **at = bucket_of(c, &t->key);
+    while (*at != t)
+        at = &(*at)->next_in_bucket;
+    *at = t->next_in_bucket;
+}
+
+static void enqueue_locked(struct cache *c, struct cache_task *t)
+{
+    t->previous_in_queue = c->queue_tail;
+    if (c->queue_tail)
+        c->queue_tail->next_in_queue = t;
+    else
+        c->queue_head = t;
+    c->queue_tail = t;
+    pthread_cond_signal(&c->work);
+}
+
+static void dequeue_locked(struct cache *c, struct cache_task *t)
+{
+    *(t->previous_in_queue ? &t->previous_in_queue->next_in_queue : &c->queue_head) = t->next_in_queue;
+    *(t->next_in_queue ? &t->next_in_queue->previous_in_queue : &c->queue_tail) = t->previous_in_queue;
+    t->next_in_queue = t->previous_in_queue = NULL;
+}
+
+static void add_waiter_locked(struct cache_task *t, struct cache_waiter *w)
+{
+    w->task = t;
+    w->next = t->waiters;
+    t->waiters = w;
+    t->ahead = false;
+}
+
+int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache_waiter *w)
+{
+    if (w && ++w->attempts > CACHE_MAX_ATTEMPTS)
+        return -EIO;
+    struct cache_task *fresh = malloc(sizeof *fresh);
+    if (!fresh)
+        return -ENOMEM;
+    *fresh = *wanted;
+    fresh->refs = 1;
+    fresh->output = -1;
+    fresh->ahead = true;
+    if (fresh->media)
+        media_ref(fresh->media);
+    int err = -EINPROGRESS;
+    pthread_mutex_lock(&c->lock);
+    struct cache_task *t = find_locked(c, &wanted->key);
+    if (c->stopping) {
+        err = -EIO;
+    } else {
+        if (!t) {
+            t = base_steal_pointer(fresh);
+            struct cache_task **bucket = bucket_of(c, &t->key);
+            t->next_in_bucket = *bucket;
+            *bucket = t;
+            enqueue_locked(c, t);
+        }
+        if (w)
+            add_waiter_locked(t, w);
+    }
+    if (fresh)
+        release_locked(c, fresh);
+    pthread_mutex_unlock(&c->lock);
+    return err;
+}
+
+struct cache_task *jobs_find(struct cache *c, const struct base_hash *key)
+{
+    pthread_mutex_lock(&c->lock);
+    struct cache_task *t = find_locked(c, key);
+    if (t)
+        t->refs++;
+    pthread_mutex_unlock(&c->lock);
+    return t;
+}
+
+void jobs_release(struct cache *c, struct cache_task *t)
+{
+    pthread_mutex_lock(&c->lock);
+    release_locked(c, t);
+    pthread_mutex_unlock(&c->lock);
+}
+
+int jobs_wait_more(struct cache *c, struct cache_task *t, struct cache_waiter *w, uint64_t produced)
+{
+    int err = -EAGAIN;
+    pthread_mutex_lock(&c->lock);
+    if (!t->finished && t->produced <= produced) {
+        add_waiter_locked(t, w);
+        err = -EINPROGRESS;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return err;
+}
+
+bool cache_cancel(struct cache *c, struct cache_waiter *w)
+{
+    bool found = false;
+    pthread_mutex_lock(&c->lock);
+    if (w->task) {
+        struct cache_waiter **at = &w->task->waiters;
+        while (*at != w)
+            at = &(*at)->next;
+        *at = w->next;
+        w->task = NULL;
+        found = true;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return found;
+}
+
+/* Takes all waiters off a task; from then on cancelling them is too late. */
+static struct cache_waiter *take_waiters_locked(struct cache_task *t)
+{
+    struct cache_waiter *list = base_steal_pointer(t->waiters);
+    for (struct cache_waiter *w = list; w; w = w->next)
+        w->task = NULL;
+    return list;
+}
+
+static void wake_all(struct cache_waiter *list, int error, struct cache_segment *segment)
+{
+    while (list) {
+        struct cache_waiter *w = list;
+        list = w->next;
+        w->error = error;
+        cache_segment_unref(w->segment);
+        w->segment = segment ? cache_segment_ref(segment) : NULL;
+        w->wake(w);
+    }
+}
+
+void jobs_produced(struct cache *c, struct cache_task *t, int output, uint64_t bytes)
+{
+    pthread_mutex_lock(&c->lock);
+    if (t->output < 0)
+        t->output = output;
+    t->produced = bytes;
+    struct cache_waiter *waiters = take_waiters_locked(t);
+    pthread_mutex_unlock(&c->lock);
+    wake_all(waiters, 0, NULL);
+}
+
+static void finish_task(struct cache *c, struct cache_task *t, int error, struct cache_segment *segment)
+{
+    pthread_mutex_lock(&c->lock);
+    leave_bucket_locked(c, t);
+    t->finished = true;
+    if (error && error != -EAGAIN)
+        c->counters.failed++;
+    struct cache_waiter *waiters = take_waiters_locked(t);
+    release_locked(c, t);
+    pthread_mutex_unlock(&c->lock);
+    wake_all(waiters, error == -EAGAIN ? 0 : error, segment);
+}
+
+/* How well a task suits a worker: lower is better. A clip's jobs go to the worker that has its session open. */
+static int unsuitability(const struct cache *c, const struct cache_task *t, const struct worker_thread *w)
+{
+    int owner = c->clips[t->clip].worker;
+    return (t->ahead ? 4 : 0) + (owner == w->number ? 0 : owner < 0 ? 1 : 2);
+}
+
+enum { LOOK_AHEAD = 256 };
+
+static struct cache_task *choose_locked(struct cache *c, const struct worker_thread *w)
+{
+    struct cache_task *best = NULL;
+    int best_value = 0, looked = 0;
+    for (struct cache_task *t = c->queue_head; t && looked < LOOK_AHEAD; t = t->next_in_queue, looked++) {
+        int value = unsuitability(c, t, w);
+        if (!best || value < best_value) {
+            best = t;
+            best_value = value;
+        }
+    }
+    return best;
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker_thread *w = argument;
+    struct cache *c = w->cache;
+    pthread_mutex_lock(&c->lock);
+    for (;;) {
+        struct cache_task *t = c->stopping ? NULL : choose_locked(c, w);
+        if (!t && c->stopping)
+            break;
+        if (!t) {
+            c->n_idle++;
+            pthread_cond_wait(&c->work, &c->lock);
+            c->n_idle--;
+            continue;
+        }
+        dequeue_locked(c, t);
+        t->running = true;
+        if (t->kind != TASK_SUBTITLES)
+            c->clips[t->clip].worker = w->number;
+        pthread_mutex_unlock(&c->lock);
+        struct cache_segment *segment = NULL;
+        int err = make_task(w, t, &segment);
+        finish_task(c, t, err, segment);
+        cache_segment_unref(segment);
+        pthread_mutex_lock(&c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    cache_worker_stop(&w->process);
+    return NULL;
+}
+
+int jobs_start(struct cache *c)
+{
+    c->workers = calloc(c->n_workers, sizeof *c->workers);
+    if (!c->workers)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n_workers; i++) {
+        struct worker_thread *w = &c->workers[i];
+        w->cache = c;
+        w->number = (int16_t)i;
+        cache_worker_init(&w->process, c->options.decoder, c->options.worker_memory_bytes);
+        int err = pthread_create(&w->thread, NULL, worker_main, w);
+        if (err) {
+            c->n_workers = i;
+            return -err;
+        }
+    }
+    return 0;
+}
+
+void jobs_stop(struct cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_cond_broadcast(&c->work);
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < c->n_workers && c->workers; i++)
+        cache_worker_kill(&c->workers[i].process);
+    for (size_t i = 0; i < c->n_workers && c->workers; i++)
+        pthread_join(c->workers[i].thread, NULL);
+    while (c->queue_head) {
+        struct cache_task *t = c->queue_head;
+        pthread_mutex_lock(&c->lock);
+        dequeue_locked(c, t);
+        pthread_mutex_unlock(&c->lock);
+        finish_task(c, t, -EIO, NULL);
+    }
+    free(base_steal_pointer(c->workers));
+}

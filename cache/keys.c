@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of cached things: hashes of everything that their bytes depend on, and nothing else. */
+#include "cache/private.h"
+
+/* Bytes follow from the build of the worker as well: its protocol's version goes into every name. */
+static struct base_hash key_of(const char *what, const struct base_hash *a, const struct base_hash *b, uint32_t first,
+                               uint32_t last)
+{
+    struct {
+        char what[16];
+        struct base_hash a, b;
+        uint32_t version, first, last;
+    } key = {.version = DEC_VERSION, .first = first, .last = last};
+    (void)snprintf(key.what, sizeof key.what, "%s", what);
+    if (a)
+        key.a = *a;
+    if (b)
+        key.b = *b;
+    return base_hash_of(&key, sizeof key);
+}
+
+struct base_hash key_of_view(const struct cache_view *v)
+{
+    switch (v->kind) {
+    case CACHE_FRAMES:
+        return base_hash_of(&v->frames, sizeof v->frames);
+    case CACHE_AUDIO:
+        return base_hash_of(&v->audio, sizeof v->audio);
+    case CACHE_SUBTITLES:
+        break;
+    }
+    struct {
+        char kind[16];
+        uint8_t sources[2], n_sources, empty;
+    } key = {.kind = "subtitles", .n_sources = v->subtitles.n_sources, .empty = v->subtitles.empty};
+    memcpy(key.sources, v->subtitles.sources, sizeof key.sources);
+    return base_hash_of(&key, sizeof key);
+}
+
+struct base_hash key_of_index(const struct base_hash *identity)
+{
+    return key_of("index", identity, NULL, 0, 0);
+}
+
+struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view)
+{
+    return key_of("size", &m->hash, &c->view_hashes[view], 0, 0);
+}
+
+struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,
+                                uint32_t last)
+{
+    return key_of("segment", &m->hash, &c->view_hashes[view], first, last);
+}
+
+struct base_hash key_of_failure(const struct base_hash *key)
+{
+    return key_of("failure", key, NULL, 0, 0);
+}
+
+struct base_hash key_of_subtitles(const struct cache *c, const struct media *m, size_t view,
+                                  const struct base_hash *text_identity)
+{
+    struct base_hash both = key_of_segment(c, m, view, 0, 0);
+    return key_of("subtitles", &both, text_identity, 0, 0);
+}

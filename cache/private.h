@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of cache/ (but not the store's) share. */
+#ifndef CACHE_PRIVATE_H
+#define CACHE_PRIVATE_H
+
+#include "cache/cache.h"
+#include "cache/worker_process.h"
+#include "decoders/index.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { CACHE_MAX_VIEWS = 64, CACHE_MAX_ATTEMPTS = 16 };
+
+/* What is known of one view of one clip. Guarded by cache.lock; `starts` is immutable once set and freed with the media. */
+struct clip_view {
+    bool counted;  /* n_files and starts are known */
+    bool measured; /* file_bytes is known */
+    uint32_t n_files;
+    uint32_t width, height; /* frames */
+    uint64_t file_bytes;
+    uint32_t n_starts;
+    uint32_t *starts; /* frames: first frame of each segment, ascending, from 0 */
+    struct base_hash text_key; /* subtitles: name of their segment; it hangs on which text was found */
+    /* The access pattern: the frame read last, and the segment in which a lone frame was made. */
+    uint32_t last_frame, lone_segment;
+};
+
+/* What indexing a clip's source told; counted, immutable but for the views. */
+struct media {
+    atomic_uint refs;
+    struct base_bytes packed; /* the media index as workers get it */
+    struct base_hash identity; /* of the source */
+    struct base_hash hash;     /* of identity and packed: names of what is made from it */
+    struct cache_file_stamp stamp;
+    int64_t clip_us; /* length for subtitles: of the sound, else of the picture */
+    bool has_audio, has_text, counted;
+    struct clip_view views[]; /* n_views */
+};
+
+/* One clip. Guarded by cache.lock. */
+struct clip {
+    struct media *media; /* NULL = not asked yet */
+    uint32_t generation; /* goes up when the source changed or was counted anew */
+    int16_t worker;      /* that has its session; -1 = none */
+    bool logged;         /* a failure of this clip is in the log */
+    bool recounted;
+};
+
+enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITLES };
+
+/* Something to be made once, whoever asks. Fields below `guarded` are guarded by cache.lock. */
+struct cache_task {
+    enum task_kind kind;
+    size_t clip, view;
+    uint32_t first, last; /* TASK_FRAMES */
+    struct base_hash key;
+    struct media *media; /* a reference; NULL for TASK_INDEX */
+    /* guarded: */
+    unsigned refs;
+    bool running, finished, ahead; /* ahead: nobody waits, it is made because a run of reads will want it */
+    struct cache_waiter *waiters;
+    struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;
+    uint64_t produced; /* bytes of the output that are final */
+    int output;        /* TASK_AUDIO: own descriptor of what is being written; -1 = none yet */
+};
+
+enum { TASK_BUCKETS = 1024 };
+
+struct cache {
+    struct cache_options options;
+    struct cache_view views[CACHE_MAX_VIEWS];
+    struct base_hash view_hashes[CACHE_MAX_VIEWS];
+    struct cache_store *store;
+    int root; /* descriptor of the root directory */
+    size_t n_workers;
+    struct worker_thread *workers;
+
+    /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a worker's
+     * answer, a wake() or a call into the store. */
+    pthread_mutex_t lock;
+    pthread_cond_t work; /* something was queued, or stopping */
+    bool stopping;
+    struct clip *clips;
+    struct cache_task *buckets[TASK_BUCKETS];
+    struct cache_task *queue_head, *queue_tail;
+    size_t n_idle;
+    struct cache_counters counters;
+};
+
+struct worker_thread {
+    struct cache *cache;
+    int16_t number;
+    pthread_t thread;
+    struct cache_worker process;
+    uint64_t next_job;
+};
+
+/* ---- media.c ---- */
+struct media *media_ref(struct media *m);
+void media_unref(struct media *m, size_t n_views);
+/* Checks a packed index (taking the bytes over, also on failure) and fills in what follows from it for every view. 0 or a negative errno. */
+int media_create(const struct cache *c, struct base_bytes *packed, const struct base_hash *identity,
+                 const struct cache_file_stamp *stamp, struct media **ret);
+
+/* ---- sources.c: descriptors and identities; all of it does I/O, no lock held ---- */
+int source_open(const struct cache *c, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);
+/* What the file is, whatever its path: hash of size, mtime, head and tail; remembered for path and stamp. */
+int source_identity(struct cache *c, const char *path, int fd, const struct cache_file_stamp *stamp,
+                    struct base_hash *ret);
+
+/* ---- plan.c ---- */
+/* Cuts n output frames into segments. map: decoded frame of each; max_frames: a segment's. 0 or -ENOMEM. */
+int plan_starts(const struct dec_index *index, const uint32_t *map, uint32_t n, uint32_t max_frames,
+                uint32_t **ret_starts, uint32_t *ret_n);
+/* The segment that holds a frame. */
+void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last);
+/* What to make for a read of `frame` that found nothing, from the access pattern: its segment or that frame alone. Notes the read.
+ * *ret_ahead: the segment behind it is wanted next. */
+void plan_read_locked(struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last, bool *ret_ahead);
+
+/* ---- keys.c: names of what is made ---- */
+struct base_hash key_of_view(const struct cache_view *v);
+struct base_hash key_of_index(const struct base_hash *identity);
+struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view);
+struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,
+                                uint32_t last);
+struct base_hash key_of_failure(const struct base_hash *key);
+struct base_hash key_of_subtitles(const struct cache *c, const struct media *m, size_t view,
+                                  const struct base_hash *text_identity);
+
+/* ---- jobs.c: the queue ---- */
+int jobs_start(struct cache *c);
+void jobs_stop(struct cache *c);
+/* The task for a key, new or in flight, with the waiter on it (NULL: made ahead). Takes lock itself. Returns -EINPROGRESS or a negative errno. */
+int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache_waiter *w);
+/* A task in flight, with a reference, or NULL. */
+struct cache_task *jobs_find(struct cache *c, const struct base_hash *key);
+void jobs_release(struct cache *c, struct cache_task *t);
+/* Puts a waiter onto a task in flight, unless more than `produced` bytes are final by now or it ended: -EINPROGRESS or -EAGAIN. */
+int jobs_wait_more(struct cache *c, struct cache_task *t, struct cache_waiter *w, uint64_t produced);
+/* Called by the running thread: more bytes are final; wakes all waiters. */
+void jobs_produced(struct cache *c, struct cache_task *t, int output, uint64_t bytes);
+
+/* ---- make.c: what a worker thread does with a task. Fills *ret_segment where the task makes one. ---- */
+int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segment **ret_segment);
+
+/* ---- run_job.c: one job on the thread's process, with a retry on a fresh one if it dies ---- */
+struct job_result {
+    struct dec_reply reply;
+    struct base_reason why;
+};
+/* fds: source, output, index (-1 = none). on_progress may be NULL. 0; the worker's error as negative errno; -EIO for a dead one. */
+int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FDS], uint64_t max_bytes,
+            void (*on_progress)(void *context, uint64_t bytes), void *context, struct job_result *ret);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "cache/private.h"
+
+#include <errno.h>
+#include <signal.h>
+
+/* A worker says at least that it is alive every now and then; one that is silent for so long hangs. */
+enum { DEADLINE_MS = 60 * 1000 };
+
+static int converse(struct worker_thread *w, const struct dec_job *job, const int *fds, uint64_t max_bytes,
+                    void (*on_progress)(void *, uint64_t), void *context, struct dec_reply *reply)
+{
+    int err = cache_worker_start(&w->process);
+    if (err) {
+        base_log(BASE_LOG_ERROR, "cannot start %s: %s", w->process.program, strerror(-err));
+        return err;
+    }
+    err = cache_worker_send(&w->process, job, fds);
+    while (!err) {
+        err = cache_worker_reply(&w->process, job, max_bytes, DEADLINE_MS, reply);
+        if (err || reply->kind != DEC_PROGRESS)
+            break;
+        if (on_progress && reply->bytes > 0)
+            on_progress(context, reply->bytes);
+    }
+    return err;
+}
+
+static void count_reply(struct cache *c, const struct dec_reply *reply)
+{
+    pthread_mutex_lock(&c->lock);
+    c->counters.pictures_decoded += reply->n_decoded;
+    c->counters.frames_lowered += reply->n_lowered;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static bool is_stopping(struct cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool stopping = c->stopping;
+    pthread_mutex_unlock(&c->lock);
+    return stopping;
+}
+
+static int after_death(struct worker_thread *w, int err, struct base_reason *why)
+{
+    int signal = cache_worker_stop(&w->process);
+    pthread_mutex_lock(&w->cache->lock);
+    w->cache->counters.worker_restarts++;
+    pthread_mutex_unlock(&w->cache->lock);
+    if (err == -ETIMEDOUT)
+        return base_fail(why, -ETIMEDOUT, "decoding hung for %d s", DEADLINE_MS / 1000);
+    if (err == -EPROTO)
+        return base_fail(why, -EIO, "the worker gave a senseless answer");
+    if (signal)
+        return base_fail(why, signal == SIGKILL ? -EINTR : -EIO, "the worker was ended by signal %d", signal);
+    return base_fail(why, -EIO, "the worker ended in the middle of its job");
+}
+
+int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FDS], uint64_t max_bytes,
+            void (*on_progress)(void *context, uint64_t bytes), void *context, struct job_result *ret)
+{
+    int err = -EIO;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        job->magic = DEC_MAGIC;
+        job->version = DEC_VERSION;
+        job->id = ++w->next_job;
+        err = converse(w, job, fds, max_bytes, on_progress, context, &ret->reply);
+        if (!err) {
+            count_reply(w->cache, &ret->reply);
+            if (ret->reply.kind == DEC_DONE)
+                return 0;
+            return base_fail(&ret->why, -ret->reply.error, "%s", ret->reply.reason);
+        }
+        err = after_death(w, err, &ret->why);
+        if (err == -ETIMEDOUT || is_stopping(w->cache))
+            break;
+    }
+    memset(&ret->reply, 0, sizeof ret->reply);
+    return err == -EINTR ? -EAGAIN : -EIO;
+}

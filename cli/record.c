@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/hash.h"
+#include "cli/commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* A folder of this user's alone: /run for root, XDG_RUNTIME_DIR, else one in /tmp that must be the user's own. */
+static bool record_dir(char out[256])
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    if (runtime && runtime[0] == '/' && strlen(runtime) < 200)
+        (void)snprintf(out, 256, "%s/corpusfs", runtime);
+    else if (geteuid() == 0)
+        (void)snprintf(out, 256, "/run/corpusfs");
+    else
+        (void)snprintf(out, 256, "/tmp/corpusfs-%u", (unsigned)geteuid());
+    struct stat st;
+    if (mkdir(out, 0700) < 0 && errno != EEXIST)
+        return false;
+    return lstat(out, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
+static bool record_path(const char *mountpoint, char out[512])
+{
+    char dir[256], name[33];
+    if (!record_dir(dir))
+        return false;
+    struct base_hash hash = base_hash_of(mountpoint, strlen(mountpoint));
+    base_hash_hex(&hash, name);
+    (void)snprintf(out, 512, "%s/%s", dir, name);
+    return true;
+}
+
+void cli_record_mount(const char *mountpoint)
+{
+    char path[512];
+    if (!record_path(mountpoint, path))
+        return;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        (void)flock(fd, LOCK_EX | LOCK_NB); /* stays open, and locked, until the process ends */
+}
+
+void cli_forget_mount(const char *mountpoint)
+{
+    char path[512];
+    if (record_path(mountpoint, path))
+        (void)unlink(path);
+}
+
+bool cli_wait_for_end(const char *mountpoint, int seconds)
+{
+    char path[512];
+    if (!record_path(mountpoint, path))
+        return true;
+    base_autoclose int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return true;
+    const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
+    for (int i = 0; i < seconds * 50; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        nanosleep(&moment, NULL);
+    }
+    return false;
+}

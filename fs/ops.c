@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operations: each is a function that either answers or says -EINPROGRESS and is run again later. */
+#include "fs/private.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+
+struct request;
+/* 0: answered. A negative errno: the caller answers with it. -EINPROGRESS: parked; *r may be gone already. */
+typedef int operation(struct request *r);
+
+struct request {
+    struct cache_waiter waiter; /* first: a woken waiter is its request */
+    fuse_req_t req;
+    struct fs *fs;
+    operation *run;
+    fuse_ino_t ino;
+    off_t offset;
+    size_t size;
+    bool plus;
+    char name[NAME_MAX + 1];
+};
+
+static void on_wake(struct cache_waiter *w);
+
+static void run(struct request *r)
+{
+    int err = r->run(r);
+    if (err == -EINPROGRESS)
+        return;
+    cache_waiter_finish(&r->waiter);
+    free(r);
+}
+
+static void on_wake(struct cache_waiter *w)
+{
+    run((struct request *)w);
+}
+
+/* The reader gave up (a signal): let it go at once. What it waited for is made all the same. */
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    struct request *r = data;
+    if (!cache_cancel(r->fs->cache, &r->waiter))
+        return; /* it is being answered */
+    fuse_reply_err(req, EINTR);
+    cache_waiter_finish(&r->waiter);
+    free(r);
+}
+
+/* To be called before every answer: from then on no interrupt can come. */
+static fuse_req_t answering(struct request *r)
+{
+    fuse_req_interrupt_func(r->req, NULL, NULL);
+    return r->req;
+}
+
+static int reply_error(struct request *r, int err)
+{
+    fuse_reply_err(answering(r), -err);
+    return 0;
+}
+
+static void start(fuse_req_t req, struct request request)
+{
+    struct request *r = malloc(sizeof *r);
+    if (!r) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    *r = request;
+    r->waiter.wake = on_wake;
+    r->req = req;
+    r->fs = fuse_req_userdata(req);
+    fuse_req_interrupt_func(req, on_interrupt, r);
+    if (fuse_req_interrupted(req)) {
+        reply_error(r, -EINTR);
+        free(r);
+        return;
+    }
+    run(r);
+}
+
+/* ---- lookup, getattr ---- */
+
+static int find_child(struct request *r, struct fs_inode *ret)
+{
+    struct fs *fs = r->fs;
+    struct fs_inode dir = fs_inode_of(fs, r->ino);
+    if (dir.what != FS_IS_DIR)
+        return dir.what == FS_IS_NOTHING ? -ENOENT : -ENOTDIR;
+    int64_t child = fs_tree_child(&fs->tree, dir.node, r->name);
+    if (child >= 0) {
+        *ret = fs_inode_of(fs, fs_ino_of_node((uint32_t)child));
+        return 0;
+    }
+    const struct fs_node *n = &fs->tree.nodes[dir.node];
+    for (uint32_t i = n->first_set; i < n->first_set + n->n_sets; i++) {
+        int64_t frame = fs_frame_number(&fs->tree.sets[i], r->name);
+        if (frame >= 0) {
+            *ret = fs_inode_of(fs, fs_ino_of_frame(i, (uint32_t)frame));
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+static int run_lookup(struct request *r)
+{
+    struct fs_inode inode;
+    struct fuse_entry_param entry = {.attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
+    int err = find_child(r, &inode);
+    if (!err)
+        err = fs_attributes(r->fs, &inode, &r->waiter, &entry.attr);
+    if (err == -EINPROGRESS)
+        return err;
+    if (err)
+        return reply_error(r, err);
+    entry.ino = entry.attr.st_ino;
+    fuse_reply_entry(answering(r), &entry);
+    return 0;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct request r = {.run = run_lookup, .ino = parent};
+    if (strlen(name) > NAME_MAX) {
+        fuse_reply_err(req, ENAMETOOLONG);
+        return;
+    }
+    memcpy(r.name, name, strlen(name) + 1);
+    start(req, r);
+}
+
+static int run_getattr(struct request *r)
+{
+    struct fs_inode inode = fs_inode_of(r->fs, r->ino);
+    struct stat st;
+    int err = fs_attributes(r->fs, &inode, &r->waiter, &st);
+    if (err == -EINPROGRESS)
+        return err;
+    if (err)
+        return reply_error(r, err);
+    fuse_reply_attr(answering(r), &st, FS_FOREVER);
+    return 0;
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
+{
+    (void)file;
+    start(req, (struct request){.run = run_getattr, .ino = ino});
+}
+
+/* ---- readdir ---- */
+
+/* A listing being filled. Positions: 0 ".", 1 "..", then the children, then the frames of each set. */
+struct listing {
+    struct request *r;
+    char *buffer;
+    size_t used;
+    const struct fs_node *dir;
+    struct cache_waiter *waiter; /* NULL once there is something to return: then nothing is waited for */
+};
+
+enum { NO_ROOM = 1, SKIP = 2 };
+
+/* Adds one entry; stat's st_ino and st_mode are enough, `known`: all of it is right. 0 or NO_ROOM. */
+static int put(struct listing *l, const char *name, const struct stat *st, bool known, off_t next)
+{
+    struct request *r = l->r;
+    size_t room = r->size - l->used, need;
+    if (r->plus) {
+        struct fuse_entry_param entry = {.attr = *st, .attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
+        /* Without an inode number the kernel takes the name only, and asks for the rest when somebody wants it. */
+        entry.ino = known ? st->st_ino : 0;
+        need = fuse_add_direntry_plus(r->req, l->buffer + l->used, room, name, &entry, next);
+    } else {
+        need = fuse_add_direntry(r->req, l->buffer + l->used, room, name, st, next);
+    }
+    if (need > room)
+        return NO_ROOM;
+    l->used += need;
+    l->waiter = NULL;
+    return 0;
+}
+
+static int put_dots(struct listing *l, off_t at)
+{
+    const struct fs *fs = l->r->fs;
+    uint32_t node = (uint32_t)(l->dir - fs->tree.nodes);
+    struct stat st = {.st_mode = S_IFDIR | 0555};
+    st.st_ino = fs_ino_of_node(at == 0 ? node : l->dir->parent);
+    return put(l, at == 0 ? "." : "..", &st, false, at + 1);
+}
+
+/* How many clips of a directory are looked into at once while it is listed. */
+enum { AHEAD = 16 };
+
+static void look_ahead(struct listing *l, uint32_t child)
+{
+    struct fs *fs = l->r->fs;
+    uint32_t end = l->dir->first_child + l->dir->n_children;
+    for (uint32_t i = child + 1; i < end && i <= child + AHEAD; i++) {
+        struct fs_inode inode = fs_inode_of(fs, fs_ino_of_node(i));
+        struct stat st;
+        if (l->r->plus)
+            (void)fs_attributes(fs, &inode, NULL, &st);
+        else
+            (void)fs_exists(fs, &inode, NULL);
+    }
+}
+
+static int put_child(struct listing *l, uint32_t child, off_t next)
+{
+    struct fs *fs = l->r->fs;
+    struct fs_inode inode = fs_inode_of(fs, fs_ino_of_node(child));
+    const struct fs_node *n = &fs->tree.nodes[child];
+    struct stat st = {.st_ino = fs_ino_of_node(child), .st_mode = n->kind == FS_DIR ? S_IFDIR : S_IFREG};
+    bool plus = l->r->plus;
+    if (l->waiter && inode.what == FS_IS_FILE)
+        look_ahead(l, child);
+    int err = plus ? fs_attributes(fs, &inode, l->waiter, &st) : fs_exists(fs, &inode, l->waiter);
+    if (err == -EINPROGRESS)
+        return err;
+    if (err == -ENOENT)
+        return SKIP;
+    if (err) {
+        /* The name is there; what is wrong with the file is told to who looks at it. */
+        st = (struct stat){.st_ino = fs_ino_of_node(child), .st_mode = S_IFREG};
+        plus = false;
+    }
+    return put(l, fs_node_name(&fs->tree, n), &st, plus && !err, next);
+}
+
+static int put_frames(struct listing *l, uint32_t set_number, uint32_t from, off_t position)
+{
+    struct fs *fs = l->r->fs;
+    const struct fs_frame_set *set = &fs->tree.sets[set_number];
+    uint32_t n;
+    int err = cache_count(fs->cache, set->clip, set->view, l->waiter, &n);
+    if (err)
+        return err;
+    if (from >= n)
+        return 0;
+    struct stat st = {.st_mode = S_IFREG | 0444};
+    if (l->r->plus) {
+        struct fs_inode first = fs_inode_of(fs, fs_ino_of_frame(set_number, from));
+        err = fs_attributes(fs, &first, l->waiter, &st);
+        if (err)
+            return err;
+    }
+    for (uint32_t i = from; !err && i < n; i++) {
+        char name[NAME_MAX + 1];
+        fs_frame_name(set, i, name);
+        st.st_ino = fs_ino_of_frame(set_number, i);
+        err = put(l, name, &st, l->r->plus, position + (off_t)(i - from) + 1);
+    }
+    return err;
+}
+
+static int fill_frames(struct listing *l, off_t at)
+{
+    struct fs *fs = l->r->fs;
+    off_t first = 2 + (off_t)l->dir->n_children;
+    for (uint32_t i = 0; i < l->dir->n_sets; i++) {
+        uint32_t set = l->dir->first_set + i, n;
+        int err = cache_count(fs->cache, fs->tree.sets[set].clip, fs->tree.sets[set].view, l->waiter, &n);
+        if (err)
+            return err;
+        if (at < first + (off_t)n) {
+            err = put_frames(l, set, (uint32_t)(at - first), at);
+            if (err)
+                return err;
+            at = first + (off_t)n;
+        }
+        first += n;
+    }
+    return 0;
+}
+
+static int fill_listing(struct listing *l)
+{
+    off_t at = l->r->offset;
+    int err = 0;
+    for (; !err && at < 2; at++)
+        err = put_dots(l, at);
+    for (; !err && at < 2 + (off_t)l->dir->n_children; at++) {
+        err = put_child(l, l->dir->first_child + (uint32_t)(at - 2), at + 1);
+        if (err == SKIP)
+            err = 0;
+    }
+    return err ? err : fill_frames(l, at);
+}
+
+static int run_readdir(struct request *r)
+{
+    struct fs_inode inode = fs_inode_of(r->fs, r->ino);
+    if (inode.what != FS_IS_DIR)
+        return reply_error(r, inode.what == FS_IS_NOTHING ? -ENOENT : -ENOTDIR);
+    struct listing l = {.r = r, .dir = &r->fs->tree.nodes[inode.node], .waiter = &r->waiter};
+    base_autofree char *buffer = malloc(r->size);
+    if (!buffer)
+        return reply_error(r, -ENOMEM);
+    l.buffer = buffer;
+    int err = fill_listing(&l);
+    if (l.used > 0 || err == NO_ROOM)
+        err = 0; /* what there is; the rest, or the error, at the next call */
+    if (err == -EINPROGRESS)
+        return err;
+    if (err)
+        return reply_error(r, err);
+    fuse_reply_buf(answering(r), l.buffer, l.used);
+    return 0;
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
+{
+    (void)file;
+    start(req, (struct request){.run = run_readdir, .ino = ino, .size = size, .offset = offset});
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
+{
+    (void)file;
+    start(req, (struct request){.run = run_readdir, .ino = ino, .size = size, .offset = offset, .plus = true});
+}
+
+/* ---- read and the rest ---- */
+
+static int run_read(struct request *r)
+{
+    struct fs_inode inode = fs_inode_of(r->fs, r->ino);
+    base_autofree char *buffer = malloc(r->size);
+    if (!buffer)
+        return reply_error(r, -ENOMEM);
+    ssize_t n = fs_read(r->fs, &inode, &r->waiter, buffer, r->size, (uint64_t)r->offset);
+    if (n == -EINPROGRESS)
+        return -EINPROGRESS;
+    /* A file that was there and is not any more is an error to who reads it. */
+    if (n < 0)
+        return reply_error(r, n == -ENOENT ? -EIO : (int)n);
+    fuse_reply_buf(answering(r), buffer, (size_t)n);
+    return 0;
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
+{
+    (void)file;
+    start(req, (struct request){.run = run_read, .ino = ino, .size = size, .offset = offset});
+}
+
+/* Nothing about a file depends on its being open: "not implemented" once, and the kernel never asks again. */
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
+{
+    (void)ino;
+    (void)file;
+    fuse_reply_err(req, ENOSYS);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    const struct fs *fs = fuse_req_userdata(req);
+    struct statvfs st;
+    (void)ino;
+    if (statvfs(fs->options->cfg ? cfg_root(fs->options->cfg) : "/", &st) < 0)
+        st = (struct statvfs){.f_bsize = 4096, .f_frsize = 4096};
+    st.f_bfree = st.f_bavail = st.f_ffree = st.f_favail = 0;
+    st.f_namemax = NAME_MAX;
+    fuse_reply_statfs(req, &st);
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *connection)
+{
+    (void)userdata;
+    /* Reads that wait for decoding must not keep others from being sent. */
+    connection->max_background = 1024;
+    connection->congestion_threshold = 768;
+}
+
+const struct fuse_lowlevel_ops fs_ops = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .getattr = op_getattr,
+    .readdir = op_readdir,
+    .readdirplus = op_readdirplus,
+    .open = op_open,
+    .opendir = op_open,
+    .read = op_read,
+    .statfs = op_statfs,
+};

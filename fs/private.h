@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of fs/ share. */
+#ifndef FS_PRIVATE_H
+#define FS_PRIVATE_H
+
+#define FUSE_USE_VERSION 312
+#include "fs/fs.h"
+#include "fs/tree.h"
+
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+struct fs {
+    const struct fs_options *options;
+    struct fs_tree tree;
+    struct cache *cache;
+    struct fuse_session *session;
+    struct fs_notifier *notifier;
+    struct timespec mounted; /* mtime of directories that stand for no clip */
+    uid_t uid;
+    gid_t gid;
+    int root; /* descriptor of the corpus folder, for modification times */
+    struct cache_source *sources; /* as the cache borrows them */
+    atomic_bool ended;
+};
+
+/* Nothing changes without the kernel being told (notify.c), so it may keep what it knows. */
+#define FS_FOREVER 1e9
+
+/* ---- files.c: what an inode is ---- */
+enum fs_what { FS_IS_DIR, FS_IS_FILE, FS_IS_FRAME, FS_IS_NOTHING };
+struct fs_inode {
+    enum fs_what what;
+    uint32_t node;  /* FS_IS_DIR, FS_IS_FILE; of a frame its directory */
+    uint32_t clip;  /* UINT32_MAX = none */
+    uint16_t view;
+    uint32_t set, frame; /* FS_IS_FRAME */
+};
+struct fs_inode fs_inode_of(const struct fs *fs, fuse_ino_t ino);
+fuse_ino_t fs_ino_of_node(uint32_t node);
+fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame);
+
+/* Attributes. 0, -EINPROGRESS (w may be NULL), -ENOENT for a file that its clip does not give, -EIO, ... */
+int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, struct stat *ret);
+/* Reads; the number of bytes or an error as above. */
+ssize_t fs_read(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, void *out, size_t len,
+                uint64_t offset);
+/* Whether a single file exists, without its size: 0, -ENOENT, -EINPROGRESS, ... */
+int fs_exists(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w);
+
+/* ---- ops.c ---- */
+extern const struct fuse_lowlevel_ops fs_ops;
+
+/* ---- notify.c: telling the kernel that what it keeps is no longer so ---- */
+struct fs_notifier;
+/* Starts its thread. 0 or a negative errno. */
+int fs_notifier_create(struct fs *fs, struct fs_notifier **ret);
+void fs_notifier_destroy(struct fs_notifier *n);
+/* The kernel is to forget names, sizes and pages of a clip's files; the cache's on_change. Any thread; returns at once. */
+void fs_notify_clip(void *notifier, size_t clip);
+
+/* ---- views.c ---- */
+/* A view of the configuration as the cache knows it; false: a text view, which is no matter of the cache. */
+bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret);
+
+#endif

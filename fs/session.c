@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/private.h"
+
+#include "base/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <time.h>
+
+/* ---- Counters, for tests and for people ---- */
+
+static volatile sig_atomic_t stats_wanted;
+
+static void on_usr1(int number)
+{
+    (void)number;
+    stats_wanted = 1;
+}
+
+static void write_stats(struct fs *fs)
+{
+    struct cache_counters n;
+    if (!fs->options->stats_file || !fs->cache)
+        return;
+    cache_counters(fs->cache, &n);
+    base_autofree char *temporary = NULL;
+    if (asprintf(&temporary, "%s.tmp", fs->options->stats_file) < 0)
+        return;
+    FILE *out = fopen(temporary, "we");
+    if (!out)
+        return;
+#define COUNTER(name) (void)fprintf(out, "\"" #name "\": %llu, ", (unsigned long long)n.name);
+    (void)fputs("{", out);
+    COUNTER(jobs_index)
+    COUNTER(jobs_measure)
+    COUNTER(jobs_frames)
+    COUNTER(jobs_audio)
+    COUNTER(jobs_subtitles)
+    COUNTER(pictures_decoded)
+    COUNTER(frames_lowered)
+    COUNTER(worker_restarts)
+    (void)fprintf(out, "\"failed\": %llu}\n", (unsigned long long)n.failed);
+#undef COUNTER
+    if (fclose(out) == 0)
+        (void)rename(temporary, fs->options->stats_file);
+}
+
+/* ---- Mounting ---- */
+
+/* Read-only: then the kernel keeps attributes after reads, too. Its checks of permission need no call of ours. */
+static int parse_options(const struct fs_options *o, struct fuse_args *args)
+{
+    base_autofree char *name = NULL;
+    if (asprintf(&name, "-oro,default_permissions,subtype=corpusfs,fsname=%s", cfg_root(o->cfg)) < 0)
+        return -ENOMEM;
+    /* A comma would end the option. */
+    for (char *at = strstr(name, "fsname="); at && *at; at++)
+        if (*at == ',' || *at == '\\')
+            *at = '_';
+    int err = fuse_opt_add_arg(args, "corpusfs");
+    if (!err)
+        err = fuse_opt_add_arg(args, name);
+    if (!err && o->fuse_options) {
+        base_autofree char *more = NULL;
+        if (asprintf(&more, "-o%s", o->fuse_options) < 0)
+            return -ENOMEM;
+        err = fuse_opt_add_arg(args, more);
+    }
+    return err ? -ENOMEM : 0;
+}
+
+static int mount_session(struct fs *fs, struct base_reason *why)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    int err = parse_options(fs->options, &args);
+    if (!err) {
+        fs->session = fuse_session_new(&args, &fs_ops, sizeof fs_ops, fs);
+        if (!fs->session)
+            err = base_fail(why, -EINVAL, "the FUSE options were not accepted");
+    }
+    fuse_opt_free_args(&args);
+    if (err)
+        return err;
+    if (fuse_set_signal_handlers(fs->session) < 0)
+        return base_fail(why, -EINVAL, "cannot set signal handlers");
+    if (fuse_session_mount(fs->session, fs->options->mountpoint) < 0) {
+        fuse_remove_signal_handlers(fs->session);
+        fuse_session_destroy(base_steal_pointer(fs->session));
+        return base_fail(why, -EIO, "%s: cannot mount there; is /dev/fuse there, and is the folder yours and free?",
+                         fs->options->mountpoint);
+    }
+    return 0;
+}
+
+static int create_cache(struct fs *fs, struct base_reason *why)
+{
+    const struct fs_options *o = fs->options;
+    size_t n_views = cfg_n_views(o->cfg), n_clips = o->clips->n;
+    base_autofree struct cache_view *views = calloc(n_views + 1, sizeof *views);
+    struct cache_source *sources = calloc(n_clips + 1, sizeof *sources);
+    if (!views || !sources) {
+        free(sources);
+        return base_fail(why, -ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < n_views; i++)
+        (void)fs_cache_view(cfg_view(o->cfg, i), &views[i]);
+    for (size_t i = 0; i < n_clips; i++)
+        sources[i] = (struct cache_source){o->clips->clips[i].path, o->clips->clips[i].sidecar};
+    fs->sources = sources;
+    struct cache_options options = {
+        .root = cfg_root(o->cfg),
+        .sources = sources,
+        .n_clips = n_clips,
+        .views = views,
+        .n_views = n_views,
+        .dir = cfg_cache_dir(o->cfg),
+        .size_bytes = cfg_cache_size(o->cfg),
+        .workers = cfg_workers(o->cfg),
+        .worker_memory_bytes = o->worker_memory_bytes,
+        .decoder = o->decoder,
+        .on_change = fs_notify_clip,
+        .context = fs->notifier,
+    };
+    return cache_create(&options, &fs->cache, why);
+}
+
+static int loop(struct fs *fs, struct base_reason *why)
+{
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    if (!config)
+        return base_fail(why, -ENOMEM, "out of memory");
+    fuse_loop_cfg_set_clone_fd(config, 0);
+    fuse_loop_cfg_set_max_threads(config, 8);
+    fuse_loop_cfg_set_idle_threads(config, 8);
+    int result = fuse_session_loop_mt(fs->session, config);
+    fuse_loop_cfg_destroy(config);
+    /* > 0: a signal asked for the end. */
+    return result < 0 ? base_fail(why, result, "reading from /dev/fuse failed: %s", strerror(-result)) : 0;
+}
+
+static void *stats_main(void *argument)
+{
+    struct fs *fs = argument;
+    const struct timespec moment = {.tv_nsec = 50 * 1000 * 1000};
+    while (!fs->ended) {
+        if (stats_wanted) {
+            stats_wanted = 0;
+            write_stats(fs);
+        }
+        nanosleep(&moment, NULL);
+    }
+    return NULL;
+}
+
+static int serve(struct fs *fs, struct base_reason *why)
+{
+    pthread_t stats_thread;
+    bool with_stats = fs->options->stats_file && pthread_create(&stats_thread, NULL, stats_main, fs) == 0;
+    if (with_stats)
+        signal(SIGUSR1, on_usr1);
+    if (fs->options->on_ready)
+        fs->options->on_ready(fs->options->context);
+    int err = loop(fs, why);
+    fuse_session_unmount(fs->session);
+    fs->ended = true;
+    if (with_stats)
+        pthread_join(stats_thread, NULL);
+    write_stats(fs);
+    return err;
+}
+
+int fs_serve(const struct fs_options *options, struct base_reason *why)
+{
+    struct fs fs = {.options = options, .uid = getuid(), .gid = getgid(), .root = -1};
+    clock_gettime(CLOCK_REALTIME, &fs.mounted);
+    int err = fs_tree_create(options->cfg, options->clips, &fs.tree);
+    if (err)
+        return base_fail(why, err, "cannot build the tree: %s", strerror(-err));
+    fs.root = open(cfg_root(options->cfg), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    err = fs_notifier_create(&fs, &fs.notifier);
+    if (err)
+        base_fail(why, err, "cannot start a thread: %s", strerror(-err));
+    if (!err)
+        err = create_cache(&fs, why);
+    if (!err)
+        err = mount_session(&fs, why);
+    if (!err)
+        err = serve(&fs, why);
+    /* Waiting requests are answered by the cache's end, so the session has to outlive it. */
+    cache_destroy(fs.cache);
+    fs_notifier_destroy(fs.notifier);
+    if (fs.session) {
+        fuse_remove_signal_handlers(fs.session);
+        fuse_session_destroy(fs.session);
+    }
+    base_close_fd(&fs.root);
+    free(fs.sources);
+    fs_tree_finish(&fs.tree);
+    return err;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the configuration's words to the cache's. */
+#include "fs/private.h"
+
+static struct dec_frames_spec frames_spec(const struct cfg_frames *f)
+{
+    struct dec_frames_spec spec = {
+        .timing = f->timing == CFG_TIMING_CFR           ? DEC_CFR
+                  : f->timing == CFG_TIMING_PASSTHROUGH ? DEC_PASSTHROUGH
+                                                        : DEC_FPS,
+        .format = f->format == CFG_JPG ? DEC_JPG : f->format == CFG_PNG ? DEC_PNG : DEC_PPM,
+        .quality = (uint8_t)f->quality,
+        .subsampling = (uint16_t)f->subsampling,
+        .fps_num = f->fps_num,
+        .fps_den = f->fps_den,
+    };
+    (void)snprintf(spec.size, sizeof spec.size, "%s", f->size);
+    (void)snprintf(spec.crop, sizeof spec.crop, "%s", f->crop);
+    return spec;
+}
+
+bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
+{
+    *ret = (struct cache_view){0};
+    switch (v->kind) {
+    case CFG_FRAMES:
+        ret->kind = CACHE_FRAMES;
+        ret->frames = frames_spec(&v->frames);
+        return true;
+    case CFG_AUDIO:
+        ret->kind = CACHE_AUDIO;
+        ret->audio = (struct dec_audio_spec){
+            .format = v->audio.format == CFG_MP3 ? DEC_MP3 : DEC_WAV,
+            .silence = v->audio.silence,
+            .channels = (uint16_t)v->audio.channels,
+            .rate = (uint32_t)v->audio.rate,
+            .bitrate = (uint32_t)v->audio.bitrate,
+        };
+        return true;
+    case CFG_SUBTITLES:
+        ret->kind = CACHE_SUBTITLES;
+        ret->subtitles.empty = v->subtitles.empty;
+        ret->subtitles.n_sources = (uint8_t)v->subtitles.n_sources;
+        for (int i = 0; i < v->subtitles.n_sources; i++)
+            ret->subtitles.sources[i] =
+                v->subtitles.sources[i] == CFG_SIDECAR ? CACHE_SIDECAR : CACHE_EMBEDDED;
+        return true;
+    case CFG_TEXT:
+        break;
+    }
+    return false;
+}
