@@ -9,12 +9,14 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
 
 import cv2
 import numpy
+import pysrt
 
 from . import clips
 
@@ -141,12 +143,17 @@ def subtitle_file(video, *extra):
 
 
 def decode(path):
-    """Sound as an array (samples, channels) of float32, with what ffprobe says of the file."""
-    told = probe(path, 'a:0', 'sample_rate', 'channels')
-    rate, channels = (int(told[key]) for key in ('sample_rate', 'channels'))
-    raw = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-i', str(path), '-f', 'f32le', '-'],
+    """Sound as an array (samples, channels) of float32, and its rate in Hz."""
+    wav = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-i', str(path), '-c:a', 'pcm_f32le', '-f', 'wav', '-'],
                          stdout=subprocess.PIPE, check=True).stdout
-    return numpy.frombuffer(raw, numpy.float32).reshape(-1, channels), rate
+    channels, rate = struct.unpack_from('<HI', wav, 22)
+    return numpy.frombuffer(wav, numpy.float32, offset=wav.index(b'data') + 8).reshape(-1, channels), rate
+
+
+def cues(path):
+    """The cues of an SRT file, read by pysrt. (Its open() asks Debian 12's Python for a mode that is gone.)"""
+    with open(path, encoding='utf-8') as file:
+        return pysrt.SubRipFile().read(file)
 
 
 def probe(path, stream, *keys):

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """mp3 and wav files against those that `ffmpeg -i IN OUT` writes."""
 import os
+import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -38,13 +40,21 @@ class Sound(harness.Case):
             pairs = [(view, clip) for clip in clips.EVERYTHING for view in ('mp3', 'wav')]
             pairs += [(view, clip) for clip in clips.EVERYTHING if 'streams/' in clip or 'mpg' in clip
                       for view in ('low', 'small')]
-            for view, clip in self.shuffled(pairs):
+
+            def check(pair):
+                view, clip = pair
                 ext = 'mp3' if view in ('mp3', 'small') else 'wav'
-                path = mount.path / view / f'{clip}.{ext}'
-                with self.subTest(view=view, clip=clip):
-                    snr = compare.check_sound_of(self, self.root / clip, path, ext, *ARGUMENTS[view])
-                    if snr is not None:
-                        least[view] = min(least.get(view, numpy.inf), snr)
+                try:
+                    return view, clip, compare.check_sound_of(self, self.root / clip, mount.path / view / f'{clip}.{ext}',
+                                                              ext, *ARGUMENTS[view])
+                except (AssertionError, OSError, ValueError, subprocess.CalledProcessError) as error:
+                    return view, clip, error
+            with ThreadPoolExecutor(4) as pool:
+                for view, clip, found in pool.map(check, self.shuffled(pairs)):
+                    with self.subTest(view=view, clip=clip):
+                        if isinstance(found, Exception):
+                            raise found
+                        least[view] = min(least.get(view, numpy.inf), numpy.inf if found is None else found)
         sys.stderr.write(f'least SNR against ffmpeg, dB: {least}\n')
 
     def test_silence(self):

@@ -10,8 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pysrt
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import compare, harness, oracle
 from lib.oracle import View
@@ -61,8 +59,8 @@ class Corpus(harness.Case):
         if not sidecar and not oracle.probe(video, 's:0', 'codec_name'):
             self.assertEqual(path.read_bytes(), b'')
             return
-        theirs = pysrt.open(str(oracle.subtitle_file(sidecar or video)), encoding='utf-8')
-        ours = pysrt.open(str(path), encoding='utf-8')
+        theirs = oracle.cues(oracle.subtitle_file(sidecar or video))
+        ours = oracle.cues(path)
         self.assertTrue(ours)
         self.assertEqual([(c.start, c.text) for c in ours], [(c.start, c.text) for c in theirs][:len(ours)])
         self.assertLessEqual({c.end for c in ours[:-1]}, {c.end for c in theirs})
