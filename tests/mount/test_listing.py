@@ -33,6 +33,12 @@ class Listing(harness.Case):
         find = subprocess.run(['find', str(mount.path), '-type', 'f'], stdout=subprocess.PIPE, check=True)
         return len(find.stdout.splitlines())
 
+    def most_pictures(self):
+        """What looking may decode: two pictures a clip and view. Packets of an AVI with packed B-frames do not tell
+        how many frames they hold, so that clip is decoded once to be counted."""
+        packed = self.expected_frames('Joy/second.avi', View('passthrough', 'ppm'))
+        return 2 * 2 * len(clips.SMALL) + packed
+
     def expected_frames(self, clip, view):
         return len(os.listdir(oracle.frames(self.root / clip, view)))
 
@@ -49,7 +55,7 @@ class Listing(harness.Case):
             stats = mount.stats()
             self.assertEqual(stats['jobs_index'], len(clips.SMALL))
             self.assertEqual((stats['jobs_frames'], stats['jobs_audio']), (0, 0))
-            self.assertLessEqual(stats['pictures_decoded'], 2 * 2 * len(clips.SMALL))
+            self.assertLessEqual(stats['pictures_decoded'], self.most_pictures())
             before = stats
             self.assertEqual(self.count(mount), wanted)
             self.assertEqual(mount.stats()['jobs_index'], before['jobs_index'], 'indexed once')
@@ -64,7 +70,7 @@ class Listing(harness.Case):
         """`find` without sizes on a fresh mount decodes at most two pictures a clip and view."""
         with self.mount(self.settings) as mount:
             self.count(mount)
-            self.assertLessEqual(mount.stats()['pictures_decoded'], 2 * 2 * len(clips.SMALL))
+            self.assertLessEqual(mount.stats()['pictures_decoded'], self.most_pictures())
 
     def test_one_directory_touches_one_clip(self):
         with self.mount(self.settings) as mount:

@@ -50,7 +50,7 @@ class Subtitles(harness.Case):
     def assert_cues(self, data, wanted=None, clip_ms=2000, slack_ms=1):
         """Equal to `wanted`, the last one cut at the clip's end."""
         got = cues(data)
-        wanted = CUES if wanted is None else wanted
+        wanted = wanted or CUES
         self.assertEqual([c[2] for c in got], [c[2] for c in wanted])
         for (start, end, _), (true_start, true_end, _) in zip(got, wanted):
             self.assertLessEqual(abs(start - true_start), slack_ms)
@@ -82,11 +82,11 @@ class Subtitles(harness.Case):
                     size = path.stat().st_size
                     data = path.read_bytes()
                     self.assertEqual(len(data), size)
-                    # ASS counts in centiseconds.
-                    self.assert_cues(data, slack_ms=10 if clip.startswith('ass') else 1)
-                    theirs = oracle.cues(oracle.subtitle_file(root / 'text' / clip))
-                    self.assertEqual([(c[0], c[2]) for c in cues(data)],
-                                     [(c.start.ordinal, plain(c.text)) for c in theirs])
+                    # What ffmpeg converts it to: a muxer may have moved all streams by the sound's priming.
+                    theirs = [(c.start.ordinal, c.end.ordinal, plain(c.text))
+                              for c in oracle.cues(oracle.subtitle_file(root / 'text' / clip))]
+                    self.assertEqual([c[2] for c in theirs], [c[2] for c in CUES])
+                    self.assert_cues(data, theirs)
                     self.assertEqual((mount.path / 'inside/text' / f'{clip}.srt').read_bytes(), data)
                     self.assertEqual((mount.path / 'beside/text' / f'{clip}.srt').read_bytes(), b'')
             self.assertEqual((mount.path / 'srt/streams/no_audio.mp4.srt').read_bytes(), b'')
@@ -128,7 +128,7 @@ class Subtitles(harness.Case):
         (root / 'a/both.srt').write_text('1\n00:00:00,100 --> 00:00:00,200\nBeside\n\n', encoding='ascii')
         with self.mount(self.config(root, VIEWS, source=SOURCE)) as mount:
             self.assertEqual(cues((mount.path / 'srt/a/both.srt').read_bytes()), [(100, 200, 'Beside')])
-            self.assert_cues((mount.path / 'reverse/a/both.srt').read_bytes())
+            self.assert_cues((mount.path / 'reverse/a/both.srt').read_bytes(), slack_ms=30)
 
     def test_untidy_sidecars(self):
         """What people's files look like: it still comes out as numbered SRT, in order, inside the clip."""
