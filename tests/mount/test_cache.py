@@ -123,13 +123,20 @@ class Cache(harness.Case):
             left = [p.name for p in (self.cache / 'tmp').glob('*') if p.suffix != '.lock']  # one says that we live
             self.assertEqual(left, [], 'left over from the crash')
             self.assertEqual(self.read_all(mount), truth)
-            held = self.held()
-        # What eviction does not know would stay for good: a small budget must be able to remove all of it.
-        small = self.config(self.root, VIEWS, name='small.yaml', cache_size='1MiB')
-        self.assertGreater(held, 1 << 20)
-        with self.mount(small) as mount:
-            self.read_all(mount, self.random.sample(sorted(truth), 20))
+        self.assert_shrinks(truth)  # what eviction does not know would stay for good
+
+    def assert_shrinks(self, truth):
+        """A mount with a smaller budget than the cache holds removes what is too much."""
+        self.assertGreater(self.held(), 1 << 20)
+        with self.mount(self.config(self.root, VIEWS, name='small.yaml', cache_size='1MiB')) as mount:
+            some = self.random.sample(sorted(truth), 20)
+            self.assertEqual(self.read_all(mount, some), {p: truth[p] for p in some})
             self.assertLessEqual(self.held(), 1 << 20)
+
+    def test_smaller_budget_next_time(self):
+        with self.mount(self.settings) as mount:
+            truth = self.read_all(mount)
+        self.assert_shrinks(truth)
 
     def test_stays_within_its_size(self):
         """Eight readers of a tree many times the budget: what the cache holds is sampled all the while."""
