@@ -21,15 +21,41 @@ static int get_pictures(struct dec_session *s, struct dec_picture **ret, struct 
     return *slot ? 0 : base_fail(why, -ENOMEM, "out of memory");
 }
 
-/* The size that a clip's JPEG files have, from the encoded size of one or two keyframes at the wanted quality: a frame of real video
- * rarely grows by more than a fifth over the keyframes of its clip. Calibrated on real clips (docs/design.md, "The size
- * rule"): the share of frames that do not fit, and of bytes that are filling, stand there. The floor is for clips that begin
- * black: at quality 1 every picture fits it. */
-static uint64_t jpeg_file_bytes(uint64_t largest_sample, uint64_t pixels)
+/* Bytes of a JPEG at a quality, in percent of those at 95: libjpeg's quantisers shrink in these steps. */
+static uint64_t quality_percent(int quality)
 {
-    uint64_t bytes = largest_sample + largest_sample * 3 / 10 + 512;
-    uint64_t floor = 2048 + pixels / 16;
-    return BASE_MAX(bytes, floor);
+    static const struct {
+        int from;
+        uint64_t percent;
+    } steps[] = {{98, 200}, {96, 120}, {92, 100}, {85, 66}, {75, 44}, {60, 34}, {0, 25}};
+    size_t i = 0;
+    while (quality < steps[i].from)
+        i++;
+    return steps[i].percent;
+}
+
+/*
+ * The size that a clip's JPEG files have. It follows from one or two keyframes, encoded at the wanted quality: a frame of real video
+ * rarely grows by more than a fifth over the largest keyframe of its clip. Where the keyframes tell too little, the size is at least what
+ * frames of real video take:
+ * - a long clip with a single keyframe, in which anything may come after it: 0.36 byte a pixel (at quality 95);
+ * - a keyframe that is next to empty, or whose packet is smaller than a later one, as in clips that begin black: 0.5.
+ * Calibrated on real clips; docs/design.md, "The size rule", has the shares of frames that do not fit and of bytes that are filling.
+ */
+static uint64_t jpeg_file_bytes(const struct dec_index *index, uint32_t second_key, uint64_t largest_sample,
+                                uint64_t pixels, int quality)
+{
+    uint64_t bytes = largest_sample + largest_sample / 5 + 512;
+    uint64_t key_packet = index->n_keys > 0 ? index->keys[0].bytes : 0;
+    key_packet = BASE_MAX(key_packet, index->n_keys > 0 ? (uint64_t)index->keys[second_key].bytes : 0);
+    uint64_t percent = quality_percent(quality), least = 0;
+    if (index->n_keys <= 1 && index->n_frames > 60)
+        least = pixels * 36 / 100 * percent / 100;
+    if ((uint64_t)index->largest_packet * 2 > key_packet * 3 || largest_sample < pixels * 6 / 100 * percent / 100)
+        least = pixels / 2 * percent / 100;
+    /* At quality 1 every picture fits this. */
+    least = BASE_MAX(least, 2048 + pixels / 16);
+    return BASE_MAX(bytes, least);
 }
 
 static int measure_sample(struct dec_work *work, struct dec_picture *pictures, const AVStream *stream,
@@ -98,7 +124,7 @@ int dec_run_measure_frames(struct dec_work *work)
     if (err)
         return err;
     uint64_t pixels = (uint64_t)work->reply->width * work->reply->height;
-    work->reply->file_bytes = spec->format == DEC_JPG ? jpeg_file_bytes(largest, pixels) : largest;
+    work->reply->file_bytes = spec->format == DEC_JPG ? jpeg_file_bytes(index, second, largest, pixels, spec->quality) : largest;
     return 0;
 }
 

@@ -42,6 +42,7 @@ struct dec_index {
     bool only_stream; /* the file has one stream (then cfr does not fill an initial gap) */
     bool counted; /* frames come from a counting decode, not from packets alone */
     bool pts_unique; /* every frame has a pts of its own, ascending: frames are found by it */
+    int32_t largest_packet; /* bytes of the video's largest packet */
     uint32_t n_frames;
     struct dec_frame *frames;
     uint32_t n_keys; /* ascending by frame */

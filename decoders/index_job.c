@@ -78,6 +78,7 @@ static void note_video_packet(struct indexing *x, AVPacket *packet, int *err)
         dec_input_clock_send(&x->clock, packet);
         dec_input_clock_sent(&x->clock, packet, x->video->avg_frame_rate);
     }
+    x->index->largest_packet = BASE_MAX(x->index->largest_packet, packet->size);
     if (packet->flags & AV_PKT_FLAG_CORRUPT)
         x->doubt = "a damaged packet";
     if (x->clock.corrected)
