@@ -74,7 +74,9 @@ struct cache_waiter {
     struct cache_segment *segment; /* what it was woken with */
     struct base_hash segment_key;
     int error;
-    uint32_t attempts;
+    struct base_hash waited_for; /* key of the task that it waited for last, */
+    uint32_t attempts;           /* how often in a row, */
+    uint32_t waits;              /* and how often it waited at all */
 };
 /* Takes back a question that returned -EINPROGRESS. true: the waiter is forgotten, wake() will not be called. false: too late. */
 bool cache_cancel(struct cache *c, struct cache_waiter *w);

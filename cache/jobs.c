@@ -66,9 +66,18 @@ static void add_waiter_locked(struct cache_task *t, struct cache_waiter *w)
     t->ahead = false;
 }
 
+/* Whatever the reason, nobody asks for the same thing over and over without getting it. */
+static bool asks_too_often(struct cache_waiter *w, const struct base_hash *key)
+{
+    if (!base_hash_equal(&w->waited_for, key))
+        w->attempts = 0;
+    w->waited_for = *key;
+    return ++w->attempts > CACHE_MAX_ATTEMPTS || ++w->waits > CACHE_MAX_WAITS;
+}
+
 int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache_waiter *w)
 {
-    if (w && ++w->attempts > CACHE_MAX_ATTEMPTS)
+    if (w && asks_too_often(w, &wanted->key))
         return -EIO;
     struct cache_task *fresh = malloc(sizeof *fresh);
     if (!fresh)

@@ -137,24 +137,6 @@ static struct dec_job new_job(struct making *m, enum dec_kind kind)
     job.session = (uint64_t)(m->t->clip + 1) << 24 | (c->clips[m->t->clip].generation & 0xffffff);
     /* A lone job may use all processors; when other workers are busy, each has its own. */
     job.threads = c->n_idle + 1 >= c->n_workers ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
-    switch (kind) {
-    case DEC_INDEX:
-        c->counters.jobs_index++;
-        break;
-    case DEC_MEASURE_FRAMES:
-    case DEC_MEASURE_AUDIO:
-        c->counters.jobs_measure++;
-        break;
-    case DEC_FRAMES:
-        c->counters.jobs_frames++;
-        break;
-    case DEC_AUDIO:
-        c->counters.jobs_audio++;
-        break;
-    case DEC_SUBTITLES:
-        c->counters.jobs_subtitles++;
-        break;
-    }
     pthread_mutex_unlock(&c->lock);
     return job;
 }

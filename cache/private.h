@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CACHE_MAX_VIEWS = 64, CACHE_MAX_ATTEMPTS = 16 };
+enum { CACHE_MAX_VIEWS = 64, CACHE_MAX_ATTEMPTS = 16, CACHE_MAX_WAITS = 1 << 20 };
 
 /* What is known of one view of one clip. Guarded by cache.lock; `starts` is immutable once set and freed with the media. */
 struct clip_view {

@@ -27,6 +27,30 @@ static int converse(struct worker_thread *w, const struct dec_job *job, const in
     return err;
 }
 
+static void count_job(struct cache *c, uint32_t kind)
+{
+    pthread_mutex_lock(&c->lock);
+    switch ((enum dec_kind)kind) {
+    case DEC_INDEX:
+        c->counters.jobs_index++;
+        break;
+    case DEC_MEASURE_FRAMES:
+    case DEC_MEASURE_AUDIO:
+        c->counters.jobs_measure++;
+        break;
+    case DEC_FRAMES:
+        c->counters.jobs_frames++;
+        break;
+    case DEC_AUDIO:
+        c->counters.jobs_audio++;
+        break;
+    case DEC_SUBTITLES:
+        c->counters.jobs_subtitles++;
+        break;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 static void count_reply(struct cache *c, const struct dec_reply *reply)
 {
     pthread_mutex_lock(&c->lock);
@@ -62,6 +86,7 @@ int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FD
             void (*on_progress)(void *context, uint64_t bytes), void *context, struct job_result *ret)
 {
     int err = -EIO;
+    count_job(w->cache, job->kind);
     for (int attempt = 0; attempt < 2; attempt++) {
         job->magic = DEC_MAGIC;
         job->version = DEC_VERSION;

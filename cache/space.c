@@ -62,6 +62,14 @@ int cache_space_evict(struct cache_store *store, uint64_t bytes)
     return n > 0 ? 0 : -ENOSPC;
 }
 
+void cache_space_trim(struct cache_store *store)
+{
+    uint64_t bytes, n;
+    while (cache_db_usage(store->db, &bytes, &n) == 0 && bytes > store->budget_bytes && n > 0)
+        if (cache_space_evict(store, bytes - store->budget_bytes) < 0)
+            return;
+}
+
 void cache_space_remove(struct cache_store *store, const struct base_hash *key)
 {
     struct cache_db_work work = {.id = next_works(store, 1), .key = *key, .has_key = true};

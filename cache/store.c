@@ -203,8 +203,10 @@ static void *keep_house(void *data)
     for (unsigned i = 1; wait_for_work(store); i++) {
         cache_store_flush_uses(store);
         cache_open_list_drop_unlinked(store->open);
-        if (i % REAP_EVERY == 0)
+        if (i % REAP_EVERY == 0) {
             (void)cache_owners_reap(store->dir, store->db, cache_store_owner(store).id, false);
+            cache_space_trim(store);
+        }
     }
     return NULL;
 }
@@ -284,6 +286,8 @@ int cache_store_open(const char *dir, uint64_t size_bytes, struct cache_store **
     }
     if (err)
         base_fail(why, err, "%s", cause.text);
+    else if (!atomic_load(&store->lost))
+        cache_space_trim(store);
     if (!err && (err = start_house(store)) < 0)
         base_fail(why, err, "cannot start a thread for the cache %s: %s", dir, strerror(-err));
     if (err)

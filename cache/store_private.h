@@ -157,6 +157,8 @@ void cache_store_flush_uses(struct cache_store *store);
 int cache_space_reserve(struct cache_store *store, uint64_t bytes, struct cache_work *ret_work);
 /* Evicts segments that hold at least `bytes` (fewer when there are not so many). -ENOSPC: none was left. */
 int cache_space_evict(struct cache_store *store, uint64_t bytes);
+/* Evicts until the budget holds: it may be smaller than when the cache was filled, and reads alone never evict. */
+void cache_space_trim(struct cache_store *store);
 /* Ends work whose files are gone. */
 void cache_space_release(struct cache_store *store, const struct cache_db_work *works, size_t n);
 /* Removes a bad segment. */

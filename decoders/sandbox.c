@@ -24,7 +24,7 @@ static int set_limits(uint64_t memory_bytes)
     int err = limit(RLIMIT_CORE, 0);
     if (!err)
         err = limit(RLIMIT_NOFILE, 64);
-#ifndef __SANITIZE_ADDRESS__ /* its shadow memory takes terabytes of address space */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow memory takes terabytes */
     if (!err && memory_bytes > 0)
         err = limit(RLIMIT_AS, memory_bytes);
 #else

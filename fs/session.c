@@ -9,14 +9,6 @@
 
 /* ---- Counters, for tests and for people ---- */
 
-static volatile sig_atomic_t stats_wanted;
-
-static void on_usr1(int number)
-{
-    (void)number;
-    stats_wanted = 1;
-}
-
 static void write_stats(struct fs *fs)
 {
     struct cache_counters n;
@@ -138,17 +130,17 @@ static int loop(struct fs *fs, struct base_reason *why)
     return result < 0 ? base_fail(why, result, "reading from /dev/fuse failed: %s", strerror(-result)) : 0;
 }
 
+/* SIGUSR1 is blocked in all threads but taken here. */
 static void *stats_main(void *argument)
 {
     struct fs *fs = argument;
     const struct timespec moment = {.tv_nsec = 50 * 1000 * 1000};
-    while (!fs->ended) {
-        if (stats_wanted) {
-            stats_wanted = 0;
+    sigset_t usr1;
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    while (!fs->ended)
+        if (sigtimedwait(&usr1, NULL, &moment) == SIGUSR1)
             write_stats(fs);
-        }
-        nanosleep(&moment, NULL);
-    }
     return NULL;
 }
 
@@ -156,12 +148,9 @@ static int serve(struct fs *fs, struct base_reason *why)
 {
     pthread_t stats_thread;
     bool with_stats = fs->options->stats_file && pthread_create(&stats_thread, NULL, stats_main, fs) == 0;
-    if (with_stats)
-        signal(SIGUSR1, on_usr1);
     if (fs->options->on_ready)
         fs->options->on_ready(fs->options->context);
     int err = loop(fs, why);
-    fuse_session_unmount(fs->session);
     fs->ended = true;
     if (with_stats)
         pthread_join(stats_thread, NULL);
@@ -169,10 +158,19 @@ static int serve(struct fs *fs, struct base_reason *why)
     return err;
 }
 
+static void block_usr1(void)
+{
+    sigset_t usr1;
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    (void)pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+}
+
 int fs_serve(const struct fs_options *options, struct base_reason *why)
 {
     struct fs fs = {.options = options, .uid = getuid(), .gid = getgid(), .root = -1};
     clock_gettime(CLOCK_REALTIME, &fs.mounted);
+    block_usr1(); /* before the first thread */
     int err = fs_tree_create(options->cfg, options->clips, &fs.tree);
     if (err)
         return base_fail(why, err, "cannot build the tree: %s", strerror(-err));
@@ -186,10 +184,11 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         err = mount_session(&fs, why);
     if (!err)
         err = serve(&fs, why);
-    /* Waiting requests are answered by the cache's end, so the session has to outlive it. */
+    /* Waiting requests are answered by the cache's end, on its threads: until then the session's descriptor must stay open. */
     cache_destroy(fs.cache);
     fs_notifier_destroy(fs.notifier);
     if (fs.session) {
+        fuse_session_unmount(fs.session);
         fuse_remove_signal_handlers(fs.session);
         fuse_session_destroy(fs.session);
     }

@@ -304,7 +304,7 @@ static void test_frames(void)
     CHECK(cfg_view(c, 0)->kind == CFG_FRAMES && cfg_view(c, 0)->line == 5 && cfg_view(c, 0)->column == 5);
     CHECK_STR(cfg_view(c, 0)->file, "c.yaml");
     CHECK(f->timing == CFG_TIMING_CFR && f->fps_num == 0 && f->fps_den == 1 && f->format == CFG_JPG);
-    CHECK(f->quality == 95 && f->subsampling == 420 && f->base == 1 && !*f->size && !*f->crop);
+    CHECK(f->quality == 95 && f->subsampling == 0 && f->base == 1 && !*f->size && !*f->crop);
     cfg_destroy(c);
     c = load(FRAMES "{ fps: 12.5, size: -1:240, crop: 10:20:0:5, quality: 80, subsampling: 444, base: 0 }\n");
     f = c ? &cfg_view(c, 0)->frames : NULL;
