@@ -27,20 +27,31 @@ class View:
     timing: str  # cfr, passthrough, or the number of an fps view
     ext: str
     size: str = ''
+    crop: str = ''
 
     @property
     def name(self):
-        return '_'.join(x for x in (self.timing.replace('/', 'over'), self.ext, self.size.replace(':', 'x')) if x)
+        return '_'.join(x for x in (self.timing.replace('/', 'over'), self.ext, self.size.replace(':', 'x'),
+                                    self.crop.replace(':', 'x')) if x)
 
     @property
     def settings(self):
         """The value of `frames:` in a configuration."""
         timing = f'timing: {self.timing}' if self.timing in ('cfr', 'passthrough') else f'fps: {self.timing}'
-        return '{ ' + timing + (f', size: "{self.size}"' if self.size else '') + ' }'
+        return ('{ ' + timing + (f', size: "{self.size}"' if self.size else '') +
+                (f', crop: "{self.crop}"' if self.crop else '') + ' }')
 
     def arguments(self):
         """ffmpeg's arguments between the input and the output."""
-        filters = [f'scale={self.size}'] if self.size else []
+        filters = []
+        if self.crop:
+            named = {'left': 'iw/2:ih:0:0', 'right': 'iw/2:ih:iw-iw/2:0'}
+            filters.append(f'crop={named.get(self.crop, self.crop)}')
+        if self.size.startswith('short:'):
+            short = self.size.partition(':')[2]
+            filters.append(f"scale='if(gt(iw,ih),-1,{short})':'if(gt(iw,ih),{short},-1)'")
+        elif self.size:
+            filters.append(f'scale={self.size}')
         if self.timing not in ('cfr', 'passthrough'):
             filters.insert(0, f'fps={self.timing}')
         args = ['-fps_mode', 'passthrough'] if self.timing == 'passthrough' else []

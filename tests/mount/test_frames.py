@@ -60,6 +60,23 @@ for _clip in clips.EVERYTHING:
     setattr(Against, f'test_{_clip}', lambda self, clip=_clip: self.check(clip))
 
 
+class Parts(harness.Case):
+    """Crops, and sizes by the shorter side, of upright, turned, odd and deep pictures."""
+    CLIPS = ['containers/h264_opengop.mkv', 'picture/rotate90.mp4', 'picture/odd_444.mp4', 'picture/tenbit_hevc.mkv']
+    PARTS = [View('cfr', 'png', crop='left'), View('passthrough', 'png', '64:48', crop='right'),
+             View('5', 'ppm', crop='41:31:7:9'), View('5', 'png', 'short:50'), View('cfr', 'jpg', 'short:60', 'left')]
+
+    def test_parts(self):
+        root = clips.make(clips.EVERYTHING, 'everything')
+        paths = {f'{view.name}/{{class}}/{{clip}}/{{frame:06d}}.{view.ext}': f'frames: {view.settings}'
+                 for view in self.PARTS}
+        with self.mount(self.config(root, paths)) as mount:
+            for clip in self.CLIPS:
+                for view in self.PARTS:
+                    with self.subTest(clip=clip, view=view.name):
+                        compare.check_frames(self, root / clip, mount.path / view.name / clip, view)
+
+
 class Order(harness.Case):
     """A frame's bytes do not depend on what was read before it, nor by whom."""
     CLIPS = ['containers/h264_opengop.mkv', 'containers/hevc_opengop.ts', 'containers/xvid_packed.avi',
