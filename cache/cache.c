@@ -106,19 +106,11 @@ static int get_media(struct cache *c, size_t clip, struct cache_waiter *w, struc
     return jobs_wait_for(c, &task, w);
 }
 
-static struct clip_view get_view(struct cache *c, const struct media *m, size_t view)
-{
-    pthread_mutex_lock(&c->lock);
-    struct clip_view v = m->views[view];
-    pthread_mutex_unlock(&c->lock);
-    return v;
-}
-
 /* Waits until count (and, with `measured`, size) of a view are known; for subtitles that means made. */
 static int need_view(struct cache *c, size_t clip, size_t view, struct media *m, bool measured, struct cache_waiter *w,
                      struct clip_view *ret)
 {
-    *ret = get_view(c, m, view);
+    *ret = media_view(c, m, view);
     if (ret->counted && (!measured || ret->measured || ret->n_files == 0))
         return 0;
     struct cache_task task = {.kind = TASK_MEASURE, .clip = clip, .view = view, .media = m};

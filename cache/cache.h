@@ -5,7 +5,8 @@
  * The room's two halves: store.h keeps what was made on disk; this one knows the clips, runs jobs on the workers, and lets each
  * missing thing be made once, however many readers wait. It knows nothing of FUSE, paths of the tree or the configuration's
  * language, and parses no byte of the corpus: workers do. Start with cache_read() in cache.c; jobs.c has the queue and
- * the threads, clips.c what is known of a clip, plan.c how frames are cut into segments, worker_process.c the processes.
+ * the threads, make*.c what they do with a task, media.c what is known of a source, plan.c how frames are cut into segments,
+ * worker_process.c the processes.
  *
  * Questions never block for decoding. When the answer has to be made first, they return -EINPROGRESS and
  * remember the waiter; its wake() is called once, and then the same question is asked again. (Without a waiter, where a function
@@ -46,7 +47,7 @@ struct cache_options {
     const char *root; /* absolute */
     const struct cache_source *sources; /* n_clips; borrowed */
     size_t n_clips;
-    const struct cache_view *views; /* n_views, at most 64; copied */
+    const struct cache_view *views; /* n_views, at most 128; copied */
     size_t n_views;
     const char *dir; /* of the disk cache */
     uint64_t size_bytes; /* its budget */

@@ -19,6 +19,14 @@ void media_unref(struct media *m, size_t n_views)
     free(m);
 }
 
+struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
+{
+    pthread_mutex_lock(&c->lock);
+    struct clip_view v = m->views[view];
+    pthread_mutex_unlock(&c->lock);
+    return v;
+}
+
 /* A segment holds at most this many frames; the number falls where frames are large. Made by one job, it is also the longest that a reader
  * in the middle of a run waits. */
 enum { SEGMENT_FRAMES = 32 };

@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CACHE_MAX_VIEWS = 64, CACHE_MAX_ATTEMPTS = 16, CACHE_MAX_WAITS = 1 << 20 };
+enum { CACHE_MAX_VIEWS = 128, CACHE_MAX_ATTEMPTS = 16, CACHE_MAX_WAITS = 1 << 20 };
 
 /* What is known of one view of one clip. Guarded by cache.lock; `starts` is immutable once set and freed with the media. */
 struct clip_view {
@@ -99,6 +99,8 @@ struct worker_thread {
 /* ---- media.c ---- */
 struct media *media_ref(struct media *m);
 void media_unref(struct media *m, size_t n_views);
+/* What is known of a view now. */
+struct clip_view media_view(struct cache *c, const struct media *m, size_t view);
 /* Checks a packed index (taking the bytes over, also on failure) and fills in what follows from it for every view. 0 or a negative errno. */
 int media_create(const struct cache *c, struct base_bytes *packed, const struct base_hash *identity,
                  const struct cache_file_stamp *stamp, struct media **ret);
@@ -150,7 +152,8 @@ struct job_result {
     struct dec_reply reply;
     struct base_reason why;
 };
-/* fds: source, output, index (-1 = none). on_progress may be NULL. 0; the worker's error as negative errno; -EIO for a dead one. */
+/* fds: source, output, index (-1 = none). on_progress may be NULL. 0; the worker's error as negative errno; -EIO or -ETIMEDOUT for a source
+ * that killed the worker or let it hang; -EAGAIN for a worker that could not run or was killed from outside. */
 int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FDS], uint64_t max_bytes,
             void (*on_progress)(void *context, uint64_t bytes), void *context, struct job_result *ret);
 

@@ -67,6 +67,14 @@ static bool is_stopping(struct cache *c)
     return stopping;
 }
 
+/* Signals by which a program ends itself, or the sandbox ends it: then what it was decoding is to blame. */
+static bool is_crash(int signal)
+{
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT || signal == SIGFPE || signal == SIGILL ||
+           signal == SIGTRAP || signal == SIGSYS;
+}
+
+/* What the end of the conversation means: -ETIMEDOUT and -EIO are the source's fault, -EAGAIN is not. */
 static int after_death(struct worker_thread *w, int err, struct base_reason *why)
 {
     int signal = cache_worker_stop(&w->process);
@@ -77,9 +85,11 @@ static int after_death(struct worker_thread *w, int err, struct base_reason *why
         return base_fail(why, -ETIMEDOUT, "decoding hung for %d s", DEADLINE_MS / 1000);
     if (err == -EPROTO)
         return base_fail(why, -EIO, "the worker gave a senseless answer");
+    if (is_crash(signal))
+        return base_fail(why, -EIO, "the worker crashed on it (signal %d)", signal);
     if (signal)
-        return base_fail(why, signal == SIGKILL ? -EINTR : -EIO, "the worker was ended by signal %d", signal);
-    return base_fail(why, -EIO, "the worker ended in the middle of its job");
+        return base_fail(why, -EAGAIN, "the worker was ended by signal %d", signal);
+    return base_fail(why, -EAGAIN, "the worker program %s cannot run", w->process.program);
 }
 
 int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FDS], uint64_t max_bytes,
@@ -103,5 +113,5 @@ int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FD
             break;
     }
     memset(&ret->reply, 0, sizeof ret->reply);
-    return err == -EINTR ? -EAGAIN : -EIO;
+    return err;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cache: keeps what was made. store.h is its disk half: segments under a SQLite index, within a budget.
- * (schedule.h is the other half: jobs, workers, who waits for what.)
+ * (cache.h is the other half: jobs, workers, who waits for what.)
  *
  * On disk, below the cache directory:
  *   index.sqlite           WAL mode, schema version in user_version
  *   segments/ab/abcd...    one file a segment, named by its key in hexadecimal
  *   tmp/                   files being written, and a locked file for each living store; what a dead one left
- * is removed by the next that opens the directory or evicts lock                   held while a store sets
- * the directory up
+ *                          is removed by the next that opens the directory or evicts
+ *   lock                   held while a store sets the directory up
  *
  * A segment file is: payload, entries (struct dec_entry), footer (fixed size: magic, format version, counts,
  * fill, tail_bytes, file_bytes, checksum of all before). The footer is checked, and the checksum, whenever a

@@ -7,14 +7,14 @@
 #include <errno.h>
 
 static const char help[] =
-    "Usage: corpusfs check CONFIG\n"
+    "usage: corpusfs check CONFIG\n"
     "\n"
     "Reads a configuration and looks for the clips that it describes. Each mistake is a line\n"
     "FILE:LINE:COLUMN: WHAT on standard error. Nothing is decoded or mounted.\n"
     "\n"
     "Exit code: 0 no mistakes, 1 mistakes, 2 wrong usage.\n"
     "\n"
-    "Example:\n"
+    "example:\n"
     "  printf 'preset: class-folders\\nroot: /data/videos\\n' > videos.yaml\n"
     "  corpusfs check videos.yaml\n";
 
@@ -26,7 +26,7 @@ static void print_line(void *context, const char *line)
 
 static int wrong_usage(const char *what, const char *argument)
 {
-    (void)fprintf(stderr, "corpusfs check: %s%s\nUsage: corpusfs check CONFIG (see corpusfs check --help)\n",
+    (void)fprintf(stderr, "corpusfs check: %s%s\nusage: corpusfs check CONFIG (see corpusfs check --help)\n",
                   what, argument);
     return 2;
 }

@@ -32,6 +32,7 @@ static int usage(FILE *out)
 struct arguments {
     const char *config, *log_file, *fuse_options;
     char *mountpoint; /* absolute; owned */
+    char *stats_file; /* absolute; owned; NULL = none */
     bool foreground;
 };
 
@@ -94,7 +95,7 @@ static int serve(const struct arguments *a, const struct cfg *cfg, const struct 
         .fuse_options = a->fuse_options,
         .decoder = decoder,
         .worker_memory_bytes = worker_memory_bytes,
-        .stats_file = getenv("CORPUSFS_STATS"),
+        .stats_file = a->stats_file,
         .on_ready = on_ready,
         .context = &ready,
     };
@@ -205,6 +206,16 @@ static int parse(int argc, char **argv, struct arguments *ret)
     return -1;
 }
 
+/* The daemon works in /, so paths must not hang on the working directory. */
+static char *absolute_path(const char *path)
+{
+    char *absolute = NULL;
+    base_autofree char *cwd = path && path[0] && path[0] != '/' ? getcwd(NULL, 0) : NULL;
+    if (!path || !path[0] || asprintf(&absolute, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path) < 0)
+        return NULL;
+    return absolute;
+}
+
 /* Open segments, sources and sockets: take what the system allows. */
 static void raise_descriptor_limit(void)
 {
@@ -238,6 +249,7 @@ int cli_mount(int argc, char **argv)
     }
     if (code < 0) {
         raise_descriptor_limit();
+        a.stats_file = absolute_path(getenv("CORPUSFS_STATS"));
         if (a.foreground && a.log_file && open_log(&a, cfg) < 0)
             code = 1;
         else
@@ -246,5 +258,6 @@ int cli_mount(int argc, char **argv)
     cfg_clips_destroy(clips);
     cfg_destroy(cfg);
     free(a.mountpoint);
+    free(a.stats_file);
     return code;
 }

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files: sound and subtitles. */
+#include "cache/making.h"
+
+#include <errno.h>
+
+struct streaming {
+    struct making *m;
+    int output;
+};
+
+static void on_progress(void *context, uint64_t bytes)
+{
+    struct streaming *s = context;
+    jobs_produced(s->m->c, s->m->t, s->output, bytes);
+}
+
+/* What a file is made of. */
+struct ingredients {
+    int source, index; /* descriptors; index may be -1 */
+    struct cache_file_stamp stamp; /* of the source */
+};
+
+/* Runs a job that writes one whole file, and keeps it under `key`. Readers of sound get its beginning while it is made.
+ * 0 or a failure that is told already. */
+static int run_file_job(struct making *m, struct dec_job *job, const struct ingredients *in, const struct base_hash *key,
+                        uint64_t max_bytes, struct cache_segment **ret)
+{
+    struct cache_writer *writer;
+    int err = making_begin_output(m, max_bytes, &writer);
+    if (err)
+        return err;
+    const int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
+    struct streaming s = {.m = m, .output = job->kind == DEC_AUDIO ? dup(cache_writer_fd(writer)) : -1};
+    struct job_result result;
+    int64_t begin_ns = base_now_ns();
+    err = run_job(m->worker, job, fds, max_bytes, s.output >= 0 ? on_progress : NULL, &s, &result);
+    pthread_mutex_lock(&m->c->lock);
+    if (m->t->output != s.output)
+        base_close_fd(&s.output); /* no progress was told, so the task does not own it */
+    pthread_mutex_unlock(&m->c->lock);
+    if (err) {
+        m->why = result.why;
+        err = making_fail_job(m, err, key);
+    } else {
+        err = making_check_unchanged(m, in->source, &in->stamp);
+    }
+    if (err) {
+        cache_writer_abort(writer);
+        return err;
+    }
+    struct cache_layout layout = {.payload_bytes = result.reply.bytes, .file_bytes = result.reply.bytes};
+    err = cache_writer_commit(writer, key, &layout, (uint64_t)(base_now_ns() - begin_ns) / 1000, ret);
+    return err ? making_fail(m, base_fail(&m->why, err, "the worker's file makes no sense")) : 0;
+}
+
+int make_audio(struct making *m, struct cache_segment **ret)
+{
+    const struct cache_task *t = m->t;
+    if (cache_segment_get(m->c->store, &t->key, ret) == 0)
+        return 0;
+    if (making_failed_before(m, &t->key))
+        return making_fail(m, -EIO);
+    base_autoclose int source = -1, index = -1;
+    int err = making_open_inputs(m, &source, &index);
+    if (err)
+        return err;
+    struct dec_job job = making_new_job(m, DEC_AUDIO);
+    job.audio = m->c->views[t->view].audio;
+    job.file_bytes = media_view(m->c, t->media, t->view).file_bytes;
+    const struct ingredients in = {source, index, t->media->stamp};
+    return run_file_job(m, &job, &in, &t->key, job.file_bytes, ret);
+}
+
+/* No text is longer than a few times its source; and none that people read is longer than this. */
+static uint64_t max_subtitle_bytes(const struct cache_file_stamp *stamp)
+{
+    const uint64_t most = 16 << 20;
+    return BASE_MIN(stamp->size * 4 + (64 << 10), most);
+}
+
+/* Opens where a clip's text is; in->source stays -1 when it has none. */
+static int open_text(struct making *m, struct dec_job *job, struct ingredients *in, struct base_hash *ret_identity)
+{
+    const struct cache_source *source = &m->c->options.sources[m->t->clip];
+    const struct cache_view *view = &m->c->views[m->t->view];
+    for (int i = 0; i < view->subtitles.n_sources; i++) {
+        if (view->subtitles.sources[i] == CACHE_SIDECAR && source->sidecar) {
+            job->subtitles.sidecar = 1;
+            int err = making_open(m, source->sidecar, &in->source, &in->stamp);
+            if (err)
+                return err;
+            err = source_identity(m->c, source->sidecar, in->source, &in->stamp, ret_identity);
+            return err ? making_fail(m, base_fail(&m->why, err, "cannot read it: %s", strerror(-err))) : 0;
+        }
+        if (view->subtitles.sources[i] == CACHE_EMBEDDED && m->t->media->has_text) {
+            *ret_identity = m->t->media->identity;
+            in->stamp = m->t->media->stamp;
+            return making_open_unchanged(m, &in->source);
+        }
+    }
+    return 0;
+}
+
+static int make_text(struct making *m, struct dec_job *job, const struct ingredients *in, const struct base_hash *key,
+                     struct cache_segment **ret)
+{
+    if (cache_segment_get(m->c->store, key, ret) == 0)
+        return 0;
+    if (making_failed_before(m, key))
+        return making_fail(m, -EIO);
+    return run_file_job(m, job, in, key, max_subtitle_bytes(&in->stamp), ret);
+}
+
+/* Subtitles are made when their size is asked for: nothing else tells it, and they are text, not pictures. */
+int make_subtitles(struct making *m, struct cache_segment **ret)
+{
+    struct clip_view *v = &m->t->media->views[m->t->view];
+    struct dec_job job = making_new_job(m, DEC_SUBTITLES);
+    job.subtitles.clip_us = m->t->media->clip_us;
+    struct ingredients in = {.source = -1, .index = -1};
+    struct base_hash identity = {0};
+    int err = open_text(m, &job, &in, &identity);
+    base_autoclose int source = in.source;
+    bool exists = source >= 0 || m->c->views[m->t->view].subtitles.empty;
+    struct base_hash key = key_of_subtitles(m->c, m->t->media, m->t->view, &identity);
+    if (!err && source >= 0)
+        err = make_text(m, &job, &in, &key, ret);
+    if (err)
+        return err;
+    uint64_t bytes = *ret ? cache_segment_layout(*ret)->file_bytes : 0;
+    pthread_mutex_lock(&m->c->lock);
+    bool changed = v->measured && v->file_bytes != bytes;
+    v->counted = v->measured = true;
+    v->n_files = exists;
+    v->file_bytes = bytes;
+    v->text_key = key;
+    pthread_mutex_unlock(&m->c->lock);
+    if (changed && m->c->options.on_change)
+        m->c->options.on_change(m->c->options.context, m->t->clip);
+    return 0;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/making.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/* One line a clip: its first failure. The rest would say the same for every frame. */
+int making_fail(struct making *m, int err)
+{
+    struct cache *c = m->c;
+    pthread_mutex_lock(&c->lock);
+    struct clip *clip = &c->clips[m->t->clip];
+    bool log = !clip->logged && !c->stopping;
+    clip->logged = true;
+    pthread_mutex_unlock(&c->lock);
+    if (log)
+        base_log(BASE_LOG_ERROR, "%s/%s: %s", c->options.root, m->path, m->why.text);
+    return err == -ENOMEM || err == -ENFILE || err == -EMFILE ? err : -EIO;
+}
+
+/* Failures of a source version are remembered, so that they do not run again on every read. */
+static int fail_for_good(struct making *m, const struct base_hash *key)
+{
+    struct base_hash failure = key_of_failure(key);
+    cache_fact_put(m->c->store, &failure, m->why.text, strlen(m->why.text));
+    return making_fail(m, -EIO);
+}
+
+bool making_failed_before(struct making *m, const struct base_hash *key)
+{
+    struct base_hash failure = key_of_failure(key);
+    struct base_bytes text = {0};
+    bool found = cache_fact_get(m->c->store, &failure, &text) == 0 && !text.failed;
+    if (found)
+        base_fail(&m->why, 0, "%.*s", (int)text.len, (const char *)text.data);
+    base_bytes_finish(&text);
+    return found;
+}
+
+/* Ends a job's failure: what the source itself caused is remembered, what befell the worker is not. */
+int making_fail_job(struct making *m, int err, const struct base_hash *key)
+{
+    return err == -EIO || err == -EFBIG || err == -ETIMEDOUT ? fail_for_good(m, key) : making_fail(m, err);
+}
+
+int making_open(struct making *m, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp)
+{
+    m->path = path;
+    int err = source_open(m->c, path, ret_fd, ret_stamp);
+    if (err == -ENOENT)
+        base_fail(&m->why, err, "the file has vanished; mount again to forget it");
+    else if (err == -EACCES || err == -EPERM)
+        base_fail(&m->why, err, "no permission to read it");
+    else if (err == -EINVAL)
+        base_fail(&m->why, err, "not a regular file");
+    else if (err)
+        base_fail(&m->why, err, "cannot open it: %s", strerror(-err));
+    return err ? making_fail(m, err) : 0;
+}
+
+/* Forgets what was known of a clip, unless somebody was faster; the next question finds out anew. */
+static void forget_clip(struct making *m, const struct media *old)
+{
+    struct cache *c = m->c;
+    pthread_mutex_lock(&c->lock);
+    struct clip *clip = &c->clips[m->t->clip];
+    bool current = clip->media == old;
+    if (current) {
+        clip->media = NULL;
+        clip->generation++;
+        clip->logged = false;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!current)
+        return;
+    base_log(BASE_LOG_WARNING, "%s/%s: changed while mounted; what was known of it is forgotten", c->options.root,
+             m->path);
+    media_unref((struct media *)old, c->options.n_views);
+    if (c->options.on_change)
+        c->options.on_change(c->options.context, m->t->clip);
+}
+
+static bool same_file(const struct cache_file_stamp *a, const struct cache_file_stamp *b)
+{
+    return a->size == b->size && a->mtime_ns == b->mtime_ns && a->inode == b->inode && a->device == b->device;
+}
+
+int making_open_unchanged(struct making *m, int *ret_fd)
+{
+    struct cache_file_stamp stamp;
+    int err = making_open(m, m->c->options.sources[m->t->clip].path, ret_fd, &stamp);
+    if (err)
+        return err;
+    if (same_file(&stamp, &m->t->media->stamp))
+        return 0;
+    base_close_fd(ret_fd);
+    *ret_fd = -1;
+    forget_clip(m, m->t->media);
+    return -EIO;
+}
+
+int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return making_fail(m, base_fail(&m->why, -errno, "cannot be looked at: %s", strerror(errno)));
+    int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    if ((uint64_t)st.st_size == was->size && mtime_ns == was->mtime_ns)
+        return 0;
+    forget_clip(m, m->t->media);
+    return -EIO;
+}
+
+struct dec_job making_new_job(struct making *m, enum dec_kind kind)
+{
+    struct cache *c = m->c;
+    struct dec_job job = {.kind = kind};
+    pthread_mutex_lock(&c->lock);
+    job.session = (uint64_t)(m->t->clip + 1) << 24 | (c->clips[m->t->clip].generation & 0xffffff);
+    /* A lone job may use all processors; when other workers are busy, each has its own. */
+    job.threads = c->n_idle + 1 >= c->n_workers ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
+    pthread_mutex_unlock(&c->lock);
+    return job;
+}
+
+int making_memory_file(void)
+{
+    int fd = memfd_create("corpusfs", MFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+/* The media index in a descriptor of its own, for a worker. */
+static int index_file(const struct media *media)
+{
+    int fd = making_memory_file();
+    if (fd < 0)
+        return fd;
+    int err = base_pwrite_all(fd, media->packed.data, media->packed.len, 0);
+    if (err)
+        close(fd);
+    return err ? err : fd;
+}
+
+int making_open_inputs(struct making *m, int *ret_source, int *ret_index)
+{
+    int err = making_open_unchanged(m, ret_source);
+    if (err)
+        return err;
+    *ret_index = index_file(m->t->media);
+    return *ret_index < 0 ? making_fail(m, base_fail(&m->why, *ret_index, "no memory for its index")) : 0;
+}
+
+int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_writer **ret)
+{
+    int err = cache_writer_begin(m->c->store, max_bytes, ret);
+    return err ? making_fail(m, base_fail(&m->why, err, "no place to write what is made of it: %s", strerror(-err))) : 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making one task: what the files make*.c share. They run on a worker's thread, and hold no lock while they do I/O or wait for the worker.
+ */
+#ifndef CACHE_MAKING_H
+#define CACHE_MAKING_H
+
+#include "base/io.h"
+#include "base/log.h"
+#include "cache/private.h"
+
+/* One task being made. */
+struct making {
+    struct worker_thread *worker;
+    struct cache *c;
+    struct cache_task *t;
+    const char *path; /* of the source, for messages */
+    struct base_reason why;
+};
+
+/* ---- making.c ---- */
+
+/* Ends a failure whose reason stands in m->why: one line a clip in the log. Returns what its readers get: err for lack of memory or
+ * descriptors, else -EIO. */
+int making_fail(struct making *m, int err);
+/* The same for a job that failed: what the source itself caused is remembered under `key` for this version of the source, so that it
+ * does not run again on every read; what befell the worker is not. */
+int making_fail_job(struct making *m, int err, const struct base_hash *key);
+/* Whether that was remembered; then m->why has the reason. */
+bool making_failed_before(struct making *m, const struct base_hash *key);
+
+/* Opens a file of the corpus. 0 or a failure that is told already. */
+int making_open(struct making *m, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);
+/* Opens the source of a task whose media is known. A source that changed since is not read: a reader that has the old size must
+ * not get new bytes. 0 or a failure that is told already. */
+int making_open_unchanged(struct making *m, int *ret_fd);
+/* That, and the media index for the worker: what most jobs need. */
+int making_open_inputs(struct making *m, int *ret_source, int *ret_index);
+/* After a job: a file that was written to meanwhile may have given a mixture. 0 or a failure that is told already. */
+int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was);
+
+struct dec_job making_new_job(struct making *m, enum dec_kind kind);
+/* An empty file in memory. A descriptor or a negative errno. */
+int making_memory_file(void);
+/* Begins a segment. 0 or a failure that is told already. */
+int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_writer **ret);
+
+/* ---- make_index.c ---- */
+int make_index(struct making *m);
+/* Decoding did not find what packets had promised: counts the frames by decoding, once. -EAGAIN: the media is new, ask again. */
+int make_recount(struct making *m, int source);
+
+/* ---- make_size.c, make_frames.c, make_file.c ---- */
+int make_size(struct making *m);
+int make_frames(struct making *m, struct cache_segment **ret);
+int make_audio(struct making *m, struct cache_segment **ret);
+int make_subtitles(struct making *m, struct cache_segment **ret);
+
+#endif
