@@ -13,6 +13,17 @@ void dec_index_finish(struct dec_index *index)
     *index = (struct dec_index){.video_stream = -1, .audio_stream = -1, .text_stream = -1};
 }
 
+/* Sums and differences of times that may be anything: they wrap. */
+static int64_t plus(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static int64_t minus(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
 /* A time that may be missing, as a difference: DEC_NO_PTS is 0, every difference d is d + 1 above 0 and d below. */
 static void put_time(struct base_bytes *out, int64_t value, int64_t reference)
 {
@@ -20,8 +31,8 @@ static void put_time(struct base_bytes *out, int64_t value, int64_t reference)
         base_bytes_put_i64(out, 0);
         return;
     }
-    int64_t difference = (int64_t)((uint64_t)value - (uint64_t)reference);
-    base_bytes_put_i64(out, difference >= 0 ? difference + 1 : difference);
+    int64_t difference = minus(value, reference);
+    base_bytes_put_i64(out, difference >= 0 ? plus(difference, 1) : difference);
 }
 
 static int64_t get_time(struct base_reader *in, int64_t reference)
@@ -29,7 +40,7 @@ static int64_t get_time(struct base_reader *in, int64_t reference)
     int64_t coded = base_reader_i64(in);
     if (coded == 0)
         return DEC_NO_PTS;
-    return (int64_t)((uint64_t)reference + (uint64_t)(coded > 0 ? coded - 1 : coded));
+    return plus(reference, coded > 0 ? coded - 1 : coded);
 }
 
 /* Frames: second differences of pts and differences of duration, with run lengths: a constant frame rate
@@ -40,17 +51,17 @@ static void pack_frames(const struct dec_index *index, struct base_bytes *out)
     uint32_t run = 0;
     for (uint32_t i = 0; i < index->n_frames; i++) {
         const struct dec_frame *f = &index->frames[i];
-        bool predicted = f->pts != DEC_NO_PTS && f->pts == last_pts + last_step && f->duration == last_duration;
+        bool predicted = f->pts != DEC_NO_PTS && f->pts == plus(last_pts, last_step) && f->duration == last_duration;
         if (predicted) {
             run++;
         } else {
             base_bytes_put_u64(out, run);
-            put_time(out, f->pts, last_pts + last_step);
-            base_bytes_put_i64(out, f->duration - last_duration);
+            put_time(out, f->pts, plus(last_pts, last_step));
+            base_bytes_put_i64(out, minus(f->duration, last_duration));
             run = 0;
         }
         if (f->pts != DEC_NO_PTS) {
-            last_step = f->pts - last_pts;
+            last_step = minus(f->pts, last_pts);
             last_pts = f->pts;
         }
         last_duration = f->duration;
@@ -58,26 +69,29 @@ static void pack_frames(const struct dec_index *index, struct base_bytes *out)
     base_bytes_put_u64(out, run);
 }
 
-static bool unpack_frames(struct base_reader *in, struct dec_index *index)
+/* frames == NULL: only checks that there are n. */
+static bool unpack_frames(struct base_reader *in, struct dec_frame *frames, uint32_t n)
 {
     int64_t last_pts = 0, last_step = 0, last_duration = 0;
     uint32_t i = 0;
     for (;;) {
         uint64_t run = base_reader_u64(in);
-        if (in->failed || run > index->n_frames - i)
+        if (in->failed || run > n - i)
             return false;
-        for (; run > 0; run--, i++) {
-            last_pts = (int64_t)((uint64_t)last_pts + (uint64_t)last_step);
-            index->frames[i] = (struct dec_frame){last_pts, last_duration};
+        for (uint64_t j = 0; frames && j < run; j++) {
+            last_pts = plus(last_pts, last_step);
+            frames[i + j] = (struct dec_frame){last_pts, last_duration};
         }
-        if (i == index->n_frames)
+        i += (uint32_t)run;
+        if (i == n)
             return true;
-        int64_t expected = (int64_t)((uint64_t)last_pts + (uint64_t)last_step);
-        int64_t pts = get_time(in, expected);
-        last_duration = (int64_t)((uint64_t)last_duration + (uint64_t)base_reader_i64(in));
-        index->frames[i++] = (struct dec_frame){pts, last_duration};
+        int64_t pts = get_time(in, plus(last_pts, last_step));
+        last_duration = plus(last_duration, base_reader_i64(in));
+        if (frames)
+            frames[i] = (struct dec_frame){pts, last_duration};
+        i++;
         if (pts != DEC_NO_PTS) {
-            last_step = (int64_t)((uint64_t)pts - (uint64_t)last_pts);
+            last_step = minus(pts, last_pts);
             last_pts = pts;
         }
     }
@@ -92,7 +106,7 @@ static void pack_keys(const struct dec_index *index, struct base_bytes *out)
         put_time(out, k->pts, last.pts);
         put_time(out, k->dts, last.dts);
         put_time(out, k->pos < 0 ? DEC_NO_PTS : k->pos, last.pos);
-        base_bytes_put_u64(out, k->bytes);
+        base_bytes_put_u64(out, (uint64_t)k->bytes << 1 | k->damaged);
         last.frame = k->frame;
         last.pts = k->pts == DEC_NO_PTS ? last.pts : k->pts;
         last.dts = k->dts == DEC_NO_PTS ? last.dts : k->dts;
@@ -112,7 +126,11 @@ static bool unpack_keys(struct base_reader *in, struct dec_index *index)
         k->pts = get_time(in, last.pts);
         k->dts = get_time(in, last.dts);
         k->pos = get_time(in, last.pos);
-        k->bytes = (uint32_t)base_reader_u64(in);
+        uint64_t bytes = base_reader_u64(in);
+        k->bytes = (uint32_t)(bytes >> 1);
+        k->damaged = bytes & 1;
+        if (bytes >> 33)
+            return false;
         if (k->pos < 0)
             k->pos = -1;
         last.frame = k->frame;
@@ -123,7 +141,7 @@ static bool unpack_keys(struct base_reader *in, struct dec_index *index)
     return !in->failed;
 }
 
-/* The scalar fields in their order on disk; `flags` are the three bools. */
+/* The scalar fields in their order on disk; `flags` are the four bools. */
 #define FOR_EACH_FIELD(DO)                                                                                   \
     DO(duration_us)                                                                                          \
     DO(video_stream) DO(width) DO(height) DO(tb_num) DO(tb_den) DO(rate_num) DO(rate_den) DO(start_pts)      \
@@ -134,7 +152,7 @@ void dec_index_pack(const struct dec_index *index, struct base_bytes *out)
 {
     base_bytes_append(out, magic, sizeof magic);
     base_bytes_put_u64(out, (index->only_stream ? 1u : 0u) | (index->counted ? 2u : 0u) |
-                                (index->pts_unique ? 4u : 0u));
+                                (index->pts_unique ? 4u : 0u) | (index->damaged ? 8u : 0u));
 #define PUT(field) base_bytes_put_i64(out, index->field);
     FOR_EACH_FIELD(PUT)
 #undef PUT
@@ -142,10 +160,17 @@ void dec_index_pack(const struct dec_index *index, struct base_bytes *out)
     pack_keys(index, out);
 }
 
+/* Far more than any file means, and far enough from the ends of the type that differences fit it. */
+static bool is_time(int64_t t)
+{
+    const int64_t limit = INT64_C(1) << 60;
+    return t >= -limit && t <= limit;
+}
+
 static bool scalars_are_sane(const struct dec_index *index)
 {
     const int64_t year_us = INT64_C(31556952000000);
-    if (index->duration_us < 0 || index->duration_us > year_us)
+    if (index->duration_us < 0 || index->duration_us > year_us || !is_time(index->start_pts) || !is_time(index->end_us))
         return false;
     if (index->video_stream >= 0) {
         if (index->width < 1 || index->height < 1 || index->width > 32768 || index->height > 32768)
@@ -169,10 +194,7 @@ static bool frames_are_sane(const struct dec_index *index)
 {
     for (uint32_t i = 0; i < index->n_frames; i++) {
         const struct dec_frame *f = &index->frames[i];
-        const int64_t limit = INT64_C(1) << 62;
-        if (f->duration < 0 || f->duration > limit)
-            return false;
-        if (f->pts != DEC_NO_PTS && (f->pts > limit || f->pts < -limit))
+        if (f->duration < 0 || !is_time(f->duration) || (f->pts != DEC_NO_PTS && !is_time(f->pts)))
             return false;
         if (index->pts_unique && (f->pts == DEC_NO_PTS || (i > 0 && f->pts <= f[-1].pts)))
             return false;
@@ -192,6 +214,7 @@ int dec_index_unpack(const uint8_t *data, size_t len, struct dec_index *ret)
     index.only_stream = flags & 1;
     index.counted = flags & 2;
     index.pts_unique = flags & 4;
+    index.damaged = flags & 8;
 #define GET(field)                                                                                           \
     {                                                                                                        \
         int64_t value = base_reader_i64(&in);                                                                \
@@ -201,12 +224,16 @@ int dec_index_unpack(const uint8_t *data, size_t len, struct dec_index *ret)
     }
     FOR_EACH_FIELD(GET)
 #undef GET
-    if (in.failed || !scalars_are_sane(&index))
+    /* Nothing is allocated for frames and keys that are not there. */
+    const size_t key_bytes = 5;
+    struct base_reader ahead = in;
+    if (in.failed || !scalars_are_sane(&index) || !unpack_frames(&ahead, NULL, index.n_frames) ||
+        index.n_keys > (size_t)(ahead.end - ahead.next) / key_bytes)
         return -EPROTO;
     index.frames = calloc((size_t)index.n_frames + 1, sizeof *index.frames);
     index.keys = calloc((size_t)index.n_keys + 1, sizeof *index.keys);
     int err = index.frames && index.keys ? 0 : -ENOMEM;
-    if (!err && (!unpack_frames(&in, &index) || !unpack_keys(&in, &index) || in.next != in.end))
+    if (!err && (!unpack_frames(&in, index.frames, index.n_frames) || !unpack_keys(&in, &index) || in.next != in.end))
         err = -EPROTO;
     if (!err && !frames_are_sane(&index))
         err = -EPROTO;

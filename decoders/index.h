@@ -13,7 +13,7 @@
 #include "decoders/protocol.h"
 
 #define DEC_NO_PTS INT64_MIN
-#define DEC_MAX_FRAMES 50000000u /* 19 days at 30 frames/s */
+#define DEC_MAX_FRAMES 10000000u /* 92 hours at 30 frames/s; what a lying index can cost the daemon follows from it */
 
 /* One decoded frame of the best video stream, in output order. */
 struct dec_frame {
@@ -27,6 +27,7 @@ struct dec_key {
     int64_t pts, dts; /* of its packet; DEC_NO_PTS = none */
     int64_t pos; /* byte position of its packet; -1 = unknown */
     uint32_t bytes; /* of its packet: much detail makes large packets */
+    bool damaged; /* decoding showed errors between here and the next: how they look depends on what came before */
 };
 
 struct dec_index {
@@ -41,6 +42,7 @@ struct dec_index {
     int64_t end_us; /* where ffmpeg sees the end of the video, after subtracting the start, in us */
     bool only_stream; /* the file has one stream (then cfr does not fill an initial gap) */
     bool counted; /* frames come from a counting decode, not from packets alone */
+    bool damaged; /* counting showed errors somewhere */
     bool pts_unique; /* every frame has a pts of its own, ascending: frames are found by it */
     int32_t largest_packet; /* bytes of the video's largest packet */
     uint32_t n_frames;

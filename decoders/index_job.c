@@ -86,7 +86,7 @@ static void note_video_packet(struct indexing *x, AVPacket *packet, int *err)
     if (!key && x->list.n_keys == 0)
         x->doubt = "no keyframe at its start";
     if (key)
-        *err = add_key(&x->list, (struct dec_key){.frame = x->list.n, raw_pts, raw_dts, packet->pos, (uint32_t)packet->size});
+        *err = add_key(&x->list, (struct dec_key){x->list.n, raw_pts, raw_dts, packet->pos, (uint32_t)packet->size, false});
     if (*err || !dec_packet_shows(x->video, packet))
         return;
     if (raw_pts == AV_NOPTS_VALUE)
@@ -153,7 +153,8 @@ static bool has_unique_pts(const struct frame_list *l)
 /* Puts frames into output order and gives keys their frame; keys of hidden frames stand at the next shown one. */
 static void order_frames(struct frame_list *l)
 {
-    qsort(l->frames, l->n, sizeof *l->frames, by_pts);
+    if (l->n > 0)
+        qsort(l->frames, l->n, sizeof *l->frames, by_pts);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < l->n_keys; i++) {
         struct dec_key key = l->keys[i];
@@ -191,9 +192,43 @@ struct counting {
     AVCodecContext *decoder;
     AVFrame *frame;
     bool raw_pts_good; /* frames carry the pts of their packets, nothing was corrected */
+    bool damaged;      /* the decoder reported errors */
+    uint32_t damaged_until; /* keyframes that come out before this one may be damaged: decoders give frames late */
     int64_t dts_queue[64]; /* decoding times given to the decoder while draining */
     int n_dts;
 };
+
+enum { MOST_DELAY = 32 };
+
+static void note_damage(struct counting *c)
+{
+    struct frame_list *l = &c->x->list;
+    c->damaged = true;
+    c->damaged_until = l->n + MOST_DELAY;
+    if (l->n_keys > 0)
+        l->keys[l->n_keys - 1].damaged = true;
+}
+
+static void note_error(struct counting *c, int averror)
+{
+    if (averror < 0 && averror != AVERROR(EAGAIN) && averror != AVERROR_EOF)
+        note_damage(c);
+}
+
+static int add_counted_key(struct counting *c, int64_t pts)
+{
+    struct indexing *x = c->x;
+    const AVFrame *f = c->frame;
+    struct dec_key key = {
+        .frame = x->list.n,
+        .pts = pts,
+        .dts = f->pkt_dts == AV_NOPTS_VALUE ? DEC_NO_PTS : f->pkt_dts + x->index->start_pts,
+        .pos = f->pkt_pos,
+        .bytes = (uint32_t)BASE_MAX(f->pkt_size, 0),
+        .damaged = x->list.n < c->damaged_until,
+    };
+    return add_key(&x->list, key);
+}
 
 static int count_frame(struct counting *c, bool draining)
 {
@@ -208,18 +243,20 @@ static int count_frame(struct counting *c, bool draining)
         c->raw_pts_good = false;
     dec_input_clock_frame(&x->clock, best, f->pkt_duration, c->decoder->framerate);
     int64_t file_pts = best == AV_NOPTS_VALUE ? AV_NOPTS_VALUE : best + x->index->start_pts;
-    int64_t file_dts = f->pkt_dts == AV_NOPTS_VALUE ? DEC_NO_PTS : f->pkt_dts + x->index->start_pts;
-    int err = 0;
-    if (f->key_frame)
-        err = add_key(&x->list, (struct dec_key){x->list.n, file_pts, file_dts, f->pkt_pos, (uint32_t)BASE_MAX(f->pkt_size, 0)});
+    int err = f->key_frame ? add_counted_key(c, file_pts) : 0;
+    if (f->decode_error_flags || (f->flags & AV_FRAME_FLAG_CORRUPT))
+        note_damage(c);
     return err ? err : add_frame(&x->list, file_pts, f->pkt_duration);
 }
 
-/* Takes one frame out of the decoder: 1, 0 when it wants more input, or a negative errno. */
+/* Takes one frame out of the decoder: 1, 0 when it wants more input, or a negative errno. While draining, an error is only the end of
+ * one frame: others may follow (FFmpeg bounds the number of such errors). */
 static int take_frame(struct counting *c, bool draining)
 {
-    if (avcodec_receive_frame(c->decoder, c->frame) < 0)
-        return 0;
+    int averror = avcodec_receive_frame(c->decoder, c->frame);
+    note_error(c, averror);
+    if (averror < 0)
+        return draining && averror != AVERROR_EOF && averror != AVERROR(EAGAIN);
     int err = count_frame(c, draining);
     av_frame_unref(c->frame);
     c->x->work->progress(c->x->work, 0);
@@ -233,7 +270,7 @@ static int count_packet(struct counting *c, AVPacket *packet)
     if (packet->size == 0)
         return 0;
     packet->dts = dec_input_clock_send(clock, packet);
-    (void)avcodec_send_packet(c->decoder, packet);
+    note_error(c, avcodec_send_packet(c->decoder, packet));
     dec_input_clock_sent(clock, packet, c->decoder->framerate);
     int got = 1;
     while (got > 0)
@@ -272,7 +309,8 @@ static int count_all(struct counting *c, AVPacket *packet)
     return err ? err : count_rest(c);
 }
 
-static int frames_from_decoding(struct indexing *x)
+/* Counts anew with so many threads. */
+static int count_with(struct indexing *x, unsigned threads, bool *ret_damaged)
 {
     dec_media_close(x->media);
     x->media = NULL;
@@ -287,7 +325,7 @@ static int frames_from_decoding(struct indexing *x)
     AVPacket *packet = av_packet_alloc();
     err = packet && c.frame ? 0 : base_fail(&x->work->why, -ENOMEM, "out of memory");
     if (!err)
-        err = dec_open_decoder(x->video, x->work->job->threads, &c.decoder, &x->work->why);
+        err = dec_open_decoder(x->video, threads, &c.decoder, &x->work->why);
     if (!err) {
         /* Only times and numbers matter here. */
         c.decoder->skip_loop_filter = AVDISCARD_ALL;
@@ -298,12 +336,22 @@ static int frames_from_decoding(struct indexing *x)
             base_fail(&x->work->why, err, err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
     }
     x->index->counted = true;
+    x->index->damaged = *ret_damaged = c.damaged;
     x->index->pts_unique = c.raw_pts_good && !x->clock.corrected && has_unique_pts(&x->list);
     x->index->end_us = dec_input_clock_end(&x->clock);
     av_packet_free(&packet);
     av_frame_free(&c.frame);
     avcodec_free_context(&c.decoder);
     return err;
+}
+
+/* What comes out of a damaged stream depends on the number of threads: then that of one counts. */
+static int frames_from_decoding(struct indexing *x)
+{
+    unsigned threads = x->work->job->recount ? 1 : x->work->job->threads;
+    bool damaged = false;
+    int err = count_with(x, threads, &damaged);
+    return !err && damaged && threads > 1 ? count_with(x, 1, &damaged) : err;
 }
 
 /* ---- The whole ---- */

@@ -28,6 +28,9 @@ struct dec_session {
     int64_t next_number; /* of the frame that comes out next; -1 = not known (BY_PTS: a lower bound) */
     enum numbering numbering;
     bool at_start;       /* this pass began at the file's beginning: nothing earlier can help */
+    bool any_numbered;   /* a frame of a known number came out in this pass */
+    bool seeks_lie;      /* for good: after a jump frames carried times that are not theirs in one pass */
+    bool shows_damage;   /* the decoder reported errors in this pass, of frames from its first keyframe on */
     bool wants_key;      /* after a seek: drop packets up to a keyframe */
     bool draining;
     struct dec_frames_spec map_spec;
@@ -91,9 +94,11 @@ static int open_at_start(struct dec_session *s, struct dec_work *work)
     s->number = -1;
     s->next_number = 0;
     s->at_start = true;
-    s->wants_key = s->draining = false;
+    s->wants_key = s->draining = s->any_numbered = s->shows_damage = false;
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_START;
-    return dec_open_decoder(s->stream, work->job->threads, &s->decoder, &work->why);
+    /* How a decoder covers up for damage depends on its threads. */
+    unsigned threads = s->index.damaged ? 1 : work->job->threads;
+    return dec_open_decoder(s->stream, threads, &s->decoder, &work->why);
 }
 
 static int session_open(struct dec_work *work, struct dec_session **ret)
@@ -117,27 +122,32 @@ static int session_open(struct dec_work *work, struct dec_session **ret)
     return err;
 }
 
-bool dec_session_is_open(uint64_t id)
+/* The session of an id, NULL = there is none. One that could not be opened anew is none. */
+static struct dec_session *find_session(uint64_t id)
 {
     for (int i = 0; i < MAX_SESSIONS; i++)
-        if (sessions[i] && sessions[i]->id == id)
-            return true;
-    return false;
+        if (sessions[i] && sessions[i]->id == id && sessions[i]->decoder)
+            return sessions[i];
+    return NULL;
+}
+
+bool dec_session_is_open(uint64_t id)
+{
+    return find_session(id) != NULL;
 }
 
 int dec_session_get(struct dec_work *work, struct dec_session **ret)
 {
-    int oldest = 0;
-    for (int i = 0; i < MAX_SESSIONS; i++) {
-        struct dec_session *s = sessions[i];
-        if (s && s->id == work->job->session) {
-            s->last_used = ++use_counter;
-            *ret = s;
-            return 0;
-        }
-        if (!s || (sessions[oldest] && s->last_used < sessions[oldest]->last_used))
-            oldest = i;
+    struct dec_session *open = find_session(work->job->session);
+    if (open) {
+        open->last_used = ++use_counter;
+        *ret = open;
+        return 0;
     }
+    int oldest = 0;
+    for (int i = 0; i < MAX_SESSIONS; i++)
+        if (!sessions[i] || (sessions[oldest] && sessions[i]->last_used < sessions[oldest]->last_used))
+            oldest = i;
     session_destroy(base_steal_pointer(sessions[oldest]));
     int err = session_open(work, &sessions[oldest]);
     if (err)
@@ -194,6 +204,16 @@ static const struct dec_key *key_before(const struct dec_index *index, uint32_t 
     return low > 0 ? &index->keys[low - 1] : NULL;
 }
 
+/* Where decoding has to start for a frame, NULL = at the file's beginning. A run of frames with errors looks as it does because of what was
+ * decoded before, so that it is reached from a run without. */
+static const struct dec_key *start_for(const struct dec_index *index, uint32_t frame)
+{
+    const struct dec_key *key = key_before(index, frame);
+    while (key && key->damaged)
+        key = key == index->keys ? NULL : key - 1;
+    return key;
+}
+
 static int64_t frame_of_pts(const struct dec_index *index, int64_t pts)
 {
     uint32_t low = 0, high = index->n_frames;
@@ -212,10 +232,15 @@ static const struct dec_key *key_at(const struct dec_index *index, const AVFrame
 {
     if (!frame->key_frame || frame->pkt_pos < 0)
         return NULL;
-    for (uint32_t i = 0; i < index->n_keys; i++)
-        if (index->keys[i].pos == frame->pkt_pos)
-            return &index->keys[i];
-    return NULL;
+    const struct dec_key *found = NULL;
+    for (uint32_t i = 0; i < index->n_keys; i++) {
+        if (index->keys[i].pos != frame->pkt_pos)
+            continue;
+        if (found)
+            return NULL; /* several frames in one unit of the container */
+        found = &index->keys[i];
+    }
+    return found;
 }
 
 /* Formats whose own index is searched by presentation time; the others' by decoding time. */
@@ -229,7 +254,7 @@ static bool seeks_by_pts(const struct dec_session *s)
 static bool seek_to(struct dec_session *s, const struct dec_key *key)
 {
     int64_t time = seeks_by_pts(s) || key->dts == DEC_NO_PTS ? key->pts : key->dts;
-    if (time == DEC_NO_PTS)
+    if (time == DEC_NO_PTS || s->seeks_lie)
         return false;
     if (av_seek_frame(s->media->format, s->stream->index, time, AVSEEK_FLAG_BACKWARD) < 0)
         return false;
@@ -238,9 +263,16 @@ static bool seek_to(struct dec_session *s, const struct dec_key *key)
     s->number = -1;
     s->next_number = s->index.pts_unique ? 0 : -1;
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_KEY;
-    s->at_start = s->draining = false;
+    s->at_start = s->draining = s->any_numbered = s->shows_damage = false;
     s->wants_key = true;
     return true;
+}
+
+/* After a jump the frames before the keyframe may lack what they refer to: their errors mean nothing. */
+static void note_error(struct dec_session *s, int averror)
+{
+    if (averror < 0 && averror != AVERROR(EAGAIN) && averror != AVERROR_EOF && (s->at_start || s->any_numbered))
+        s->shows_damage = true;
 }
 
 /* Feeds the next packet of the stream. 0, or AVERROR_EOF when the decoder has been told the end before. */
@@ -263,14 +295,21 @@ static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
         }
         s->wants_key = false;
         /* On the way to the wanted frame pictures that no other refers to need not be decoded. */
-        bool skippable = s->numbering == BY_PTS && s->packet->pts != AV_NOPTS_VALUE &&
+        bool skippable = s->numbering == BY_PTS && !s->index.damaged && s->packet->pts != AV_NOPTS_VALUE &&
                          s->packet->pts < s->index.frames[wanted].pts;
         s->decoder->skip_frame = skippable ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
-        avcodec_send_packet(s->decoder, s->packet);
+        note_error(s, avcodec_send_packet(s->decoder, s->packet));
         av_packet_unref(s->packet);
         return 0;
     }
     return AVERROR_EOF;
+}
+
+/* A keyframe has to stand where the index says: a container that counts its packets may count otherwise after a jump over damage. */
+static bool stands_elsewhere(const struct dec_session *s)
+{
+    const struct dec_key *key = s->frame->key_frame && s->number >= 0 ? key_before(&s->index, (uint32_t)s->number) : NULL;
+    return key && key->frame == s->number && key->pos >= 0 && s->frame->pkt_pos >= 0 && key->pos != s->frame->pkt_pos;
 }
 
 /* Numbers the frame that just came out. */
@@ -279,6 +318,8 @@ static void number_frame(struct dec_session *s)
     switch (s->numbering) {
     case BY_PTS:
         s->number = frame_of_pts(&s->index, s->frame->best_effort_timestamp);
+        if (!s->at_start && stands_elsewhere(s))
+            s->seeks_lie = true;
         if (s->number >= 0)
             s->next_number = s->number + 1;
         return;
@@ -296,7 +337,7 @@ static void number_frame(struct dec_session *s)
         s->next_number++;
 }
 
-/* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came. */
+/* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came, -EBADMSG when damage shows that the index does not know of. */
 static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t wanted)
 {
     for (;;) {
@@ -308,14 +349,22 @@ static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t want
                 return -ENOENT;
             continue;
         }
+        note_error(s, got);
+        if (got == AVERROR_EOF)
+            return -ENOENT;
         if (got < 0) {
-            if (s->draining)
-                return -ENOENT;
+            /* The end of one frame; at the stream's end others may follow. FFmpeg bounds the number of such errors. */
             feed(s, work, wanted);
             continue;
         }
         work->reply->n_decoded++;
         number_frame(s);
+        s->any_numbered = s->any_numbered || s->number >= 0;
+        s->shows_damage = s->shows_damage || (s->any_numbered && s->frame->decode_error_flags);
+        if (s->shows_damage && !s->index.counted)
+            return -EBADMSG;
+        if (s->seeks_lie && !s->at_start)
+            return -ENOENT;
         if (s->number == wanted)
             return 0;
         if (s->number > wanted)
@@ -326,7 +375,7 @@ static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t want
 /* Whether frames that come out after a jump may look different from those of one pass: then the jump is not used. */
 static bool looks_damaged(const struct dec_session *s)
 {
-    return !s->at_start && ((s->frame->flags & AV_FRAME_FLAG_CORRUPT) || s->frame->decode_error_flags);
+    return !s->at_start && (s->frame->flags & AV_FRAME_FLAG_CORRUPT);
 }
 
 /* True when going on from here is at least as near as any keyframe. */
@@ -344,7 +393,7 @@ int dec_session_frame(struct dec_session *s, struct dec_work *work, uint32_t fra
     if (frame >= s->index.n_frames)
         return base_fail(&work->why, -EIO, "frame %u of %u", frame, s->index.n_frames);
     int err = -ENOENT;
-    const struct dec_key *key = key_before(&s->index, frame);
+    const struct dec_key *key = start_for(&s->index, frame);
     if (s->number == frame)
         err = 0;
     else if (can_go_on(s, key, frame))
@@ -363,8 +412,12 @@ int dec_session_frame(struct dec_session *s, struct dec_work *work, uint32_t fra
         else
             key = key - s->index.keys > step ? key - step : s->index.keys;
     }
-    if (err)
+    if (err == -EBADMSG)
+        return base_fail(&work->why, -ENOENT, "errors in decoding up to frame %u", frame);
+    if (err == -ENOENT)
         return base_fail(&work->why, err, "decoding does not find frame %u", frame);
+    if (err)
+        return err;
     *ret = s->frame;
     return 0;
 }
@@ -374,13 +427,13 @@ int dec_session_keyframe(struct dec_session *s, struct dec_work *work, uint32_t 
     const struct dec_key *k = &s->index.keys[key];
     bool at_start = s->at_start && s->next_number == 0 && s->number < 0 && k->frame == 0;
     if (at_start || seek_to(s, k)) {
-        feed(s, work, k->frame);
+        (void)feed(s, work, k->frame);
         /* Ask for what is held back for reordering; after that only a seek can go on. */
         s->draining = true;
         avcodec_send_packet(s->decoder, NULL);
         av_frame_unref(s->frame);
         int got = avcodec_receive_frame(s->decoder, s->frame);
-        bool right = got >= 0 && (k->pos < 0 || s->frame->pkt_pos == k->pos) && !s->frame->decode_error_flags;
+        bool right = got >= 0 && (k->pos < 0 || s->frame->pkt_pos == k->pos) && !s->frame->decode_error_flags && !k->damaged;
         s->number = s->next_number = -1;
         s->at_start = false;
         if (right) {

@@ -19,14 +19,15 @@ struct rational {
     int64_t num, den;
 };
 
-/* a units of `from` in units of `to`, rounded to nearest, halves away from zero. */
+/* a units of `from` in units of `to`, rounded to nearest, halves away from zero; within +-2^62. */
 static int64_t rescale(int64_t a, struct rational from, struct rational to)
 {
     wide num = (wide)a * from.num * to.den;
     wide den = (wide)from.den * to.num;
     wide half = den / 2;
     wide result = num >= 0 ? (num + half) / den : -((-num + half) / den);
-    return (int64_t)result;
+    const wide limit = (wide)1 << 62;
+    return (int64_t)(result > limit ? limit : result < -limit ? -limit : result);
 }
 
 static int log2_floor(int64_t value)
@@ -186,7 +187,7 @@ static int map_fps(const struct dec_index *index, struct rational fps, struct co
     struct rational unit = {index->tb_num, index->tb_den}, microsecond = {1, 1000000};
     c->tick = (struct rational){fps.den, fps.num};
     int64_t end = rescale(rescale(index->end_us, microsecond, unit), unit, c->tick);
-    int64_t next = DEC_NO_PTS;
+    int64_t next = DEC_NO_PTS, steps = 0;
     int err = 0;
     for (uint32_t i = 0; !err && i < index->n_frames; i++) {
         if (index->frames[i].pts == DEC_NO_PTS)
@@ -201,7 +202,7 @@ static int map_fps(const struct dec_index *index, struct rational fps, struct co
         if (next == DEC_NO_PTS)
             next = from;
         for (; !err && next < to; next++)
-            err = constant_rate_frame(c, i, to_ticks(next, c->tick, c->tick), 1.0);
+            err = ++steps > DEC_MAX_FRAMES ? -EFBIG : constant_rate_frame(c, i, to_ticks(next, c->tick, c->tick), 1.0);
     }
     return err ? err : constant_rate_end(c);
 }

@@ -2,11 +2,12 @@
 /*
  * Runs all kinds of jobs over damaged copies of media files, in this process and without the sandbox:
  *
- *     fuzz_decode [-s SEED] [-f FIRST_ROUND] [-n ROUNDS] [-v] FILE...
+ *     fuzz_decode [-s SEED] [-f FIRST_ROUND] [-n ROUNDS] [-o COPY] [-v] FILE...
  *
  * Round 0 takes each file as it is, every other round damages it in its own way, which follows from the seed alone. Made for a build with
  * sanitizers, which find what is wrong inside; the driver itself finds results that break the protocol, jobs that take too long,
- * and frames whose bytes depend on what was read before. Exit code 1: something was found; `-v` names each round before it runs.
+ * and frames whose bytes depend on what was read before. Exit code 1: something was found; `-v` names each round before it
+ * runs, `-o` keeps the copy of the last.
  */
 #include "base/base.h"
 #include "base/hash.h"
@@ -25,6 +26,7 @@ static const char *current_file;
 static unsigned long current_round;
 static int n_findings;
 static bool verbose;
+static const char *save_path;
 
 /* splitmix64 */
 static uint64_t random_u64(void)
@@ -218,6 +220,10 @@ static int make_index(struct subject *s, bool recount)
         err = dec_index_unpack(r.data, r.reply.bytes, &s->index);
         if (err)
             finding("its own index cannot be read: %d", err);
+        else if (verbose)
+            (void)fprintf(stderr, "  %u frames, %u keyframes%s%s%s\n", s->index.n_frames, s->index.n_keys,
+                          s->index.counted ? ", counted" : "", s->index.damaged ? ", damaged" : "",
+                          s->index.pts_unique ? ", found by time" : "");
     }
     result_finish(&r);
     return err;
@@ -254,6 +260,12 @@ static int read_frames(struct subject *s, struct dec_job *job, struct base_hash 
     return stale ? -ESTALE : err;
 }
 
+static bool is_empty(const struct base_hash *hash)
+{
+    struct base_hash empty = base_hash_of("", 0);
+    return base_hash_equal(hash, &empty);
+}
+
 enum { MAX_FRAMES = 400, READS = 8 };
 
 /* Frames in random order have the bytes that one pass gives. -ESTALE: the index has to be made again. */
@@ -275,8 +287,9 @@ static int compare_reads(struct subject *s, struct dec_job job, uint32_t n)
         err = read_frames(s, &job, found);
         for (uint32_t f = job.first; !err && f <= job.last; f++)
             if (!base_hash_equal(&found[f - job.first], &truth[f]))
-                finding("frame %u of %u, read %u..%u with %u threads, differs from that of one pass", f, n, job.first,
-                        job.last, job.threads);
+                finding("frame %u of %u, read %u..%u with %u threads, differs from that of one pass%s%s", f, n, job.first,
+                        job.last, job.threads, is_empty(&truth[f]) ? ", which has none" : "",
+                        is_empty(&found[f - job.first]) ? ", it could not be made" : "");
     }
     if (err && err != -ESTALE && verbose)
         (void)fprintf(stderr, "  frames: %s\n", strerror(-err));
@@ -316,6 +329,9 @@ static int try_frames(struct subject *s, const struct dec_frames_spec *spec)
     free(map);
     if (err || n == 0)
         return err;
+    if (verbose)
+        (void)fprintf(stderr, "  %u files of timing %d, format %d, size '%s', crop '%s': %ux%u, %llu bytes\n", n, spec->timing,
+                      spec->format, spec->size, spec->crop, job.width, job.height, (unsigned long long)job.file_bytes);
     job.kind = DEC_FRAMES;
     return compare_reads(s, job, BASE_MIN(n, (uint32_t)MAX_FRAMES));
 }
@@ -369,6 +385,13 @@ static void try_all(int fd)
 
 /* ---- Files and rounds ---- */
 
+static void save(const uint8_t *data, size_t len)
+{
+    FILE *out = fopen(save_path, "we");
+    if (!out || fwrite(data, 1, len, out) != len || fclose(out) != 0)
+        abort();
+}
+
 static void run_round(const uint8_t *whole, size_t len, uint64_t seed)
 {
     uint8_t *data = malloc(len + 1);
@@ -381,6 +404,8 @@ static void run_round(const uint8_t *whole, size_t len, uint64_t seed)
         len = damage(data, len);
     if (base_pwrite_all(fd, data, len, 0) < 0)
         abort();
+    if (save_path)
+        save(data, len);
     free(data);
     round_begin_ns = base_now_ns();
     try_all(fd);
@@ -415,13 +440,15 @@ int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     unsigned long first = 0, n_rounds = 1;
-    for (int option; (option = getopt(argc, argv, "s:f:n:v")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "s:f:n:o:v")) != -1;) {
         if (option == 's')
             seed = strtoull(optarg, NULL, 10);
         else if (option == 'f')
             first = strtoul(optarg, NULL, 10);
         else if (option == 'n')
             n_rounds = strtoul(optarg, NULL, 10);
+        else if (option == 'o')
+            save_path = optarg;
         else if (option == 'v')
             verbose = true;
         else
