@@ -59,6 +59,28 @@ bool dec_packets_are_frames(const AVStream *stream)
     }
 }
 
+/* HEVC's mark speaks of one temporal layer: with several, frames of a higher one may refer to such a frame all the same.
+ * ISO/IEC 14496-15, 8.3.3.1: numTemporalLayers, 1 = there are no layers. */
+static bool has_one_layer(const AVCodecParameters *par)
+{
+    return par->extradata_size > 22 && par->extradata[0] == 1 && ((par->extradata[21] >> 3) & 7) == 1;
+}
+
+bool dec_nonref_can_be_skipped(const AVStream *stream)
+{
+    switch (stream->codecpar->codec_id) {
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_MPEG1VIDEO:
+    case AV_CODEC_ID_MPEG2VIDEO:
+    case AV_CODEC_ID_MPEG4:
+        return true;
+    case AV_CODEC_ID_HEVC:
+        return has_one_layer(stream->codecpar);
+    default: /* VP8 and VP9 keep probabilities and segment maps from every frame */
+        return false;
+    }
+}
+
 /* VP8 (RFC 6386, section 9.1): bit 4 of a frame's first byte is show_frame. */
 static bool vp8_shows(const AVPacket *packet)
 {

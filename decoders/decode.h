@@ -16,6 +16,8 @@ int dec_open_decoder(const AVStream *stream, unsigned threads, AVCodecContext **
 /* True when every packet of this stream that dec_packet_shows() gives exactly one frame, so that frames can be
  * counted by demuxing alone. */
 bool dec_packets_are_frames(const AVStream *stream);
+/* True when frames that the codec marks as referred to by no other leave no trace: leaving them out changes nothing in those that follow. */
+bool dec_nonref_can_be_skipped(const AVStream *stream);
 /* False for a packet that only updates references (hidden VP8 and VP9 frames). */
 bool dec_packet_shows(const AVStream *stream, const AVPacket *packet);
 

@@ -105,7 +105,14 @@ static void take_fds(struct msghdr *msg, int fds[DEC_N_FDS])
         if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
             continue;
         size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(fds, CMSG_DATA(h), sizeof(int) * BASE_MIN(n, (size_t)DEC_N_FDS));
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+            if (i < DEC_N_FDS)
+                fds[i] = fd;
+            else
+                close(fd);
+        }
     }
 }
 
@@ -114,7 +121,9 @@ int dec_receive(int socket, void *message, size_t len, int fds[DEC_N_FDS])
     union fd_message control = {0};
     struct iovec data = {.iov_base = message, .iov_len = len};
     struct msghdr msg = {
-        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+        /* Not its size: alignment would leave room for a descriptor more, which the kernel would put there. */
+        .msg_controllen = CMSG_LEN(sizeof(int) * DEC_N_FDS)};
     for (int i = 0; i < DEC_N_FDS; i++)
         fds[i] = -1;
     ssize_t got;

@@ -17,7 +17,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 1u
+#define DEC_VERSION 2u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 enum dec_kind {

@@ -31,6 +31,7 @@ struct dec_session {
     bool any_numbered;   /* a frame of a known number came out in this pass */
     bool seeks_lie;      /* for good: after a jump frames carried times that are not theirs in one pass */
     bool shows_damage;   /* the decoder reported errors in this pass, of frames from its first keyframe on */
+    bool may_skip;       /* frames that no other refers to, on the way to a later one */
     bool wants_key;      /* after a seek: drop packets up to a keyframe */
     bool draining;
     struct dec_frames_spec map_spec;
@@ -96,6 +97,7 @@ static int open_at_start(struct dec_session *s, struct dec_work *work)
     s->at_start = true;
     s->wants_key = s->draining = s->any_numbered = s->shows_damage = false;
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_START;
+    s->may_skip = !s->index.damaged && s->index.pts_unique && dec_nonref_can_be_skipped(s->stream);
     /* How a decoder covers up for damage depends on its threads. */
     unsigned threads = s->index.damaged ? 1 : work->job->threads;
     return dec_open_decoder(s->stream, threads, &s->decoder, &work->why);
@@ -204,14 +206,12 @@ static const struct dec_key *key_before(const struct dec_index *index, uint32_t 
     return low > 0 ? &index->keys[low - 1] : NULL;
 }
 
-/* Where decoding has to start for a frame, NULL = at the file's beginning. A run of frames with errors looks as it does because of what was
- * decoded before, so that it is reached from a run without. */
+/* Where decoding has to start for a frame, NULL = at the file's beginning: frames with errors look as they do because of all that was
+ * decoded before. */
 static const struct dec_key *start_for(const struct dec_index *index, uint32_t frame)
 {
     const struct dec_key *key = key_before(index, frame);
-    while (key && key->damaged)
-        key = key == index->keys ? NULL : key - 1;
-    return key;
+    return key && key->damaged ? NULL : key;
 }
 
 static int64_t frame_of_pts(const struct dec_index *index, int64_t pts)
@@ -295,7 +295,7 @@ static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
         }
         s->wants_key = false;
         /* On the way to the wanted frame pictures that no other refers to need not be decoded. */
-        bool skippable = s->numbering == BY_PTS && !s->index.damaged && s->packet->pts != AV_NOPTS_VALUE &&
+        bool skippable = s->may_skip && s->packet->pts != AV_NOPTS_VALUE &&
                          s->packet->pts < s->index.frames[wanted].pts;
         s->decoder->skip_frame = skippable ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
         note_error(s, avcodec_send_packet(s->decoder, s->packet));
