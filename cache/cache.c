@@ -74,12 +74,13 @@ void cache_waiter_finish(struct cache_waiter *w)
     cache_segment_unref(base_steal_pointer(w->segment));
 }
 
-/* What the task that a waiter waited for ended with: asked once. */
-static int take_error(struct cache_waiter *w)
+/* What the task that a waiter waited for ended with: told once, to the question about its clip. A listing asks about others before. */
+static int take_error(struct cache_waiter *w, size_t clip)
 {
-    int err = w ? w->error : 0;
-    if (err)
-        w->error = 0;
+    if (!w || w->clip != clip)
+        return 0;
+    int err = w->error;
+    w->error = 0;
     return err;
 }
 
@@ -94,7 +95,7 @@ static struct media *known_media(struct cache *c, size_t clip)
 /* Indexing is keyed by the clip: what its file is, is found out by the task. */
 static int get_media(struct cache *c, size_t clip, struct cache_waiter *w, struct media **ret)
 {
-    int err = take_error(w);
+    int err = take_error(w, clip);
     if (err)
         return err;
     *ret = known_media(c, clip);

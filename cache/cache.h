@@ -75,6 +75,7 @@ struct cache_waiter {
     struct cache_segment *segment; /* what it was woken with */
     struct base_hash segment_key;
     int error;
+    size_t clip; /* of the task that it waited for last: whose error it is */
     struct base_hash waited_for; /* key of the task that it waited for last, */
     uint32_t attempts;           /* how often in a row, */
     uint32_t waits;              /* and how often it waited at all */

@@ -7,6 +7,7 @@
 #include "cache/private.h"
 
 #include <errno.h>
+#include <time.h>
 
 static struct cache_task **bucket_of(struct cache *c, const struct base_hash *key)
 {
@@ -61,6 +62,7 @@ static void dequeue_locked(struct cache *c, struct cache_task *t)
 static void add_waiter_locked(struct cache_task *t, struct cache_waiter *w)
 {
     w->task = t;
+    w->clip = t->clip;
     w->next = t->waiters;
     t->waiters = w;
     t->ahead = false;
@@ -207,12 +209,15 @@ static int unsuitability(const struct cache *c, const struct cache_task *t, cons
     return (t->ahead ? 4 : 0) + (owner == w->number ? 0 : owner < 0 ? 1 : 2);
 }
 
-enum { LOOK_AHEAD = 256 };
+enum { LOOK_AHEAD = 256, MOST_PASSED_OVER = 32 };
 
 static struct cache_task *choose_locked(struct cache *c, const struct worker_thread *w)
 {
     struct cache_task *best = NULL;
     int best_value = 0, looked = 0;
+    /* However well the others suit, the oldest gets its turn. */
+    if (c->queue_head && c->queue_head->passed_over >= MOST_PASSED_OVER)
+        return c->queue_head;
     for (struct cache_task *t = c->queue_head; t && looked < LOOK_AHEAD; t = t->next_in_queue, looked++) {
         int value = unsuitability(c, t, w);
         if (!best || value < best_value) {
@@ -220,6 +225,8 @@ static struct cache_task *choose_locked(struct cache *c, const struct worker_thr
             best_value = value;
         }
     }
+    if (best != c->queue_head)
+        c->queue_head->passed_over++;
     return best;
 }
 
@@ -273,6 +280,19 @@ int jobs_start(struct cache *c)
     return 0;
 }
 
+/* A thread may have been about to start a process when the first was killed: kill until it ends. */
+static void end_thread(struct worker_thread *w)
+{
+    struct timespec until;
+    do {
+        cache_worker_kill(&w->process);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 50 * 1000 * 1000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+    } while (pthread_timedjoin_np(w->thread, NULL, &until) == ETIMEDOUT);
+}
+
 void jobs_stop(struct cache *c)
 {
     pthread_mutex_lock(&c->lock);
@@ -280,9 +300,7 @@ void jobs_stop(struct cache *c)
     pthread_cond_broadcast(&c->work);
     pthread_mutex_unlock(&c->lock);
     for (size_t i = 0; i < c->n_workers && c->workers; i++)
-        cache_worker_kill(&c->workers[i].process);
-    for (size_t i = 0; i < c->n_workers && c->workers; i++)
-        pthread_join(c->workers[i].thread, NULL);
+        end_thread(&c->workers[i]);
     while (c->queue_head) {
         struct cache_task *t = c->queue_head;
         pthread_mutex_lock(&c->lock);

@@ -3,6 +3,7 @@
 #include "cache/making.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 struct streaming {
     struct making *m;
@@ -31,7 +32,7 @@ static int run_file_job(struct making *m, struct dec_job *job, const struct ingr
     if (err)
         return err;
     const int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
-    struct streaming s = {.m = m, .output = job->kind == DEC_AUDIO ? dup(cache_writer_fd(writer)) : -1};
+    struct streaming s = {.m = m, .output = job->kind == DEC_AUDIO ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
     struct job_result result;
     int64_t begin_ns = base_now_ns();
     err = run_job(m->worker, job, fds, max_bytes, s.output >= 0 ? on_progress : NULL, &s, &result);

@@ -36,7 +36,7 @@ int make_frames(struct making *m, struct cache_segment **ret)
         err = making_check_unchanged(m, source, &t->media->stamp);
     else {
         m->why = result.why;
-        err = result.reply.stale ? make_recount(m, source) : making_fail_job(m, err, &t->key);
+        err = result.reply.stale ? make_recount(m, source, &t->key) : making_fail_job(m, err, &t->key);
     }
     uint64_t table = n * sizeof(struct dec_entry);
     if (!err && result.reply.bytes < table)

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 
-enum { MAX_INDEX_BYTES = 512 << 20 };
+/* All that the store keeps as a fact: some 30 million frames of the worst kind. */
+enum { MAX_INDEX_BYTES = 64 << 20 };
 
+/* key: where a failure is remembered. */
 static int run_index_job(struct making *m, int source, bool recount, const struct base_hash *key,
                          struct base_bytes *packed)
 {
@@ -35,24 +37,35 @@ static void install_media(struct making *m, struct media *media)
     pthread_mutex_lock(&c->lock);
     struct clip *clip = &c->clips[m->t->clip];
     struct media *old = clip->media;
+    media->session = ++c->last_session;
     clip->media = media;
     pthread_mutex_unlock(&c->lock);
     media_unref(old, c->options.n_views);
 }
 
+/* 0, -EPROTO for an index that makes no sense, -EFBIG, -ENOMEM; m->why is filled. */
 static int adopt_index(struct making *m, struct base_bytes *packed, const struct base_hash *identity,
                        const struct cache_file_stamp *stamp)
 {
     struct media *media;
     int err = media_create(m->c, packed, identity, stamp, &media);
     if (err == -EFBIG)
-        base_fail(&m->why, err, "its times would give more than %u frames", DEC_MAX_FRAMES);
-    else if (err)
-        base_fail(&m->why, err, "the worker gave a media index that makes no sense");
+        return base_fail(&m->why, err, "its times would give more than %u frames", DEC_MAX_FRAMES);
+    if (err == -ENOMEM)
+        return base_fail(&m->why, err, "no memory for its index");
     if (err)
-        return making_fail(m, err);
+        return base_fail(&m->why, -EPROTO, "the worker gave a media index that makes no sense");
     install_media(m, media);
     return 0;
+}
+
+/* An index that makes no sense: what was kept is made anew at the next question, but a worker that gave it would give it again. */
+static int fail_adopting(struct making *m, int err, bool kept, const struct base_hash *key)
+{
+    if (err != -EPROTO)
+        return making_fail(m, err);
+    cache_fact_remove(m->c->store, key);
+    return kept ? making_fail(m, err) : making_fail_job(m, -EIO, key);
 }
 
 int make_index(struct making *m)
@@ -82,33 +95,40 @@ int make_index(struct making *m)
         return err;
     }
     err = adopt_index(m, &packed, &identity, &stamp);
-    if (err && kept)
-        cache_fact_remove(m->c->store, &key);
-    return err;
+    return err ? fail_adopting(m, err, kept, &key) : 0;
+}
+
+static bool is_current(struct making *m, const struct media *media)
+{
+    pthread_mutex_lock(&m->c->lock);
+    bool current = m->c->clips[m->t->clip].media == media;
+    pthread_mutex_unlock(&m->c->lock);
+    return current;
 }
 
 /* Decoding did not find what packets had promised: count the frames by decoding, once, and go on with the truth. */
-int make_recount(struct making *m, int source)
+int make_recount(struct making *m, int source, const struct base_hash *failure)
 {
     struct cache *c = m->c;
     const struct media *old = m->t->media;
     struct base_hash key = key_of_index(&old->identity);
     if (old->counted)
-        return making_fail(m, -EIO);
+        return making_fail_job(m, -EIO, failure);
+    if (!is_current(m, old))
+        return -EAGAIN;
     base_log(BASE_LOG_WARNING, "%s/%s: damaged: %s; its frames are counted by decoding", c->options.root, m->path,
              m->why.text);
     struct base_bytes packed = {0};
-    int err = run_index_job(m, source, true, &key, &packed);
-    if (!err) {
-        cache_fact_put(c->store, &key, packed.data, packed.len);
-        pthread_mutex_lock(&c->lock);
-        c->clips[m->t->clip].generation++;
-        pthread_mutex_unlock(&c->lock);
-        err = adopt_index(m, &packed, &old->identity, &old->stamp);
-    } else {
+    int err = run_index_job(m, source, true, failure, &packed);
+    if (err) {
         base_bytes_finish(&packed);
+        return err;
     }
-    if (!err && c->options.on_change)
+    cache_fact_put(c->store, &key, packed.data, packed.len);
+    err = adopt_index(m, &packed, &old->identity, &old->stamp);
+    if (err)
+        return making_fail_job(m, err == -ENOMEM ? err : -EIO, failure);
+    if (c->options.on_change)
         c->options.on_change(c->options.context, m->t->clip);
-    return err ? err : -EAGAIN;
+    return -EAGAIN;
 }

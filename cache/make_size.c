@@ -50,7 +50,7 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
     err = run_job(m->worker, &job, fds, 0, NULL, NULL, &result);
     if (err) {
         m->why = result.why;
-        return result.reply.stale ? make_recount(m, source) : making_fail_job(m, err, key);
+        return result.reply.stale ? make_recount(m, source, key) : making_fail_job(m, err, key);
     }
     *ret = (struct kept_size){result.reply.file_bytes, result.reply.width, result.reply.height};
     cache_fact_put(m->c->store, key, ret, sizeof *ret);

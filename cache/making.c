@@ -68,7 +68,6 @@ static void forget_clip(struct making *m, const struct media *old)
     bool current = clip->media == old;
     if (current) {
         clip->media = NULL;
-        clip->generation++;
         clip->logged = false;
     }
     pthread_mutex_unlock(&c->lock);
@@ -117,7 +116,8 @@ struct dec_job making_new_job(struct making *m, enum dec_kind kind)
     struct cache *c = m->c;
     struct dec_job job = {.kind = kind};
     pthread_mutex_lock(&c->lock);
-    job.session = (uint64_t)(m->t->clip + 1) << 24 | (c->clips[m->t->clip].generation & 0xffffff);
+    /* Never that of another index: frame numbers mean something in one index only. Indexing has no session, but the field must not be 0. */
+    job.session = m->t->media ? m->t->media->session : UINT64_MAX;
     /* A lone job may use all processors; when other workers are busy, each has its own. */
     job.threads = c->n_idle + 1 >= c->n_workers ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
     pthread_mutex_unlock(&c->lock);

@@ -47,8 +47,9 @@ int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_write
 
 /* ---- make_index.c ---- */
 int make_index(struct making *m);
-/* Decoding did not find what packets had promised: counts the frames by decoding, once. -EAGAIN: the media is new, ask again. */
-int make_recount(struct making *m, int source);
+/* Decoding did not find what packets had promised: counts the frames by decoding, once. -EAGAIN: the media is new, ask again. failure:
+ * where it is remembered that this does not help either. */
+int make_recount(struct making *m, int source, const struct base_hash *failure);
 
 /* ---- make_size.c, make_frames.c, make_file.c ---- */
 int make_size(struct making *m);

@@ -35,13 +35,13 @@ struct media {
     struct cache_file_stamp stamp;
     int64_t clip_us; /* length for subtitles: of the sound, else of the picture */
     bool has_audio, has_text, counted;
+    uint64_t session; /* of the workers' decoders for this index of this source; given when the clip gets the media */
     struct clip_view views[]; /* n_views */
 };
 
 /* One clip. Guarded by cache.lock. */
 struct clip {
     struct media *media; /* NULL = not asked yet */
-    uint32_t generation; /* goes up when the source changed or was counted anew */
     int16_t worker;      /* that has its session; -1 = none */
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
@@ -58,6 +58,7 @@ struct cache_task {
     struct media *media; /* a reference; NULL for TASK_INDEX */
     /* guarded: */
     unsigned refs;
+    unsigned passed_over; /* how often a later one was taken first */
     bool running, finished, ahead; /* ahead: nobody waits, it is made because a run of reads will want it */
     struct cache_waiter *waiters;
     struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;
@@ -85,6 +86,7 @@ struct cache {
     struct cache_task *buckets[TASK_BUCKETS];
     struct cache_task *queue_head, *queue_tail;
     size_t n_idle;
+    uint64_t last_session;
     struct cache_counters counters;
 };
 

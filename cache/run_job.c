@@ -16,6 +16,7 @@ static int converse(struct worker_thread *w, const struct dec_job *job, const in
         base_log(BASE_LOG_ERROR, "cannot start %s: %s", w->process.program, strerror(-err));
         return err;
     }
+    cache_worker_limit(&w->process, max_bytes);
     err = cache_worker_send(&w->process, job, fds);
     while (!err) {
         err = cache_worker_reply(&w->process, job, max_bytes, DEADLINE_MS, reply);
@@ -71,7 +72,7 @@ static bool is_stopping(struct cache *c)
 static bool is_crash(int signal)
 {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT || signal == SIGFPE || signal == SIGILL ||
-           signal == SIGTRAP || signal == SIGSYS;
+           signal == SIGTRAP || signal == SIGSYS || signal == SIGXFSZ;
 }
 
 /* What the end of the conversation means: -ETIMEDOUT and -EIO are the source's fault, -EAGAIN is not. */
@@ -106,9 +107,15 @@ int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FD
             count_reply(w->cache, &ret->reply);
             if (ret->reply.kind == DEC_DONE)
                 return 0;
-            return base_fail(&ret->why, -ret->reply.error, "%s", ret->reply.reason);
+            err = base_fail(&ret->why, -ret->reply.error, "%s", ret->reply.reason);
+            if (err != -ENOMEM || w->process.memory_bytes == 0)
+                return err;
+            /* Of its memory, which a fresh one has whole: a source that outgrows it then is to blame. */
+            cache_worker_stop(&w->process);
+            err = -EIO;
+        } else {
+            err = after_death(w, err, &ret->why);
         }
-        err = after_death(w, err, &ret->why);
         if (err == -ETIMEDOUT || is_stopping(w->cache))
             break;
     }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -45,6 +46,7 @@ static int spawn(struct cache_worker *w, int socket)
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, socket, 3);
+    posix_spawn_file_actions_addclosefrom_np(&actions, 4);
     /* Its own process group: Ctrl-C in a terminal is for the daemon, which then ends its workers. */
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
@@ -76,6 +78,16 @@ int cache_worker_start(struct cache_worker *w)
     return err;
 }
 
+void cache_worker_limit(struct cache_worker *w, uint64_t bytes)
+{
+    /* Room for what a dying worker has to say on stderr, which may be a file. The sandbox lets it not change limits. */
+    const uint64_t slack = 1 << 20;
+    struct rlimit limit = {.rlim_cur = bytes + slack, .rlim_max = RLIM_INFINITY};
+    int pid = atomic_load(&w->pid);
+    if (pid > 0)
+        (void)prlimit(pid, RLIMIT_FSIZE, &limit, NULL);
+}
+
 void cache_worker_kill(struct cache_worker *w)
 {
     int pid = atomic_load(&w->pid);
@@ -87,14 +99,14 @@ int cache_worker_stop(struct cache_worker *w)
 {
     base_close_fd(&w->socket);
     w->socket = -1;
-    int pid = atomic_load(&w->pid);
+    /* Before it is waited for: then its number may belong to another. */
+    int pid = atomic_exchange(&w->pid, 0);
     if (pid <= 0)
         return 0;
     kill(pid, SIGKILL);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    atomic_store(&w->pid, 0);
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 

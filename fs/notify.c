@@ -11,6 +11,7 @@
 struct change {
     struct change *next;
     size_t clip;
+    uint32_t n_frames; /* the most that one of its views has now; 0 = not known */
 };
 
 struct fs_notifier {
@@ -34,11 +35,21 @@ static void forget_node(struct fs *fs, uint32_t node)
         (void)fuse_lowlevel_notify_inval_entry(fs->session, fs_ino_of_node(n->parent), name, strlen(name));
 }
 
-static void forget_clip(struct fs *fs, size_t clip)
+/* A source that was counted anew keeps its time, so that the kernel would keep the pages of its frames, whose numbers may have shifted. */
+static void forget_frames(struct fs *fs, uint32_t set, uint32_t n)
 {
-    for (uint32_t i = 0; i < fs->tree.n_sets; i++)
-        if (fs->tree.sets[i].clip == clip)
-            forget_node(fs, fs->tree.sets[i].node);
+    for (uint32_t frame = 0; frame < n && !fs->ended; frame++)
+        (void)fuse_lowlevel_notify_inval_inode(fs->session, fs_ino_of_frame(set, frame), 0, 0);
+}
+
+static void forget_clip(struct fs *fs, size_t clip, uint32_t n_frames)
+{
+    for (uint32_t i = 0; i < fs->tree.n_sets; i++) {
+        if (fs->tree.sets[i].clip != clip)
+            continue;
+        forget_node(fs, fs->tree.sets[i].node);
+        forget_frames(fs, i, n_frames);
+    }
     for (uint32_t i = 0; i < fs->tree.n_nodes; i++)
         if (fs->tree.nodes[i].kind == FS_FILE && fs->tree.nodes[i].clip == clip)
             forget_node(fs, i);
@@ -56,7 +67,7 @@ static void *notifier_main(void *argument)
         }
         n->changes = change->next;
         pthread_mutex_unlock(&n->lock);
-        forget_clip(n->fs, change->clip);
+        forget_clip(n->fs, change->clip, change->n_frames);
         free(change);
         pthread_mutex_lock(&n->lock);
     }
@@ -100,14 +111,25 @@ void fs_notifier_destroy(struct fs_notifier *n)
     free(n);
 }
 
+/* None for a source that changed: its new time does it. */
+static uint32_t count_frames(struct fs *fs, size_t clip)
+{
+    uint32_t most = 0, n;
+    for (size_t i = 0; i < cfg_n_views(fs->options->cfg); i++)
+        if (cfg_view(fs->options->cfg, i)->kind == CFG_FRAMES && cache_count(fs->cache, clip, i, NULL, &n) == 0)
+            most = BASE_MAX(most, n);
+    return most;
+}
+
 void fs_notify_clip(void *notifier, size_t clip)
 {
     struct fs_notifier *n = notifier;
     struct change *change = malloc(sizeof *change);
     if (!change)
         return; /* the kernel keeps what it has; reads of it fail rather than mix */
+    uint32_t n_frames = count_frames(n->fs, clip);
     pthread_mutex_lock(&n->lock);
-    *change = (struct change){.next = n->changes, .clip = clip};
+    *change = (struct change){.next = n->changes, .clip = clip, .n_frames = n_frames};
     n->changes = change;
     pthread_cond_signal(&n->more);
     pthread_mutex_unlock(&n->lock);

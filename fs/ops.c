@@ -21,7 +21,7 @@ struct request {
     char name[NAME_MAX + 1];
 };
 
-static void on_wake(struct cache_waiter *w);
+static int run_interrupted(struct request *r);
 
 static void run(struct request *r)
 {
@@ -34,7 +34,11 @@ static void run(struct request *r)
 
 static void on_wake(struct cache_waiter *w)
 {
-    run((struct request *)w);
+    struct request *r = (struct request *)w;
+    /* An interrupt that came between two things it waits for found nothing to cancel. */
+    if (fuse_req_interrupted(r->req))
+        r->run = run_interrupted;
+    run(r);
 }
 
 /* The reader gave up (a signal): let it go at once. What it waited for is made all the same. */
@@ -59,6 +63,11 @@ static int reply_error(struct request *r, int err)
 {
     fuse_reply_err(answering(r), -err);
     return 0;
+}
+
+static int run_interrupted(struct request *r)
+{
+    return reply_error(r, -EINTR);
 }
 
 static void start(fuse_req_t req, struct request request)
@@ -243,30 +252,48 @@ static int put_frames(struct listing *l, uint32_t set_number, uint32_t from, off
     if (from >= n)
         return 0;
     struct stat st = {.st_mode = S_IFREG | 0444};
-    if (l->r->plus) {
+    bool known = l->r->plus;
+    if (known) {
         struct fs_inode first = fs_inode_of(fs, fs_ino_of_frame(set_number, from));
         err = fs_attributes(fs, &first, l->waiter, &st);
-        if (err)
+        if (err == -EINPROGRESS)
             return err;
+        known = !err;
+        if (err) /* their names are known; what is wrong with them is told to who looks at one */
+            st = (struct stat){.st_mode = S_IFREG | 0444};
+        err = 0;
     }
     for (uint32_t i = from; !err && i < n; i++) {
         char name[NAME_MAX + 1];
         fs_frame_name(set, i, name);
         st.st_ino = fs_ino_of_frame(set_number, i);
-        err = put(l, name, &st, l->r->plus, position + (off_t)(i - from) + 1);
+        err = put(l, name, &st, known, position + (off_t)(i - from) + 1);
     }
     return err;
+}
+
+/* Whether a directory holds frames of one clip only. Then what is wrong with the clip is told by its listing; else one bad clip would hide
+ * the others. */
+static bool is_of_one_clip(const struct fs *fs, const struct fs_node *dir)
+{
+    for (uint32_t i = 1; i < dir->n_sets; i++)
+        if (fs->tree.sets[dir->first_set + i].clip != fs->tree.sets[dir->first_set].clip)
+            return false;
+    return true;
 }
 
 static int fill_frames(struct listing *l, off_t at)
 {
     struct fs *fs = l->r->fs;
     off_t first = 2 + (off_t)l->dir->n_children;
+    bool one_clip = is_of_one_clip(fs, l->dir);
     for (uint32_t i = 0; i < l->dir->n_sets; i++) {
         uint32_t set = l->dir->first_set + i, n;
         int err = cache_count(fs->cache, fs->tree.sets[set].clip, fs->tree.sets[set].view, l->waiter, &n);
-        if (err)
+        if (err == -EINPROGRESS || (err && one_clip))
             return err;
+        if (err)
+            n = 0;
         if (at < first + (off_t)n) {
             err = put_frames(l, set, (uint32_t)(at - first), at);
             if (err)

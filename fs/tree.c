@@ -278,13 +278,16 @@ void fs_frame_name(const struct fs_frame_set *set, uint32_t frame, char out[NAME
 
 int64_t fs_frame_number(const struct fs_frame_set *set, const char *name)
 {
-    size_t prefix = strlen(set->name->prefix);
-    if (strncmp(name, set->name->prefix, prefix) != 0)
+    size_t len = strlen(name), prefix = strlen(set->name->prefix), suffix = strlen(set->name->suffix);
+    if (len <= prefix + suffix || strncmp(name, set->name->prefix, prefix) != 0)
         return -1;
     uint64_t number = 0;
-    const char *at = name + prefix;
-    for (; *at >= '0' && *at <= '9' && number < UINT32_MAX; at++)
+    /* Up to the suffix, which may begin with a digit. */
+    for (const char *at = name + prefix; at < name + len - suffix && number <= UINT32_MAX; at++) {
+        if (*at < '0' || *at > '9')
+            return -1;
         number = number * 10 + (uint64_t)(*at - '0');
+    }
     if (number < set->base || number - set->base >= UINT32_MAX - 1)
         return -1;
     /* Only the one canonical spelling is the file's name. */
