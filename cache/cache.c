@@ -19,7 +19,10 @@ static int open_parts(struct cache *c, const struct cache_options *options, stru
         return base_fail(why, -errno, "%s: cannot open the corpus folder: %s", options->root, strerror(errno));
     if (access(options->decoder, X_OK) < 0)
         return base_fail(why, -errno, "%s: cannot run the decoder: %s", options->decoder, strerror(errno));
-    return cache_store_open(options->dir, options->size_bytes, &c->store, why);
+    int err = cache_store_open(options->dir, options->size_bytes, &c->store, why);
+    if (!err)
+        cache_store_set_min_free(c->store, options->min_free_bytes);
+    return err;
 }
 
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why)

@@ -51,6 +51,7 @@ struct cache_options {
     size_t n_views;
     const char *dir; /* of the disk cache */
     uint64_t size_bytes; /* its budget */
+    uint64_t min_free_bytes; /* of the disk, to be left free */
     int workers; /* processes; 0 = as many as CPUs */
     uint64_t worker_memory_bytes; /* address space of one; 0 = no limit */
     const char *decoder; /* path of the worker program */

@@ -230,6 +230,12 @@ static uint64_t overhead(const struct cache_db *db)
            BASE_MAX(size_of(db->dir, "index.sqlite-shm"), (uint64_t)64 * 1024) + (n_dirs + 4) * PAGE_BYTES;
 }
 
+uint64_t cache_db_growth(const struct cache_db *db)
+{
+    uint64_t log = BASE_MIN(size_of(db->dir, "index.sqlite-wal"), db->log_bytes);
+    return db->log_bytes - log + db->log_bytes;
+}
+
 /* A row of two numbers that are never negative. */
 static int read_sums_locked(struct cache_db *db, enum db_statement which, uint64_t ret[2])
 {

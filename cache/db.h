@@ -109,6 +109,10 @@ int cache_db_works(struct cache_db *db, int64_t owner, struct cache_db_work *out
 /* Bytes of everything that counts towards the budget, and number of segments. */
 int cache_db_usage(struct cache_db *db, uint64_t *ret_bytes, uint64_t *ret_n);
 
+/* By how many bytes the index may grow on the disk before the next look at it: its log is folded back at a
+ * certain length. */
+uint64_t cache_db_growth(const struct cache_db *db);
+
 /* ---- Facts ---- */
 
 /* Puts: -ENOSPC as for cache_db_reserve(). Gets: -ENOENT, -EIO for a bad checksum. */

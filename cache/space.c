@@ -62,12 +62,31 @@ int cache_space_evict(struct cache_store *store, uint64_t bytes)
     return n > 0 ? 0 : -ENOSPC;
 }
 
+/* How much is missing on the disk for `bytes` more, min_free kept. */
+static uint64_t disk_short(struct cache_store *store, uint64_t bytes)
+{
+    struct statvfs st;
+    if (statvfs(store->dir, &st) < 0)
+        return 0;
+    uint64_t min_free = atomic_load(&store->min_free_bytes);
+    uint64_t want = bytes + min_free + DISK_SLACK_BYTES;
+    if (min_free > 0)
+        want += cache_db_growth(store->db);
+    uint64_t have = (uint64_t)st.f_bavail * st.f_frsize;
+    return want > have ? want - have : 0;
+}
+
 void cache_space_trim(struct cache_store *store)
 {
     uint64_t bytes, n;
     while (cache_db_usage(store->db, &bytes, &n) == 0 && bytes > store->budget_bytes && n > 0)
         if (cache_space_evict(store, bytes - store->budget_bytes) < 0)
             return;
+    for (int round = 0; round < ROUNDS && atomic_load(&store->min_free_bytes) > 0; round++) {
+        uint64_t missing = disk_short(store, 0);
+        if (missing == 0 || cache_space_evict(store, missing) < 0)
+            return;
+    }
 }
 
 void cache_space_remove(struct cache_store *store, const struct base_hash *key)
@@ -77,25 +96,25 @@ void cache_space_remove(struct cache_store *store, const struct base_hash *key)
         finish_removal(store, &work, 1);
 }
 
-/* How much is missing on the disk for `bytes` more, min_free kept. */
-static uint64_t disk_short(struct cache_store *store, uint64_t bytes)
-{
-    struct statvfs st;
-    if (statvfs(store->dir, &st) < 0)
-        return 0;
-    uint64_t want = bytes + atomic_load(&store->min_free_bytes) + DISK_SLACK_BYTES;
-    uint64_t have = (uint64_t)st.f_bavail * st.f_frsize;
-    return want > have ? want - have : 0;
-}
-
-int cache_space_reserve(struct cache_store *store, uint64_t bytes, struct cache_work *ret_work)
+/* Sees to it that what writers are about to allocate fits on the disk. */
+static int make_disk_room(struct cache_store *store)
 {
     uint64_t missing = 0;
-    int err = bytes > store->budget_bytes ? -ENOSPC : 0;
-    for (int round = 0; !err && round < ROUNDS && (missing = disk_short(store, bytes)) > 0; round++)
-        err = cache_space_evict(store, missing);
-    if (err || missing > 0)
-        return err ? err : -ENOSPC;
+    for (int round = 0; round < ROUNDS; round++) {
+        missing = disk_short(store, atomic_load(&store->allocating_bytes));
+        if (missing == 0)
+            return 0;
+        int err = cache_space_evict(store, missing);
+        if (err)
+            return err;
+    }
+    return -ENOSPC;
+}
+
+static int reserve_row(struct cache_store *store, uint64_t bytes, struct cache_work *ret_work)
+{
+    uint64_t missing = 0;
+    int err = -ENOSPC;
     *ret_work = next_works(store, 1);
     for (int round = 0; round < ROUNDS; round++) {
         err = cache_db_reserve(store->db, *ret_work, bytes, &missing);
@@ -105,5 +124,23 @@ int cache_space_reserve(struct cache_store *store, uint64_t bytes, struct cache_
         missing = 0;
         err = -ENOSPC;
     }
+    return err;
+}
+
+void cache_space_allocated(struct cache_store *store, uint64_t bytes)
+{
+    atomic_fetch_sub(&store->allocating_bytes, bytes);
+}
+
+int cache_space_reserve(struct cache_store *store, uint64_t bytes, struct cache_work *ret_work)
+{
+    if (bytes > store->budget_bytes)
+        return -ENOSPC;
+    atomic_fetch_add(&store->allocating_bytes, bytes);
+    int err = make_disk_room(store);
+    if (!err)
+        err = reserve_row(store, bytes, ret_work);
+    if (err)
+        cache_space_allocated(store, bytes);
     return err;
 }

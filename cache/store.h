@@ -38,7 +38,8 @@ struct cache_store;
 int cache_store_open(const char *dir, uint64_t size_bytes, struct cache_store **ret, struct base_reason *why);
 /* NULL is allowed. All segments and writers must have been released. */
 void cache_store_close(struct cache_store *store);
-/* Also keep so much of the disk free (0 at first). */
+/* Also leave so much of the disk free (0 at first): nothing is written that would take of it, and segments
+ * are evicted when others do. */
 void cache_store_set_min_free(struct cache_store *store, uint64_t bytes);
 
 /* ---- Small facts: identities of sources, media indexes, sizes of views. Kept for good. ---- */

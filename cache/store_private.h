@@ -124,6 +124,8 @@ struct cache_store {
     struct cache_db *db;
     struct cache_open_list *open;
     _Atomic uint64_t next_seq, min_free_bytes;
+    /* Reserved by writers whose files do not have their blocks yet: free on the disk, but not to have. */
+    _Atomic uint64_t allocating_bytes;
     /* The database and the files may disagree about a piece of this owner's work, because the database failed
      * in the middle: start over as a new owner, who then reaps this one. */
     atomic_bool lost;
@@ -153,11 +155,14 @@ void cache_store_kick(struct cache_store *store);
 /* Writes the noted uses to the index. */
 void cache_store_flush_uses(struct cache_store *store);
 
-/* Adds a work row for `bytes`, evicting as needed. 0 and *ret_work, or -ENOSPC or another negative errno. */
+/* Adds a work row for `bytes`, evicting as needed. 0 and *ret_work, or -ENOSPC or another negative errno.
+ * After success the caller makes the file, with all its blocks, and then calls cache_space_allocated(). */
 int cache_space_reserve(struct cache_store *store, uint64_t bytes, struct cache_work *ret_work);
+void cache_space_allocated(struct cache_store *store, uint64_t bytes);
 /* Evicts segments that hold at least `bytes` (fewer when there are not so many). -ENOSPC: none was left. */
 int cache_space_evict(struct cache_store *store, uint64_t bytes);
-/* Evicts until the budget holds: it may be smaller than when the cache was filled, and reads alone never evict. */
+/* Evicts until the budget holds, which may be smaller than when the cache was filled, and min_free, which
+ * others may have taken: reads alone never evict. */
 void cache_space_trim(struct cache_store *store);
 /* Ends work whose files are gone. */
 void cache_space_release(struct cache_store *store, const struct cache_db_work *works, size_t n);

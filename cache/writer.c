@@ -56,6 +56,7 @@ static int begin_on_disk(struct cache_writer *w)
     if (err)
         return err;
     err = open_file(w);
+    cache_space_allocated(w->store, bytes);
     if (err)
         give_up_work(w);
     return err;

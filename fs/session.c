@@ -107,6 +107,7 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         .n_views = n_views,
         .dir = cfg_cache_dir(o->cfg),
         .size_bytes = cfg_cache_size(o->cfg),
+        .min_free_bytes = cfg_cache_min_free(o->cfg),
         .workers = cfg_workers(o->cfg),
         .worker_memory_bytes = o->worker_memory_bytes,
         .decoder = o->decoder,

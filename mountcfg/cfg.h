@@ -30,7 +30,7 @@
  *     - path: "img/{clip}/count"
  *       text: "{nframes}"
  *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
- *   cache: { dir: DIR, size: 20GiB }
+ *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
  *   workers: N
  */
 #ifndef MOUNTCFG_CFG_H
@@ -50,10 +50,10 @@ struct cfg_frames {
     int32_t fps_num, fps_den;     /* `fps:` as 5, 12.5 or 30000/1001; 0/1 unless CFG_TIMING_FPS */
     enum cfg_frame_format format; /* from the extension of the path */
     int quality;                  /* JPEG, 1..100; `quality:`, default 95 */
-    int subsampling;              /* JPEG, 420, 422 or 444; `subsampling:`, default 0 = the video's, as ffmpeg does */
-    char size[64];                /* `size:` W:H in ffmpeg's scale syntax, or short:N; "" = as it is */
-    char crop[64];                /* `crop:` left, right or W:H:X:Y; "" = none */
-    int base;                     /* number of the first frame; `base:`, default 1 */
+    int subsampling; /* JPEG, 420, 422 or 444; `subsampling:`, default 0 = the video's, as ffmpeg does */
+    char size[64];   /* `size:` W:H in ffmpeg's scale syntax, or short:N; "" = as it is */
+    char crop[64];   /* `crop:` left, right or W:H:X:Y; "" = none */
+    int base;        /* number of the first frame; `base:`, default 1 */
 };
 
 struct cfg_audio {
@@ -102,6 +102,7 @@ const char *cfg_name(const struct cfg *c);      /* `corpus:`, or the base name o
 const char *cfg_root(const struct cfg *c);      /* absolute, no trailing slash */
 const char *cfg_cache_dir(const struct cfg *c); /* absolute; default $XDG_CACHE_HOME or ~/.cache, /corpusfs */
 uint64_t cfg_cache_size(const struct cfg *c);   /* bytes; default 20 GiB */
+uint64_t cfg_cache_min_free(const struct cfg *c); /* bytes of the disk to leave free; default 0 */
 int cfg_workers(const struct cfg *c); /* decoder processes; `workers:`, 0 = as many as there are CPUs */
 size_t cfg_n_views(const struct cfg *c);
 const struct cfg_view *cfg_view(const struct cfg *c, size_t i);

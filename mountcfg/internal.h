@@ -244,7 +244,7 @@ struct cfg {
     struct cfg_arena arena;
     const char *file, *name, *root, *cache_dir;
     struct cfg_place root_place, sources_place;
-    uint64_t cache_size;
+    uint64_t cache_size, cache_min_free;
     int workers;
     size_t n_sources, n_views, n_fields;
     struct cfg_source *sources; /* room for CFG_MAX_SOURCES */

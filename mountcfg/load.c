@@ -36,7 +36,7 @@ enum { CACHE_DIR, CACHE_SIZE, CACHE_MIN_FREE, CACHE_N };
 static const struct cfg_key cache_keys[CACHE_N] = {
     [CACHE_DIR] = {"dir", false},
     [CACHE_SIZE] = {"size", false},
-    [CACHE_MIN_FREE] = {"min_free", true},
+    [CACHE_MIN_FREE] = {"min_free", false},
 };
 
 const char *cfg_keep(struct cfg_loader *l, const char *text, size_t len)
@@ -119,6 +119,8 @@ static void load_cache(struct cfg_loader *l, struct cfg_node node, struct cfg_pl
     l->c->cache_size = (uint64_t)20 << 30;
     if (e[CACHE_SIZE].value.yaml)
         (void)cfg_read_bytes(l, e[CACHE_SIZE].value, "size", &l->c->cache_size);
+    if (e[CACHE_MIN_FREE].value.yaml)
+        (void)cfg_read_bytes(l, e[CACHE_MIN_FREE].value, "min_free", &l->c->cache_min_free);
     if (e[CACHE_DIR].value.yaml)
         l->c->cache_dir = cfg_read_path(l, e[CACHE_DIR].value, "dir");
     else
@@ -289,6 +291,11 @@ const char *cfg_cache_dir(const struct cfg *c)
 uint64_t cfg_cache_size(const struct cfg *c)
 {
     return c->cache_size;
+}
+
+uint64_t cfg_cache_min_free(const struct cfg *c)
+{
+    return c->cache_min_free;
 }
 
 int cfg_workers(const struct cfg *c)
