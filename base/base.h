@@ -5,7 +5,9 @@
  *   base.h   this file: cleanup attributes, small macros, the reason of an error
  *   bytes.h  growable byte buffer, variable-length integers, bounds-checked reader
  *   hash.h   128-bit content hashes (XXH3)
+ *   histogram.h  how long things took, for percentiles
  *   io.h     whole reads and writes on descriptors
+ *   local.h  stream sockets in the filesystem
  *   log.h    one line per event, to stderr or a file
  *
  * Errors inside corpusfs are negative errno values. Where a person has to act, a
