@@ -322,6 +322,8 @@ ssize_t cache_read(struct cache *c, size_t clip, size_t view, uint32_t file, str
         n = read_frame(&r, file);
     else
         n = read_whole(&r, c->views[view].kind == CACHE_AUDIO ? TASK_AUDIO : TASK_SUBTITLES);
+    if (n >= 0)
+        atomic_fetch_add_explicit(w->waits == 0 ? &c->hits : &c->misses, 1, memory_order_relaxed);
     media_unref(r.media, c->options.n_views);
     return n;
 }
@@ -330,7 +332,13 @@ void cache_counters(struct cache *c, struct cache_counters *ret)
 {
     pthread_mutex_lock(&c->lock);
     *ret = c->counters;
+    ret->workers = c->n_workers;
+    ret->workers_busy = c->n_workers - c->n_idle;
+    for (const struct cache_task *t = c->queue_head; t; t = t->next_in_queue)
+        ret->queued++;
     pthread_mutex_unlock(&c->lock);
+    ret->hits = atomic_load(&c->hits);
+    ret->misses = atomic_load(&c->misses);
 }
 
 void cache_usage(struct cache *c, struct cache_usage *ret)

@@ -97,10 +97,14 @@ int64_t cache_mtime_ns(struct cache *c, size_t clip);
 ssize_t cache_read(struct cache *c, size_t clip, size_t view, uint32_t file, struct cache_waiter *w, void *out,
                    size_t len, uint64_t offset);
 
-/* What was done since start. */
+/* What was done since start, and what is being done. */
 struct cache_counters {
     uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles;
     uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
+    /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which a
+     * read may need several). Reads that failed are neither. */
+    uint64_t hits, misses;
+    uint64_t workers, workers_busy, queued; /* now */
 };
 void cache_counters(struct cache *c, struct cache_counters *ret);
 void cache_usage(struct cache *c, struct cache_usage *ret);

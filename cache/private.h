@@ -87,7 +87,8 @@ struct cache {
     struct cache_task *queue_head, *queue_tail;
     size_t n_idle;
     uint64_t last_session;
-    struct cache_counters counters;
+    struct cache_counters counters; /* but for what is below, and what is now */
+    _Atomic uint64_t hits, misses;
 };
 
 struct worker_thread {

@@ -19,7 +19,8 @@ struct fs_options {
     const char *fuse_options; /* for -o, or NULL */
     const char *decoder;     /* path of the worker program */
     uint64_t worker_memory_bytes; /* 0 = no limit */
-    const char *stats_file;  /* where counters are written as JSON at the end and on SIGUSR1, or NULL */
+    const char *stats_file;  /* where the status is written as JSON at the end and on SIGUSR1, or NULL */
+    const char *status_socket; /* path of the socket at which the status is told as JSON (corpusfs.1), or NULL */
     /* Called when the tree can be used: a background daemon then lets its parent go. */
     void (*on_ready)(void *context);
     void *context;

@@ -2,6 +2,8 @@
 /* The operations: each is a function that either answers or says -EINPROGRESS and is run again later. */
 #include "fs/private.h"
 
+#include "base/io.h"
+
 #include <errno.h>
 #include <sys/statvfs.h>
 
@@ -18,6 +20,8 @@ struct request {
     off_t offset;
     size_t size;
     bool plus;
+    enum fs_op op; /* as what its time counts */
+    int64_t begin_ns;
     char name[NAME_MAX + 1];
 };
 
@@ -35,6 +39,8 @@ static void run(struct request *r)
 static void on_wake(struct cache_waiter *w)
 {
     struct request *r = (struct request *)w;
+    if (r->op == FS_READ_WARM)
+        r->op = FS_READ_COLD;
     /* An interrupt that came between two things it waits for found nothing to cancel. */
     if (fuse_req_interrupted(r->req))
         r->run = run_interrupted;
@@ -55,6 +61,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 /* To be called before every answer: from then on no interrupt can come. */
 static fuse_req_t answering(struct request *r)
 {
+    base_histogram_add(&r->fs->latency_ns[r->op], (uint64_t)(base_now_ns() - r->begin_ns));
     fuse_req_interrupt_func(r->req, NULL, NULL);
     return r->req;
 }
@@ -81,6 +88,7 @@ static void start(fuse_req_t req, struct request request)
     r->waiter.wake = on_wake;
     r->req = req;
     r->fs = fuse_req_userdata(req);
+    r->begin_ns = base_now_ns();
     fuse_req_interrupt_func(req, on_interrupt, r);
     if (fuse_req_interrupted(req)) {
         reply_error(r, -EINTR);
@@ -132,7 +140,7 @@ static int run_lookup(struct request *r)
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = {.run = run_lookup, .ino = parent};
+    struct request r = {.run = run_lookup, .op = FS_LOOKUP, .ino = parent};
     if (strlen(name) > NAME_MAX) {
         fuse_reply_err(req, ENAMETOOLONG);
         return;
@@ -157,7 +165,7 @@ static int run_getattr(struct request *r)
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, (struct request){.run = run_getattr, .ino = ino});
+    start(req, (struct request){.run = run_getattr, .op = FS_GETATTR, .ino = ino});
 }
 
 /* ---- readdir ---- */
@@ -343,13 +351,13 @@ static int run_readdir(struct request *r)
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, (struct request){.run = run_readdir, .ino = ino, .size = size, .offset = offset});
+    start(req, (struct request){.run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset});
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, (struct request){.run = run_readdir, .ino = ino, .size = size, .offset = offset, .plus = true});
+    start(req, (struct request){.run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset, .plus = true});
 }
 
 /* ---- read and the rest ---- */
@@ -366,6 +374,7 @@ static int run_read(struct request *r)
     /* A file that was there and is not any more is an error to who reads it. */
     if (n < 0)
         return reply_error(r, n == -ENOENT ? -EIO : (int)n);
+    atomic_fetch_add_explicit(&r->fs->bytes_read, (uint64_t)n, memory_order_relaxed);
     fuse_reply_buf(answering(r), buffer, (size_t)n);
     return 0;
 }
@@ -373,7 +382,7 @@ static int run_read(struct request *r)
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, (struct request){.run = run_read, .ino = ino, .size = size, .offset = offset});
+    start(req, (struct request){.run = run_read, .op = FS_READ_WARM, .ino = ino, .size = size, .offset = offset});
 }
 
 /* Nothing about a file depends on its being open: "not implemented" once, and the kernel never asks again. */

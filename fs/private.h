@@ -7,10 +7,15 @@
 #include "fs/fs.h"
 #include "fs/tree.h"
 
+#include "base/histogram.h"
+
 #include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+
+/* What is timed, from the daemon's taking of a request to its answer. A cold read is one that had to wait. */
+enum fs_op { FS_LOOKUP, FS_GETATTR, FS_READDIR, FS_READ_WARM, FS_READ_COLD, FS_N_OPS };
 
 struct fs {
     const struct fs_options *options;
@@ -24,6 +29,9 @@ struct fs {
     int root; /* descriptor of the corpus folder, for modification times */
     struct cache_source *sources; /* as the cache borrows them */
     atomic_bool ended;
+    int64_t begin_ns;
+    struct base_histogram latency_ns[FS_N_OPS];
+    _Atomic uint64_t bytes_read; /* by readers, of files of all views */
 };
 
 /* Nothing changes without the kernel being told (notify.c), so it may keep what it knows. */
@@ -52,6 +60,19 @@ int fs_exists(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *
 
 /* ---- ops.c ---- */
 extern const struct fuse_lowlevel_ops fs_ops;
+
+/* ---- stats.c ---- */
+/* Appends the status: one JSON object and a newline, in ASCII; its keys stand in corpusfs.1. Any thread, while there is a cache. */
+void fs_stats_json(const struct fs *fs, struct base_bytes *out);
+/* The same into a file, which is replaced. */
+void fs_stats_write(const struct fs *fs, const char *path);
+
+/* ---- control.c: the status socket ---- */
+struct fs_control;
+/* Starts its thread. 0 or a negative errno. */
+int fs_control_create(struct fs *fs, const char *path, struct fs_control **ret);
+/* Before the cache's end. NULL is allowed. */
+void fs_control_destroy(struct fs_control *c);
 
 /* ---- notify.c: telling the kernel that what it keeps is no longer so ---- */
 struct fs_notifier;

@@ -1,41 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/private.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
-
-/* ---- Counters, for tests and for people ---- */
-
-static void write_stats(struct fs *fs)
-{
-    struct cache_counters n;
-    if (!fs->options->stats_file || !fs->cache)
-        return;
-    cache_counters(fs->cache, &n);
-    base_autofree char *temporary = NULL;
-    if (asprintf(&temporary, "%s.tmp", fs->options->stats_file) < 0)
-        return;
-    FILE *out = fopen(temporary, "we");
-    if (!out)
-        return;
-#define COUNTER(name) (void)fprintf(out, "\"" #name "\": %llu, ", (unsigned long long)n.name);
-    (void)fputs("{", out);
-    COUNTER(jobs_index)
-    COUNTER(jobs_measure)
-    COUNTER(jobs_frames)
-    COUNTER(jobs_audio)
-    COUNTER(jobs_subtitles)
-    COUNTER(pictures_decoded)
-    COUNTER(frames_lowered)
-    COUNTER(worker_restarts)
-    (void)fprintf(out, "\"failed\": %llu}\n", (unsigned long long)n.failed);
-#undef COUNTER
-    if (fclose(out) == 0)
-        (void)rename(temporary, fs->options->stats_file);
-}
 
 /* ---- Mounting ---- */
 
@@ -141,21 +112,28 @@ static void *stats_main(void *argument)
     sigaddset(&usr1, SIGUSR1);
     while (!fs->ended)
         if (sigtimedwait(&usr1, NULL, &moment) == SIGUSR1)
-            write_stats(fs);
+            fs_stats_write(fs, fs->options->stats_file);
     return NULL;
 }
 
 static int serve(struct fs *fs, struct base_reason *why)
 {
     pthread_t stats_thread;
-    bool with_stats = fs->options->stats_file && pthread_create(&stats_thread, NULL, stats_main, fs) == 0;
+    const char *stats_file = fs->options->stats_file, *socket = fs->options->status_socket;
+    struct fs_control *control = NULL;
+    int control_err = socket ? fs_control_create(fs, socket, &control) : 0;
+    if (control_err)
+        base_log(BASE_LOG_WARNING, "%s: no status can be asked for there: %s", socket, strerror(-control_err));
+    bool with_stats = stats_file && pthread_create(&stats_thread, NULL, stats_main, fs) == 0;
     if (fs->options->on_ready)
         fs->options->on_ready(fs->options->context);
     int err = loop(fs, why);
     fs->ended = true;
     if (with_stats)
         pthread_join(stats_thread, NULL);
-    write_stats(fs);
+    fs_control_destroy(control);
+    if (stats_file)
+        fs_stats_write(fs, stats_file);
     return err;
 }
 
@@ -169,7 +147,7 @@ static void block_usr1(void)
 
 int fs_serve(const struct fs_options *options, struct base_reason *why)
 {
-    struct fs fs = {.options = options, .uid = getuid(), .gid = getgid(), .root = -1};
+    struct fs fs = {.options = options, .uid = getuid(), .gid = getgid(), .root = -1, .begin_ns = base_now_ns()};
     clock_gettime(CLOCK_REALTIME, &fs.mounted);
     block_usr1(); /* before the first thread */
     int err = fs_tree_create(options->cfg, options->clips, &fs.tree);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon did so far, as one JSON document: for `corpusfs status`, and for CORPUSFS_STATS. */
+#include "fs/private.h"
+
+#include "base/io.h"
+
+/* Bytes of a string that are not UTF-8 become \udc80 to \udcff, as in Python's surrogateescape; the document
+ * is ASCII. */
+static void put_code(struct base_bytes *out, uint32_t code)
+{
+    if (code == '"' || code == '\\')
+        base_bytes_printf(out, "\\%c", (char)code);
+    else if (code >= 0x20 && code < 0x7f)
+        base_bytes_printf(out, "%c", (char)code);
+    else if (code < 0x10000)
+        base_bytes_printf(out, "\\u%04x", (unsigned)code);
+    else
+        base_bytes_printf(out, "\\u%04x\\u%04x", 0xd800u + ((unsigned)(code - 0x10000) >> 10),
+                          0xdc00u + ((unsigned)code & 0x3ff));
+}
+
+/* The character at *text, which is moved behind it. */
+static uint32_t next_code(const unsigned char **text)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *at = *text;
+    unsigned len = *at < 0x80             ? 1
+                   : (*at & 0xe0) == 0xc0 ? 2
+                   : (*at & 0xf0) == 0xe0 ? 3
+                   : (*at & 0xf8) == 0xf0 ? 4
+                                          : 0;
+    uint32_t code = len < 2 ? *at : *at & (0x7fu >> len);
+    unsigned i = 1;
+    for (; i < len && (at[i] & 0xc0) == 0x80; i++)
+        code = code << 6 | (at[i] & 0x3fu);
+    bool good =
+        len > 0 && i == len && code >= smallest[len] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+    *text += good ? len : 1;
+    return good ? code : 0xdc00u + *at;
+}
+
+static void put_text(struct base_bytes *out, const char *name, const char *value)
+{
+    base_bytes_printf(out, "\"%s\": \"", name);
+    for (const unsigned char *at = (const unsigned char *)value; *at;)
+        put_code(out, next_code(&at));
+    base_bytes_printf(out, "\", ");
+}
+
+static void put_number(struct base_bytes *out, const char *name, uint64_t value)
+{
+    base_bytes_printf(out, "\"%s\": %llu, ", name, (unsigned long long)value);
+}
+
+static void put_store(struct base_bytes *out, const struct fs *fs)
+{
+    struct cache_usage usage;
+    cache_usage(fs->cache, &usage);
+    put_number(out, "size_bytes", usage.bytes);
+    put_number(out, "budget_bytes", usage.budget_bytes);
+    put_number(out, "min_free_bytes", cfg_cache_min_free(fs->options->cfg));
+    put_number(out, "segments", usage.n_segments);
+    put_number(out, "made", usage.made);
+    put_number(out, "evicted", usage.evicted);
+    put_number(out, "bad", usage.bad);
+    put_number(out, "unkept", usage.unkept);
+}
+
+static void put_jobs(struct base_bytes *out, const struct fs *fs)
+{
+    struct cache_counters n;
+    cache_counters(fs->cache, &n);
+    put_number(out, "hits", n.hits);
+    put_number(out, "misses", n.misses);
+    put_number(out, "jobs_index", n.jobs_index);
+    put_number(out, "jobs_measure", n.jobs_measure);
+    put_number(out, "jobs_frames", n.jobs_frames);
+    put_number(out, "jobs_audio", n.jobs_audio);
+    put_number(out, "jobs_subtitles", n.jobs_subtitles);
+    put_number(out, "failed", n.failed);
+    put_number(out, "pictures_decoded", n.pictures_decoded);
+    put_number(out, "frames_lowered", n.frames_lowered);
+    put_number(out, "worker_restarts", n.worker_restarts);
+    put_number(out, "workers", n.workers);
+    put_number(out, "workers_busy", n.workers_busy);
+    put_number(out, "workers_idle", n.workers - n.workers_busy);
+    put_number(out, "queued", n.queued);
+}
+
+static void put_latencies(struct base_bytes *out, const struct fs *fs)
+{
+    static const char *const names[FS_N_OPS] = {
+        [FS_LOOKUP] = "lookup",       [FS_GETATTR] = "getattr",     [FS_READDIR] = "readdir",
+        [FS_READ_WARM] = "read_warm", [FS_READ_COLD] = "read_cold",
+    };
+    base_bytes_printf(out, "\"latency_us\": {");
+    for (int i = 0; i < FS_N_OPS; i++) {
+        struct base_percentiles p = base_histogram_read(&fs->latency_ns[i]);
+        base_bytes_printf(
+            out, "%s\"%s\": {\"count\": %llu, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f}",
+            i > 0 ? ", " : "", names[i], (unsigned long long)p.count, (double)p.p50 / 1000,
+            (double)p.p90 / 1000, (double)p.p99 / 1000, (double)p.max / 1000);
+    }
+    base_bytes_printf(out, "}");
+}
+
+void fs_stats_json(const struct fs *fs, struct base_bytes *out)
+{
+    base_bytes_printf(out, "{\"mounted\": true, ");
+    put_text(out, "mountpoint", fs->options->mountpoint);
+    put_text(out, "root", cfg_root(fs->options->cfg));
+    put_text(out, "cache_dir", cfg_cache_dir(fs->options->cfg));
+    put_text(out, "version", CORPUSFS_VERSION);
+    put_number(out, "pid", (uint64_t)getpid());
+    put_number(out, "uptime_s", (uint64_t)(base_now_ns() - fs->begin_ns) / 1000000000);
+    put_store(out, fs);
+    put_jobs(out, fs);
+    put_number(out, "bytes_read", atomic_load(&fs->bytes_read));
+    put_latencies(out, fs);
+    base_bytes_printf(out, "}\n");
+}
+
+void fs_stats_write(const struct fs *fs, const char *path)
+{
+    base_autofree char *temporary = NULL;
+    struct base_bytes text = {0};
+    if (asprintf(&temporary, "%s.tmp", path) < 0)
+        return;
+    fs_stats_json(fs, &text);
+    FILE *out = text.failed ? NULL : fopen(temporary, "we");
+    bool good = out && fwrite(text.data, 1, text.len, out) == text.len;
+    if (out && fclose(out) == 0 && good)
+        (void)rename(temporary, path);
+    base_bytes_finish(&text);
+}
