@@ -7,6 +7,7 @@
  *   hash.h   128-bit content hashes (XXH3)
  *   histogram.h  how long things took, for percentiles
  *   io.h     whole reads and writes on descriptors
+ *   json.h   strings for JSON documents
  *   local.h  stream sockets in the filesystem
  *   log.h    one line per event, to stderr or a file
  *

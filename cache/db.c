@@ -331,7 +331,7 @@ static int read_version_locked(struct cache_db *db, int *ret)
     return code == SQLITE_OK ? 0 : db_error_locked(db, code);
 }
 
-static int exec_locked(struct cache_db *db, const char *sql)
+int db_exec_locked(struct cache_db *db, const char *sql)
 {
     int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? 0 : db_error_locked(db, code);
@@ -351,11 +351,11 @@ static int migrate_locked(struct cache_db *db, struct base_reason *why)
             "use that version, or another cache directory, or remove this one",
             db->dir, version, SCHEMA_VERSION);
     for (int i = version; !err && i < SCHEMA_VERSION; i++)
-        err = exec_locked(db, migrations[i]);
+        err = db_exec_locked(db, migrations[i]);
     if (!err && version < SCHEMA_VERSION) {
         char sql[64];
         (void)snprintf(sql, sizeof sql, "PRAGMA user_version = %d", SCHEMA_VERSION);
-        err = exec_locked(db, sql);
+        err = db_exec_locked(db, sql);
     }
     return db_end_locked(db, err);
 }
@@ -380,7 +380,7 @@ static int open_locked(struct cache_db *db, struct base_reason *why)
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF;"
         "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = %u; PRAGMA journal_size_limit = %u",
         (unsigned)(db->log_bytes / PAGE_BYTES), (unsigned)db->log_bytes);
-    int err = exec_locked(db, sql);
+    int err = db_exec_locked(db, sql);
     return err ? err : migrate_locked(db, why);
 }
 
@@ -442,6 +442,33 @@ bool cache_db_usable(struct cache_db *db)
     bool usable = db->handle && !db->corrupt && !moved_locked(db);
     pthread_mutex_unlock(&db->lock);
     return usable;
+}
+
+static int look_locked(struct cache_db *db, uint64_t *ret_bytes, uint64_t *ret_n)
+{
+    int version = 0;
+    int code = sqlite3_open_v2(db->path.text, &db->handle,
+                               SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code != SQLITE_OK)
+        return db_error_locked(db, code);
+    sqlite3_busy_timeout(db->handle, BUSY_MS);
+    int err = read_version_locked(db, &version);
+    if (!err && version != SCHEMA_VERSION)
+        err = version == 0 ? -ENOENT : -ENOTSUP;
+    return err ? err : db_used_locked(db, ret_bytes, ret_n);
+}
+
+int cache_db_look(const char *dir, uint64_t budget_bytes, uint64_t *ret_bytes, uint64_t *ret_n)
+{
+    struct cache_db *db;
+    int err = cache_db_create(dir, budget_bytes, &db);
+    if (err)
+        return err;
+    pthread_mutex_lock(&db->lock);
+    err = access(db->path.text, F_OK) < 0 ? -errno : look_locked(db, ret_bytes, ret_n);
+    pthread_mutex_unlock(&db->lock);
+    cache_db_destroy(db);
+    return err;
 }
 
 void cache_db_checkpoint(struct cache_db *db)

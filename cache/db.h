@@ -92,7 +92,8 @@ int cache_db_publish_begin(struct cache_db *db, struct cache_work work, const st
 /* After the rename: the work row becomes a segment's row. -ESTALE: the work row is gone, and with it perhaps
  * the file. */
 int cache_db_publish_end(struct cache_db *db, struct cache_work work, const struct cache_db_segment *segment);
-/* Removes the row of a key whose file is not there (somebody outside removed it). */
+/* Removes the row of a key whose file is not there (somebody outside removed it): 1 if there was one, else 0.
+ */
 int cache_db_forget_missing(struct cache_db *db, const struct base_hash *key);
 /* Adds rows for files that have none, where neither a row nor work stands and the file is still there. */
 int cache_db_adopt(struct cache_db *db, const struct cache_db_segment *segments, size_t n);
@@ -113,6 +114,9 @@ int cache_db_usage(struct cache_db *db, uint64_t *ret_bytes, uint64_t *ret_n);
  * certain length. */
 uint64_t cache_db_growth(const struct cache_db *db);
 
+/* What stands in a directory's index, read-only: usage as above. -ENOENT: there is no index. */
+int cache_db_look(const char *dir, uint64_t budget_bytes, uint64_t *ret_bytes, uint64_t *ret_n);
+
 /* ---- Facts ---- */
 
 /* Puts: -ENOSPC as for cache_db_reserve(). Gets: -ENOENT, -EIO for a bad checksum. */
@@ -120,6 +124,8 @@ int cache_db_fact_get(struct cache_db *db, const struct base_hash *key, struct b
 int cache_db_fact_put(struct cache_db *db, const struct base_hash *key, const void *data, size_t len,
                       uint64_t *ret_short);
 int cache_db_fact_remove(struct cache_db *db, const struct base_hash *key);
+/* Removes all facts and identities, and gives the room in the database back to the disk. */
+int cache_db_facts_clear(struct cache_db *db);
 /* `name` = hash of the path, `proof` = hash of path, stamp and identity: what is kept instead of them. */
 int cache_db_identity_get(struct cache_db *db, const struct base_hash *name, struct base_hash *ret_identity,
                           struct base_hash *ret_proof);

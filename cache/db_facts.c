@@ -84,6 +84,18 @@ int cache_db_fact_remove(struct cache_db *db, const struct base_hash *key)
     return err;
 }
 
+int cache_db_facts_clear(struct cache_db *db)
+{
+    pthread_mutex_lock(&db->lock);
+    int err = db_begin_locked(db);
+    if (!err)
+        err = db_end_locked(db, db_exec_locked(db, "DELETE FROM facts; DELETE FROM identities"));
+    if (!err)
+        (void)db_exec_locked(db, "VACUUM");
+    pthread_mutex_unlock(&db->lock);
+    return err;
+}
+
 int cache_db_identity_get(struct cache_db *db, const struct base_hash *name, struct base_hash *ret_identity,
                           struct base_hash *ret_proof)
 {

@@ -66,6 +66,8 @@ int db_run_locked(struct cache_db *db, enum db_statement which, const char *type
  * returns err. */
 int db_begin_locked(struct cache_db *db);
 int db_end_locked(struct cache_db *db, int err);
+/* Statements without parameters or results. */
+int db_exec_locked(struct cache_db *db, const char *sql);
 /* Rows changed by the last statement. */
 int db_changes_locked(struct cache_db *db);
 /* Copies a 16-byte column. */

@@ -227,18 +227,18 @@ int cache_db_forget_missing(struct cache_db *db, const struct base_hash *key)
 {
     pthread_mutex_lock(&db->lock);
     /* Looks without a transaction first: a miss is usual, a row without a file is not. */
-    int err = db_run_locked(db, DB_SEGMENT_BYTES, "h", key);
+    int removed = 0, err = db_run_locked(db, DB_SEGMENT_BYTES, "h", key);
     if (err > 0) {
         err = db_begin_locked(db);
         if (!err) {
             /* No file appears under a key that has a row and no work (rule 2), so looking once is enough. */
-            if (file_missing(db, key))
-                err = db_run_locked(db, DB_SEGMENT_REMOVE, "h", key);
+            if (file_missing(db, key) && (err = db_run_locked(db, DB_SEGMENT_REMOVE, "h", key)) == 0)
+                removed = db_changes_locked(db) > 0;
             err = db_end_locked(db, err);
         }
     }
     pthread_mutex_unlock(&db->lock);
-    return err;
+    return err ? err : removed;
 }
 
 int cache_db_adopt(struct cache_db *db, const struct cache_db_segment *segments, size_t n)

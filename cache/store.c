@@ -355,7 +355,7 @@ void cache_store_usage(struct cache_store *store, struct cache_usage *ret)
 
 /* ---- Segments ---- */
 
-static void remove_bad(struct cache_store *store, const struct base_hash *key)
+void cache_store_remove_bad(struct cache_store *store, const struct base_hash *key)
 {
     char hex[33];
     base_hash_hex(key, hex);
@@ -378,7 +378,7 @@ static void add_unless_unlinked(struct cache_store *store, struct cache_segment 
 static int not_loaded(struct cache_store *store, const struct base_hash *key, int err)
 {
     if (err == -EBADMSG)
-        remove_bad(store, key);
+        cache_store_remove_bad(store, key);
     else if (err == -ENOENT)
         (void)cache_db_forget_missing(store->db, key);
     else

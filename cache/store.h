@@ -103,6 +103,27 @@ int cache_writer_commit(struct cache_writer *w, const struct base_hash *key,
                         const struct cache_layout *layout, uint64_t cost_us, struct cache_segment **ret);
 void cache_writer_abort(struct cache_writer *w); /* NULL is allowed */
 
+/* ---- Looking after a directory; also while other processes use it ---- */
+
+struct cache_verified {
+    uint64_t n_segments; /* expected; the directory may change meanwhile */
+    uint64_t n_checked, bytes_checked;
+    uint64_t n_bad;     /* damaged, and removed */
+    uint64_t n_orphans; /* files without a row: removed, or given a row if they were whole */
+    uint64_t n_missing; /* rows without a file: removed */
+};
+/* Reads every segment against its checksum, and compares files and rows. on_progress may be NULL; it is
+ * called after each segment. 0 or a negative errno; *ret is filled in either case. */
+int cache_store_verify(struct cache_store *store,
+                       void (*on_progress)(void *context, const struct cache_verified *so_far), void *context,
+                       struct cache_verified *ret);
+/* Removes every segment that is there at the start, and all facts. What others are writing just now is left
+ * to them. *ret_bytes: what was freed. 0 or a negative errno. */
+int cache_store_clear(struct cache_store *store, uint64_t *ret_n_segments, uint64_t *ret_bytes);
+/* What a directory holds, from its index alone, without becoming one of its users. -ENOENT: it holds nothing.
+ */
+int cache_store_look(const char *dir, uint64_t size_bytes, uint64_t *ret_bytes, uint64_t *ret_n_segments);
+
 /* Numbers since start, and what is held. */
 struct cache_usage {
     uint64_t bytes, budget_bytes; /* on disk, reservations included */

@@ -36,8 +36,14 @@ bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self, bool 
 
 /* ---- sweep.c ---- */
 
-/* Looks at all rows and files: files without a row get one if their footer is good, or are removed; rows
- * without a file are removed. Takes the time of a directory scan; not on the way of any read. */
+struct cache_swept {
+    uint64_t n_adopted, n_removed; /* files without a row */
+    uint64_t n_missing;            /* rows without a file */
+};
+
+/* Looks at all rows and files, and counts in store->swept: files without a row get one if their footer is
+ * good, or are removed; rows without a file are removed. Takes the time of a directory scan; not on the way
+ * of any read. */
 int cache_sweep(struct cache_store *store);
 
 /* ---- open_list.c: the segments used last, kept open ---- */
@@ -131,6 +137,7 @@ struct cache_store {
     atomic_bool lost;
     _Atomic uint64_t hits, misses, made, evicted, bad, unkept;
 
+    struct cache_swept swept;      /* by the thread that sets up or verifies */
     pthread_mutex_t identity_lock; /* guards owner */
     struct cache_owner owner;
 
@@ -146,6 +153,8 @@ struct cache_store {
     pthread_t house;
 };
 
+/* Removes a damaged segment, says so in the log, and counts it. */
+void cache_store_remove_bad(struct cache_store *store, const struct base_hash *key);
 struct cache_owner cache_store_owner(struct cache_store *store);
 /* Makes sure that the directory, the database and this owner's lock are there, as a first step of all that
  * writes. 0 or a negative errno: then nothing can be kept now. */

@@ -14,13 +14,13 @@ struct sweep {
     struct cache_store *store;
     struct cache_db_segment found[AT_ONCE]; /* good files that wait for a row */
     size_t n_found;
-    uint64_t n_adopted, n_removed;
+    struct cache_swept n;
 };
 
 static int adopt(struct sweep *sweep)
 {
     int err = cache_db_adopt(sweep->store->db, sweep->found, sweep->n_found);
-    sweep->n_adopted += err ? 0 : sweep->n_found;
+    sweep->n.n_adopted += err ? 0 : sweep->n_found;
     sweep->n_found = 0;
     return err;
 }
@@ -37,7 +37,7 @@ static int sweep_file(struct sweep *sweep, const struct base_hash *key)
     struct stat st;
     if (fd < 0 || cache_footer_read(fd, key, &footer) < 0 || fstat(fd, &st) < 0) {
         cache_space_remove(sweep->store, key);
-        sweep->n_removed++;
+        sweep->n.n_removed++;
         return 0;
     }
     uint64_t bytes = cache_charge_fd(fd, (uint64_t)st.st_size);
@@ -68,16 +68,18 @@ static int sweep_dir(struct sweep *sweep, const char *path, unsigned first_byte)
     return BASE_MIN(err, 0);
 }
 
-static int sweep_rows(struct cache_store *store)
+static int sweep_rows(struct sweep *sweep)
 {
+    struct cache_store *store = sweep->store;
     struct base_hash keys[AT_ONCE], last;
     size_t n;
     int err = cache_db_keys(store->db, NULL, keys, AT_ONCE, &n);
     while (!err && n > 0) {
         for (size_t i = 0; !err && i < n; i++) {
             struct cache_path path = cache_path_segment(store->dir, &keys[i]);
-            if (access(path.text, F_OK) < 0)
-                err = cache_db_forget_missing(store->db, &keys[i]);
+            int gone = access(path.text, F_OK) < 0 ? cache_db_forget_missing(store->db, &keys[i]) : 0;
+            sweep->n.n_missing += gone > 0;
+            err = BASE_MIN(gone, 0);
         }
         last = keys[n - 1];
         if (!err)
@@ -101,10 +103,13 @@ int cache_sweep(struct cache_store *store)
     if (!err)
         err = adopt(sweep);
     if (!err)
-        err = sweep_rows(store);
-    if (sweep->n_adopted + sweep->n_removed > 0)
+        err = sweep_rows(sweep);
+    store->swept.n_adopted += sweep->n.n_adopted;
+    store->swept.n_removed += sweep->n.n_removed;
+    store->swept.n_missing += sweep->n.n_missing;
+    if (sweep->n.n_adopted + sweep->n.n_removed > 0)
         base_log(BASE_LOG_INFO, "%s: %llu segments found without a row and kept, %llu removed", store->dir,
-                 (unsigned long long)sweep->n_adopted, (unsigned long long)sweep->n_removed);
+                 (unsigned long long)sweep->n.n_adopted, (unsigned long long)sweep->n.n_removed);
     free(sweep);
     return err;
 }

@@ -9,8 +9,11 @@
 
 #include "base/base.h"
 
+int cli_cache(int argc, char **argv);
 int cli_mount(int argc, char **argv);
+int cli_status(int argc, char **argv);
 int cli_unmount(int argc, char **argv);
+int cli_verify(int argc, char **argv);
 
 /* ---- record.c: which daemon serves a mount point ---- */
 
@@ -21,5 +24,13 @@ void cli_record_mount(const char *mountpoint);
 void cli_forget_mount(const char *mountpoint);
 /* Waits up to `seconds` until no daemon serves the mount point any more. false: it still does. */
 bool cli_wait_for_end(const char *mountpoint, int seconds);
+
+/* The path of the status socket of a mount point's daemon, which runs as `owner`; beside the note. false: there is no place for one. */
+bool cli_status_socket(const char *mountpoint, uid_t owner, char out[512]);
+
+/* ---- mounts.c ---- */
+
+/* Whether a corpus is mounted at this very path (absolute, without links), and whose it is. */
+bool cli_find_mount(const char *path, uid_t *ret_owner);
 
 #endif

@@ -85,7 +85,8 @@ static void on_ready(void *context)
 
 static int serve(const struct arguments *a, const struct cfg *cfg, const struct cfg_clips *clips, int pipe_fd)
 {
-    char decoder[4096];
+    char decoder[4096], socket[512];
+    bool with_socket = cli_status_socket(a->mountpoint, geteuid(), socket);
     struct base_reason why = {""};
     struct readiness ready = {.pipe = pipe_fd, .mountpoint = a->mountpoint};
     struct fs_options options = {
@@ -96,6 +97,7 @@ static int serve(const struct arguments *a, const struct cfg *cfg, const struct 
         .decoder = decoder,
         .worker_memory_bytes = worker_memory_bytes,
         .stats_file = a->stats_file,
+        .status_socket = with_socket ? socket : NULL,
         .on_ready = on_ready,
         .context = &ready,
     };

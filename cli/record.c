@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* A folder of this user's alone: /run for root, XDG_RUNTIME_DIR, else one in /tmp that must be the user's own. */
+/* A folder of this user's alone: /run for root, XDG_RUNTIME_DIR, else one in /tmp that must be the user's
+ * own. */
 static bool record_dir(char out[256])
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -32,6 +33,29 @@ static bool record_path(const char *mountpoint, char out[512])
     struct base_hash hash = base_hash_of(mountpoint, strlen(mountpoint));
     base_hash_hex(&hash, name);
     (void)snprintf(out, 512, "%s/%s", dir, name);
+    return true;
+}
+
+/* Where the folder of another user is, the first guess that is there. Only root has a reason to look. */
+static bool record_dir_of(uid_t owner, char out[256])
+{
+    for (int i = 0; i < 2; i++) {
+        struct stat st;
+        (void)snprintf(out, 256, i == 0 ? "/run/user/%u/corpusfs" : "/tmp/corpusfs-%u", (unsigned)owner);
+        if (lstat(out, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == owner)
+            return true;
+    }
+    return false;
+}
+
+bool cli_status_socket(const char *mountpoint, uid_t owner, char out[512])
+{
+    char dir[256], name[33];
+    if (owner == geteuid() ? !record_dir(dir) : !record_dir_of(owner, dir))
+        return false;
+    struct base_hash hash = base_hash_of(mountpoint, strlen(mountpoint));
+    base_hash_hex(&hash, name);
+    (void)snprintf(out, 512, "%s/%s.status", dir, name);
     return true;
 }
 

@@ -18,37 +18,6 @@ static int usage(FILE *out)
     return out == stdout ? 0 : 2;
 }
 
-/* The type of what is mounted at a path, "" = nothing is. */
-static void mount_type(const char *path, char out[64])
-{
-    out[0] = 0;
-    FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    char line[8192];
-    while (mounts && fgets(line, sizeof line, mounts)) {
-        char at[4096], type[64];
-        const char *rest = strstr(line, " - ");
-        if (!rest || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 || sscanf(rest, " - %63s", type) != 1)
-            continue;
-        /* Spaces and the like are written as \ooo. */
-        char plain[4096];
-        size_t n = 0;
-        for (const char *c = at; *c; c++) {
-            unsigned value;
-            if (*c == '\\' && sscanf(c + 1, "%3o", &value) == 1) {
-                plain[n++] = (char)value;
-                c += 3;
-            } else {
-                plain[n++] = *c;
-            }
-        }
-        plain[n] = 0;
-        if (strcmp(plain, path) == 0)
-            (void)snprintf(out, 64, "%s", type);
-    }
-    if (mounts)
-        (void)fclose(mounts);
-}
-
 /* For ordinary users fusermount3 has the right to unmount. */
 static int run_fusermount(const char *path)
 {
@@ -74,9 +43,8 @@ int cli_unmount(int argc, char **argv)
         (void)fprintf(stderr, "corpusfs: %s: %s\n", argv[1], strerror(errno));
         return 1;
     }
-    char type[64];
-    mount_type(path, type);
-    if (strcmp(type, "fuse.corpusfs") != 0) {
+    uid_t owner;
+    if (!cli_find_mount(path, &owner)) {
         (void)fprintf(stderr, "corpusfs: %s: no corpus is mounted there\n", argv[1]);
         return 1;
     }
