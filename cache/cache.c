@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cache/private.h"
+#include "cache/watch.h"
 #include <errno.h>
 #include <fcntl.h>
 
@@ -50,6 +51,11 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
         if (err)
             base_fail(why, err, "cannot start threads: %s", strerror(-err));
     }
+    if (!err && options->refresh_seconds > 0) {
+        err = watch_start(c, options->refresh_seconds, &c->watch);
+        if (err)
+            base_fail(why, err, "cannot watch the corpus: %s", strerror(-err));
+    }
     if (err)
         cache_destroy(c);
     else
@@ -62,6 +68,7 @@ void cache_destroy(struct cache *c)
     if (!c)
         return;
     jobs_stop(c);
+    watch_stop(c->watch);
     for (size_t i = 0; c->clips && i < c->options.n_clips; i++)
         media_unref(c->clips[i].media, c->options.n_views);
     free(c->clips);
@@ -87,23 +94,25 @@ static int take_error(struct cache_waiter *w, size_t clip)
     return err;
 }
 
-static struct media *known_media(struct cache *c, size_t clip)
+/* 0, also when nothing is known yet, -ESTALE, or -EIO for a clip whose versions are used up. */
+static int known_media(struct cache *c, size_t clip, uint32_t version, struct media **ret)
 {
     pthread_mutex_lock(&c->lock);
-    struct media *m = c->clips[clip].media ? media_ref(c->clips[clip].media) : NULL;
+    const struct clip *k = &c->clips[clip];
+    int err = k->version != version ? -ESTALE : version == CACHE_MAX_VERSION ? -EIO : 0;
+    *ret = !err && k->media ? media_ref(k->media) : NULL;
     pthread_mutex_unlock(&c->lock);
-    return m;
+    return err;
 }
 
 /* Indexing is keyed by the clip: what its file is, is found out by the task. */
-static int get_media(struct cache *c, size_t clip, struct cache_waiter *w, struct media **ret)
+static int get_media(struct cache *c, size_t clip, uint32_t version, struct cache_waiter *w, struct media **ret)
 {
     int err = take_error(w, clip);
-    if (err)
+    if (!err)
+        err = known_media(c, clip, version, ret);
+    if (err || *ret)
         return err;
-    *ret = known_media(c, clip);
-    if (*ret)
-        return 0;
     struct cache_task task = {.kind = TASK_INDEX, .clip = clip};
     uint64_t number[2] = {UINT64_C(0x696e646578), clip};
     task.key = base_hash_of(number, sizeof number);
@@ -127,11 +136,10 @@ static int need_view(struct cache *c, size_t clip, size_t view, struct media *m,
 }
 
 /* get_media() and need_view() in one; *ret_media has a reference on success. */
-static int ask_view(struct cache *c, size_t clip, size_t view, bool measured, struct cache_waiter *w,
-                    struct media **ret_media, struct clip_view *ret)
+static int ask_view(struct cache *c, size_t clip, uint32_t version, size_t view, bool measured, struct cache_waiter *w, struct media **ret_media, struct clip_view *ret)
 {
     struct media *m;
-    int err = get_media(c, clip, w, &m);
+    int err = get_media(c, clip, version, w, &m);
     if (err)
         return err;
     err = need_view(c, clip, view, m, measured, w, ret);
@@ -142,11 +150,11 @@ static int ask_view(struct cache *c, size_t clip, size_t view, bool measured, st
     return err;
 }
 
-int cache_count(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint32_t *ret)
+int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint32_t *ret)
 {
     struct media *m;
     struct clip_view v;
-    int err = ask_view(c, clip, view, false, w, &m, &v);
+    int err = ask_view(c, clip, version, view, false, w, &m, &v);
     if (err)
         return err;
     *ret = v.n_files;
@@ -154,11 +162,11 @@ int cache_count(struct cache *c, size_t clip, size_t view, struct cache_waiter *
     return 0;
 }
 
-int cache_size(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint64_t *ret_bytes)
+int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint64_t *ret_bytes)
 {
     struct media *m;
     struct clip_view v;
-    int err = ask_view(c, clip, view, true, w, &m, &v);
+    int err = ask_view(c, clip, version, view, true, w, &m, &v);
     if (err)
         return err;
     *ret_bytes = v.file_bytes;
@@ -309,11 +317,11 @@ static ssize_t read_whole(struct reading *r, enum task_kind kind)
     return wait_for_segment(r, kind, 0, 0, r->w);
 }
 
-ssize_t cache_read(struct cache *c, size_t clip, size_t view, uint32_t file, struct cache_waiter *w, void *out,
-                   size_t len, uint64_t offset)
+ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file, struct cache_waiter *w,
+                   void *out, size_t len, uint64_t offset)
 {
     struct reading r = {.c = c, .clip = clip, .view = view, .w = w, .out = out, .len = len, .offset = offset};
-    ssize_t n = ask_view(c, clip, view, true, w, &r.media, &r.v);
+    ssize_t n = ask_view(c, clip, version, view, true, w, &r.media, &r.v);
     if (n)
         return n;
     if (file >= r.v.n_files)

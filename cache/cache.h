@@ -55,8 +55,11 @@ struct cache_options {
     int workers; /* processes; 0 = as many as CPUs */
     uint64_t worker_memory_bytes; /* address space of one; 0 = no limit */
     const char *decoder; /* path of the worker program */
-    /* A clip turned out to be different from what was told before: forget what the kernel was told. Any thread; may be NULL. */
-    void (*on_change)(void *context, size_t clip);
+    /* Seconds between looks at the files of clips that were looked into, besides inotify; 0 = the corpus does not change. */
+    uint32_t refresh_seconds;
+    /* What was told of this version of a clip is no longer so, and n_files (for each view) is how many files it had then; 0 = not known.
+     * When the version is still the clip's, its files stay but are others than was told. Any thread; may be NULL. */
+    void (*on_change)(void *context, size_t clip, uint32_t version, const uint32_t *n_files);
     void *context;
 };
 
@@ -86,16 +89,21 @@ bool cache_cancel(struct cache *c, struct cache_waiter *w);
 /* Releases what a waiter may hold; call when its request is answered. */
 void cache_waiter_finish(struct cache_waiter *w);
 
-/* How many files a view gives for a clip: frames, or 1, or 0 when there is none. Needs demuxing at most. w may be NULL.
- * 0, -EINPROGRESS, -EIO (bad source), -ENOENT (source gone), or another negative errno. */
-int cache_count(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint32_t *ret);
+/* The version of a clip, from 0: goes up each time that its files were found changed. The questions below are about one version, and all
+ * answers about it fit together; of an earlier one nothing is told any more. After CACHE_MAX_VERSION changes the clip cannot be
+ * read. */
+enum { CACHE_MAX_VERSION = 0x7fff, CACHE_MAX_FILES = 10000000 };
+uint32_t cache_version(struct cache *c, size_t clip);
+/* How many files a view gives for a clip: frames, at most CACHE_MAX_FILES, or 1, or 0 when there is none. Needs demuxing at most. w may be NULL.
+ * 0, -EINPROGRESS, -EIO (bad source), -ENOENT (source gone), -ESTALE (not its version now), or another negative errno. */
+int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint32_t *ret);
 /* The size in bytes of each of these files. Errors as above. w may be NULL. */
-int cache_size(struct cache *c, size_t clip, size_t view, struct cache_waiter *w, uint64_t *ret_bytes);
+int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint64_t *ret_bytes);
 /* Modification time of a clip's source, in ns; 0 when it is not known without looking into it. */
 int64_t cache_mtime_ns(struct cache *c, size_t clip);
 /* Reads up to len bytes at offset of file number `file` (from 0). The number of bytes, or an error as above; -ENOENT: no such file. */
-ssize_t cache_read(struct cache *c, size_t clip, size_t view, uint32_t file, struct cache_waiter *w, void *out,
-                   size_t len, uint64_t offset);
+ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file, struct cache_waiter *w,
+                   void *out, size_t len, uint64_t offset);
 
 /* What was done since start, and what is being done. */
 struct cache_counters {

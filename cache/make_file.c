@@ -5,22 +5,25 @@
 #include <errno.h>
 #include <fcntl.h>
 
-struct streaming {
-    struct making *m;
-    int output;
-};
-
-static void on_progress(void *context, uint64_t bytes)
-{
-    struct streaming *s = context;
-    jobs_produced(s->m->c, s->m->t, s->output, bytes);
-}
-
 /* What a file is made of. */
 struct ingredients {
     int source, index; /* descriptors; index may be -1 */
     struct cache_file_stamp stamp; /* of the source */
 };
+
+struct streaming {
+    struct making *m;
+    int output;
+    const struct ingredients *in;
+};
+
+/* Readers get no byte of a file that was written to while it was made. */
+static void on_progress(void *context, uint64_t bytes)
+{
+    struct streaming *s = context;
+    if (source_unchanged(s->in->source, &s->in->stamp))
+        jobs_produced(s->m->c, s->m->t, s->output, bytes);
+}
 
 /* Runs a job that writes one whole file, and keeps it under `key`. Readers of sound get its beginning while it is made.
  * 0 or a failure that is told already. */
@@ -32,7 +35,7 @@ static int run_file_job(struct making *m, struct dec_job *job, const struct ingr
     if (err)
         return err;
     const int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
-    struct streaming s = {.m = m, .output = job->kind == DEC_AUDIO ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
+    struct streaming s = {.m = m, .in = in, .output = job->kind == DEC_AUDIO ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
     struct job_result result;
     int64_t begin_ns = base_now_ns();
     err = run_job(m->worker, job, fds, max_bytes, s.output >= 0 ? on_progress : NULL, &s, &result);
@@ -80,6 +83,23 @@ static uint64_t max_subtitle_bytes(const struct cache_file_stamp *stamp)
     return BASE_MIN(stamp->size * 4 + (64 << 10), most);
 }
 
+/* Opens the subtitle file as it was when the clip was looked into. 0, -ENOENT, -EAGAIN, or a failure that is told already. */
+static int open_sidecar(struct making *m, struct ingredients *in)
+{
+    const char *path = m->c->options.sources[m->t->clip].sidecar;
+    struct cache_file_stamp stamp = {0};
+    m->path = path;
+    int err = source_open(m->c, path, &in->source, &stamp);
+    if (err && err != -ENOENT)
+        return making_open(m, path, &in->source, &stamp);
+    if (!err && source_settle(in->source, &stamp) < 0)
+        return making_fail(m, base_fail(&m->why, -EBUSY, "it is being written to"));
+    in->stamp = stamp;
+    if (!clip_saw_sidecar(m->c, m->t->clip, m->t->media->version, &stamp))
+        return making_forget(m);
+    return err;
+}
+
 /* Opens where a clip's text is; in->source stays -1 when it has none. */
 static int open_text(struct making *m, struct dec_job *job, struct ingredients *in, struct base_hash *ret_identity)
 {
@@ -88,7 +108,11 @@ static int open_text(struct making *m, struct dec_job *job, struct ingredients *
     for (int i = 0; i < view->subtitles.n_sources; i++) {
         if (view->subtitles.sources[i] == CACHE_SIDECAR && source->sidecar) {
             job->subtitles.sidecar = 1;
-            int err = making_open(m, source->sidecar, &in->source, &in->stamp);
+            int err = open_sidecar(m, in);
+            if (err == -ENOENT) {
+                job->subtitles.sidecar = 0;
+                continue;
+            }
             if (err)
                 return err;
             err = source_identity(m->c, source->sidecar, in->source, &in->stamp, ret_identity);
@@ -131,13 +155,11 @@ int make_subtitles(struct making *m, struct cache_segment **ret)
         return err;
     uint64_t bytes = *ret ? cache_segment_layout(*ret)->file_bytes : 0;
     pthread_mutex_lock(&m->c->lock);
-    bool changed = v->measured && v->file_bytes != bytes;
     v->counted = v->measured = true;
     v->n_files = exists;
     v->file_bytes = bytes;
     v->text_key = key;
     pthread_mutex_unlock(&m->c->lock);
-    if (changed && m->c->options.on_change)
-        m->c->options.on_change(m->c->options.context, m->t->clip);
-    return 0;
+    /* As for the source, in make_index(). */
+    return clip_check(m->c, m->t->clip) ? -EAGAIN : 0;
 }

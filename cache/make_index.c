@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/making.h"
+#include "cache/watch.h"
 
 #include <errno.h>
 
@@ -31,21 +32,25 @@ static int run_index_job(struct making *m, int source, bool recount, const struc
     return 0;
 }
 
-static void install_media(struct making *m, struct media *media)
+/* false: the clip has a newer version. */
+static bool install_media(struct making *m, struct media *media)
 {
     struct cache *c = m->c;
     pthread_mutex_lock(&c->lock);
     struct clip *clip = &c->clips[m->t->clip];
-    struct media *old = clip->media;
+    bool current = clip->version == media->version;
+    struct media *old = current ? clip->media : media;
     media->session = ++c->last_session;
-    clip->media = media;
+    if (current)
+        clip->media = media;
     pthread_mutex_unlock(&c->lock);
     media_unref(old, c->options.n_views);
+    return current;
 }
 
-/* 0, -EPROTO for an index that makes no sense, -EFBIG, -ENOMEM; m->why is filled. */
+/* 0, -EAGAIN when the clip has a newer version, -EPROTO for an index that makes no sense, -EFBIG, -ENOMEM; m->why is filled. */
 static int adopt_index(struct making *m, struct base_bytes *packed, const struct base_hash *identity,
-                       const struct cache_file_stamp *stamp)
+                       const struct cache_file_stamp *stamp, uint32_t version)
 {
     struct media *media;
     int err = media_create(m->c, packed, identity, stamp, &media);
@@ -55,25 +60,40 @@ static int adopt_index(struct making *m, struct base_bytes *packed, const struct
         return base_fail(&m->why, err, "no memory for its index");
     if (err)
         return base_fail(&m->why, -EPROTO, "the worker gave a media index that makes no sense");
-    install_media(m, media);
-    return 0;
+    media->version = version;
+    return install_media(m, media) ? 0 : -EAGAIN;
 }
 
 /* An index that makes no sense: what was kept is made anew at the next question, but a worker that gave it would give it again. */
 static int fail_adopting(struct making *m, int err, bool kept, const struct base_hash *key)
 {
     if (err != -EPROTO)
-        return making_fail(m, err);
+        return err == -EAGAIN ? err : making_fail(m, err);
     cache_fact_remove(m->c->store, key);
     return kept ? making_fail(m, err) : making_fail_job(m, -EIO, key);
 }
 
-int make_index(struct making *m)
+/* Opens the source at rest, and notes what was seen. 0 or a failure that is told already. */
+static int open_source(struct making *m, uint32_t version, int *ret_fd, struct cache_file_stamp *ret_stamp)
+{
+    struct cache_file_stamp stamp = {0};
+    int err = making_open(m, m->path, ret_fd, &stamp);
+    if (err == -ENOENT)
+        clip_saw(m->c, m->t->clip, version, &stamp);
+    if (err)
+        return err;
+    err = source_settle(*ret_fd, &stamp);
+    clip_saw(m->c, m->t->clip, version, &stamp);
+    *ret_stamp = stamp;
+    return err ? making_fail(m, base_fail(&m->why, err, "it is being written to")) : 0;
+}
+
+static int index_version(struct making *m, uint32_t version)
 {
     base_autoclose int source = -1;
     struct cache_file_stamp stamp;
     struct base_hash identity;
-    int err = making_open(m, m->c->options.sources[m->t->clip].path, &source, &stamp);
+    int err = open_source(m, version, &source, &stamp);
     if (err)
         return err;
     err = source_identity(m->c, m->path, source, &stamp, &identity);
@@ -87,6 +107,8 @@ int make_index(struct making *m)
     if (!kept) {
         packed.len = 0;
         err = run_index_job(m, source, false, &key, &packed);
+        if (!err && !source_unchanged(source, &stamp))
+            err = -EAGAIN;
         if (!err)
             cache_fact_put(m->c->store, &key, packed.data, packed.len);
     }
@@ -94,8 +116,17 @@ int make_index(struct making *m)
         base_bytes_finish(&packed);
         return err;
     }
-    err = adopt_index(m, &packed, &identity, &stamp);
+    err = adopt_index(m, &packed, &identity, &stamp, version);
     return err ? fail_adopting(m, err, kept, &key) : 0;
+}
+
+int make_index(struct making *m)
+{
+    uint32_t version = cache_version(m->c, m->t->clip);
+    watch_clip(m->c->watch, m->t->clip);
+    int err = index_version(m, version);
+    /* What changed meanwhile was told by inotify too early for anyone to care. */
+    return clip_check(m->c, m->t->clip) ? -EAGAIN : err;
 }
 
 static bool is_current(struct making *m, const struct media *media)
@@ -120,15 +151,18 @@ int make_recount(struct making *m, int source, const struct base_hash *failure)
              m->why.text);
     struct base_bytes packed = {0};
     int err = run_index_job(m, source, true, failure, &packed);
+    if (!err)
+        err = making_check_unchanged(m, source, &old->stamp);
     if (err) {
         base_bytes_finish(&packed);
         return err;
     }
     cache_fact_put(c->store, &key, packed.data, packed.len);
-    err = adopt_index(m, &packed, &old->identity, &old->stamp);
+    err = adopt_index(m, &packed, &old->identity, &old->stamp, old->version);
+    if (err == -EAGAIN)
+        return err;
     if (err)
         return making_fail_job(m, err == -ENOMEM ? err : -EIO, failure);
-    if (c->options.on_change)
-        c->options.on_change(c->options.context, m->t->clip);
+    clip_tell(c, m->t->clip, old->version, old);
     return -EAGAIN;
 }

@@ -49,66 +49,45 @@ int making_open(struct making *m, const char *path, int *ret_fd, struct cache_fi
     m->path = path;
     int err = source_open(m->c, path, ret_fd, ret_stamp);
     if (err == -ENOENT)
-        base_fail(&m->why, err, "the file has vanished; mount again to forget it");
+        base_fail(&m->why, err, "the file has vanished");
     else if (err == -EACCES || err == -EPERM)
         base_fail(&m->why, err, "no permission to read it");
     else if (err == -EINVAL)
         base_fail(&m->why, err, "not a regular file");
     else if (err)
         base_fail(&m->why, err, "cannot open it: %s", strerror(-err));
-    return err ? making_fail(m, err) : 0;
+    if (!err)
+        return 0;
+    int told = making_fail(m, err);
+    return err == -ENOENT ? err : told;
 }
 
-/* Forgets what was known of a clip, unless somebody was faster; the next question finds out anew. */
-static void forget_clip(struct making *m, const struct media *old)
+/* The question is asked again, and finds that its version has ended. */
+int making_forget(struct making *m)
 {
-    struct cache *c = m->c;
-    pthread_mutex_lock(&c->lock);
-    struct clip *clip = &c->clips[m->t->clip];
-    bool current = clip->media == old;
-    if (current) {
-        clip->media = NULL;
-        clip->logged = false;
-    }
-    pthread_mutex_unlock(&c->lock);
-    if (!current)
-        return;
-    base_log(BASE_LOG_WARNING, "%s/%s: changed while mounted; what was known of it is forgotten", c->options.root,
-             m->path);
-    media_unref((struct media *)old, c->options.n_views);
-    if (c->options.on_change)
-        c->options.on_change(c->options.context, m->t->clip);
-}
-
-static bool same_file(const struct cache_file_stamp *a, const struct cache_file_stamp *b)
-{
-    return a->size == b->size && a->mtime_ns == b->mtime_ns && a->inode == b->inode && a->device == b->device;
+    (void)clip_forget(m->c, m->t->clip, m->t->media->version);
+    return -EAGAIN;
 }
 
 int making_open_unchanged(struct making *m, int *ret_fd)
 {
     struct cache_file_stamp stamp;
-    int err = making_open(m, m->c->options.sources[m->t->clip].path, ret_fd, &stamp);
+    m->path = m->c->options.sources[m->t->clip].path;
+    int err = source_open(m->c, m->path, ret_fd, &stamp);
+    if (err == -ENOENT)
+        return making_forget(m);
     if (err)
-        return err;
-    if (same_file(&stamp, &m->t->media->stamp))
+        return making_open(m, m->path, ret_fd, &stamp);
+    if (stamp_equal(&stamp, &m->t->media->stamp))
         return 0;
     base_close_fd(ret_fd);
     *ret_fd = -1;
-    forget_clip(m, m->t->media);
-    return -EIO;
+    return making_forget(m);
 }
 
 int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return making_fail(m, base_fail(&m->why, -errno, "cannot be looked at: %s", strerror(errno)));
-    int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    if ((uint64_t)st.st_size == was->size && mtime_ns == was->mtime_ns)
-        return 0;
-    forget_clip(m, m->t->media);
-    return -EIO;
+    return source_unchanged(fd, was) ? 0 : making_forget(m);
 }
 
 struct dec_job making_new_job(struct making *m, enum dec_kind kind)

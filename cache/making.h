@@ -31,12 +31,14 @@ bool making_failed_before(struct making *m, const struct base_hash *key);
 
 /* Opens a file of the corpus. 0 or a failure that is told already. */
 int making_open(struct making *m, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);
+/* The files are others than those that the task's media is about: -EAGAIN, after its version has ended. */
+int making_forget(struct making *m);
 /* Opens the source of a task whose media is known. A source that changed since is not read: a reader that has the old size must
- * not get new bytes. 0 or a failure that is told already. */
+ * not get new bytes. 0, -EAGAIN after making_forget(), or a failure that is told already. */
 int making_open_unchanged(struct making *m, int *ret_fd);
 /* That, and the media index for the worker: what most jobs need. */
 int making_open_inputs(struct making *m, int *ret_source, int *ret_index);
-/* After a job: a file that was written to meanwhile may have given a mixture. 0 or a failure that is told already. */
+/* After a job: a file that was written to meanwhile may have given a mixture. As above. */
 int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was);
 
 struct dec_job making_new_job(struct making *m, enum dec_kind kind);

@@ -31,6 +31,8 @@ struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
  * in the middle of a run waits. */
 enum { SEGMENT_FRAMES = 32 };
 
+_Static_assert(DEC_MAX_FRAMES <= CACHE_MAX_FILES, "as cache.h says");
+
 static int count_frames(const struct dec_index *index, const struct dec_frames_spec *spec, struct clip_view *v)
 {
     if (index->n_frames == 0)

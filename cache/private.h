@@ -12,6 +12,8 @@
 
 enum { CACHE_MAX_VIEWS = 128, CACHE_MAX_ATTEMPTS = 16, CACHE_MAX_WAITS = 1 << 20 };
 
+struct stat;
+
 /* What is known of one view of one clip. Guarded by cache.lock; `starts` is immutable once set and freed with the media. */
 struct clip_view {
     bool counted;  /* n_files and starts are known */
@@ -35,6 +37,7 @@ struct media {
     struct cache_file_stamp stamp;
     int64_t clip_us; /* length for subtitles: of the sound, else of the picture */
     bool has_audio, has_text, counted;
+    uint32_t version; /* of the clip, that it belongs to */
     uint64_t session; /* of the workers' decoders for this index of this source; given when the clip gets the media */
     struct clip_view views[]; /* n_views */
 };
@@ -45,6 +48,10 @@ struct clip {
     int16_t worker;      /* that has its session; -1 = none */
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
+    /* Its files as they were when they were looked at, all zero = not there; they are watched from then on. */
+    bool looked, sidecar_looked;
+    uint32_t version; /* goes up when one of them changed; CACHE_MAX_VERSION: no more, nothing of it is told or read */
+    struct cache_file_stamp seen, sidecar;
 };
 
 enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITLES };
@@ -76,6 +83,7 @@ struct cache {
     int root; /* descriptor of the root directory */
     size_t n_workers;
     struct worker_thread *workers;
+    struct cache_watch *watch; /* NULL: the corpus does not change */
 
     /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a worker's
      * answer, a wake() or a call into the store. */
@@ -113,6 +121,26 @@ int source_open(const struct cache *c, const char *path, int *ret_fd, struct cac
 /* What the file is, whatever its path: hash of size, mtime, head and tail; remembered for path and stamp. */
 int source_identity(struct cache *c, const char *path, int fd, const struct cache_file_stamp *stamp,
                     struct base_hash *ret);
+
+/* Whether what was read from it since is of one piece. */
+bool source_unchanged(int fd, const struct cache_file_stamp *was);
+/* Waits until a file that was changed a moment ago is at rest, and renews the stamp. 0, -EBUSY for a file that is written to all the
+ * while, or a negative errno. */
+int source_settle(int fd, struct cache_file_stamp *stamp);
+
+/* ---- changes.c: versions of clips ---- */
+bool stamp_equal(const struct cache_file_stamp *a, const struct cache_file_stamp *b);
+struct cache_file_stamp stamp_of(const struct stat *st);
+/* What was found when a clip of this version was looked at; all zero = the file was not there. */
+void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp);
+/* The same for its subtitle file. false: the clip has changed, or was seen with another one. */
+bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp);
+/* Ends a version: forgets what was known of the clip, and tells. The next question finds out anew. false: it had ended before. */
+bool clip_forget(struct cache *c, size_t clip, uint32_t version);
+/* Looks whether a clip's files are still as they were seen, and forgets it if not; true then. Does I/O, no lock held. */
+bool clip_check(struct cache *c, size_t clip);
+/* Calls on_change: what was known of a clip's version is no longer so. old may be NULL. */
+void clip_tell(struct cache *c, size_t clip, uint32_t version, const struct media *old);
 
 /* ---- plan.c ---- */
 /* Cuts n output frames into segments. map: decoded frame of each; max_frames: a segment's. 0 or -ENOMEM. */

@@ -17,15 +17,18 @@ int source_open(const struct cache *c, const char *path, int *ret_fd, struct cac
         close(fd);
         return -EINVAL;
     }
-    *ret_stamp = (struct cache_file_stamp){
-        .size = (uint64_t)st.st_size,
-        .inode = st.st_ino,
-        .device = st.st_dev,
-        .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
-        .ctime_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec,
-    };
+    *ret_stamp = stamp_of(&st);
     *ret_fd = fd;
     return 0;
+}
+
+bool source_unchanged(int fd, const struct cache_file_stamp *was)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return false;
+    struct cache_file_stamp now = stamp_of(&st);
+    return stamp_equal(&now, was);
 }
 
 int source_identity(struct cache *c, const char *path, int fd, const struct cache_file_stamp *stamp,

@@ -5,33 +5,68 @@
 #include <errno.h>
 #include <fcntl.h>
 
-fuse_ino_t fs_ino_of_node(uint32_t node)
+/*
+ * An inode number is, from its low end: of a directory or single file its place in the tree plus one (32 bits); of a frame its number
+ * plus one (24 bits) and its set (23 bits, then bit 47 is 1). The 15 bits above are the clip's version.
+ *
+ * So the number of a file is that of one version of its clip: what the kernel keeps under a number, and what it asks for under it, is of
+ * one version, and a source that changes gives its files new numbers. Who reads on under an old one gets what the kernel still has of
+ * the old bytes, or EIO, and never a mixture.
+ */
+enum { VERSION_SHIFT = 48, SET_SHIFT = 24 };
+static const uint64_t frame_flag = UINT64_C(1) << 47;
+_Static_assert(CACHE_MAX_FILES < 1 << SET_SHIFT, "a frame's number fits");
+_Static_assert(CACHE_MAX_VERSION <= 0x7fff, "a version fits, and the number is not negative");
+_Static_assert(FS_MAX_SETS <= 1 << (47 - SET_SHIFT), "a set's number fits");
+
+fuse_ino_t fs_ino_of_node(uint32_t node, uint32_t version)
 {
-    return (fuse_ino_t)node + 1;
+    return (fuse_ino_t)version << VERSION_SHIFT | ((fuse_ino_t)node + 1);
 }
 
-fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame)
+fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame, uint32_t version)
 {
-    return ((fuse_ino_t)set + 1) << 32 | ((fuse_ino_t)frame + 1);
+    return (fuse_ino_t)version << VERSION_SHIFT | frame_flag | (fuse_ino_t)set << SET_SHIFT | ((fuse_ino_t)frame + 1);
+}
+
+static struct fs_inode inode_of_node(const struct fs *fs, uint32_t node, uint32_t version)
+{
+    const struct fs_node *n = &fs->tree.nodes[node];
+    return (struct fs_inode){
+        .what = n->kind == FS_DIR ? FS_IS_DIR : FS_IS_FILE, .node = node, .clip = n->clip, .view = n->view, .version = version};
+}
+
+static struct fs_inode inode_of_frame(const struct fs *fs, uint32_t set, uint32_t frame, uint32_t version)
+{
+    const struct fs_frame_set *s = &fs->tree.sets[set];
+    return (struct fs_inode){FS_IS_FRAME, s->node, s->clip, s->view, set, frame, version};
 }
 
 struct fs_inode fs_inode_of(const struct fs *fs, fuse_ino_t ino)
 {
     const struct fs_inode nothing = {.what = FS_IS_NOTHING, .clip = UINT32_MAX};
-    uint64_t high = (uint64_t)ino >> 32, low = (uint64_t)ino & UINT32_MAX;
-    if (low == 0)
-        return nothing;
-    if (high > 0) {
-        if (high > fs->tree.n_sets)
+    uint64_t low = (uint64_t)ino & (frame_flag - 1);
+    uint32_t version = (uint32_t)((uint64_t)ino >> VERSION_SHIFT);
+    if ((uint64_t)ino & frame_flag) {
+        uint64_t set = low >> SET_SHIFT, frame = low & ((UINT64_C(1) << SET_SHIFT) - 1);
+        if (set >= fs->tree.n_sets || frame == 0)
             return nothing;
-        const struct fs_frame_set *set = &fs->tree.sets[high - 1];
-        return (struct fs_inode){FS_IS_FRAME, set->node, set->clip, set->view, (uint32_t)(high - 1), (uint32_t)(low - 1)};
+        return inode_of_frame(fs, (uint32_t)set, (uint32_t)(frame - 1), version);
     }
-    if (low > fs->tree.n_nodes)
+    if (low == 0 || low > fs->tree.n_nodes)
         return nothing;
-    const struct fs_node *n = &fs->tree.nodes[low - 1];
-    return (struct fs_inode){
-        n->kind == FS_DIR ? FS_IS_DIR : FS_IS_FILE, (uint32_t)(low - 1), n->clip, n->view, 0, 0};
+    return inode_of_node(fs, (uint32_t)(low - 1), version);
+}
+
+struct fs_inode fs_node_now(const struct fs *fs, uint32_t node)
+{
+    const struct fs_node *n = &fs->tree.nodes[node];
+    return inode_of_node(fs, node, n->kind == FS_DIR ? 0 : cache_version(fs->cache, n->clip));
+}
+
+struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame)
+{
+    return inode_of_frame(fs, set, frame, cache_version(fs->cache, fs->tree.sets[set].clip));
 }
 
 /* The modification time of a clip's source. */
@@ -58,7 +93,7 @@ static int make_text(struct fs *fs, const struct fs_inode *inode, struct cache_w
     uint32_t n_frames = 0;
     int counted = cfg_template_uses_nframes(view->text) ? fs_counted_view(&fs->tree, &fs->tree.nodes[inode->node]) : -1;
     if (counted >= 0) {
-        int err = cache_count(fs->cache, inode->clip, (size_t)counted, w, &n_frames);
+        int err = cache_count(fs->cache, inode->clip, inode->version, (size_t)counted, w, &n_frames);
         if (err)
             return err;
     }
@@ -81,7 +116,7 @@ int fs_exists(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *
     uint32_t n;
     if (inode->what == FS_IS_DIR || is_text(fs, inode))
         return 0;
-    int err = cache_count(fs->cache, inode->clip, inode->view, w, &n);
+    int err = cache_count(fs->cache, inode->clip, inode->version, inode->view, w, &n);
     if (err)
         return err;
     return inode->frame < n ? 0 : -ENOENT;
@@ -98,7 +133,7 @@ static void fill_common(const struct fs *fs, struct stat *st)
 static void dir_attributes(struct fs *fs, const struct fs_inode *inode, struct stat *st)
 {
     const struct fs_node *n = &fs->tree.nodes[inode->node];
-    st->st_ino = fs_ino_of_node(inode->node);
+    st->st_ino = fs_ino_of_node(inode->node, 0);
     st->st_mode = S_IFDIR | 0555;
     st->st_nlink = 2 + n->n_subdirs;
     /* Some programs take a directory of less than 1024 bytes for an empty one. */
@@ -121,10 +156,11 @@ int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_wait
     int err = fs_exists(fs, inode, w);
     if (!err)
         err = is_text(fs, inode) ? text_size(fs, inode, w, &bytes)
-                                 : cache_size(fs->cache, inode->clip, inode->view, w, &bytes);
+                                 : cache_size(fs->cache, inode->clip, inode->version, inode->view, w, &bytes);
     if (err)
         return err;
-    ret->st_ino = inode->what == FS_IS_FRAME ? fs_ino_of_frame(inode->set, inode->frame) : fs_ino_of_node(inode->node);
+    ret->st_ino = inode->what == FS_IS_FRAME ? fs_ino_of_frame(inode->set, inode->frame, inode->version)
+                                              : fs_ino_of_node(inode->node, inode->version);
     ret->st_mode = S_IFREG | 0444;
     ret->st_nlink = 1;
     ret->st_size = (off_t)bytes;
@@ -156,5 +192,5 @@ ssize_t fs_read(struct fs *fs, const struct fs_inode *inode, struct cache_waiter
         return -ENOENT;
     if (inode->what == FS_IS_FILE && is_text(fs, inode))
         return read_text(fs, inode, w, out, len, offset);
-    return cache_read(fs->cache, inode->clip, inode->view, inode->frame, w, out, len, offset);
+    return cache_read(fs->cache, inode->clip, inode->version, inode->view, inode->frame, w, out, len, offset);
 }

@@ -11,7 +11,9 @@
 struct change {
     struct change *next;
     size_t clip;
-    uint32_t n_frames; /* the most that one of its views has now; 0 = not known */
+    uint32_t version;
+    bool same_version;  /* the files stay, with other sizes and bytes */
+    uint32_t n_files[]; /* for each view */
 };
 
 struct fs_notifier {
@@ -24,35 +26,46 @@ struct fs_notifier {
     bool stopping;
 };
 
-/* Forgetting a directory's name forgets all that the kernel knows below it; what is found again gets new sizes, and pages of a changed
- * file are dropped by its new time. */
-static void forget_node(struct fs *fs, uint32_t node)
+static void forget_name(struct fs *fs, uint32_t dir, const char *name)
 {
-    const struct fs_node *n = &fs->tree.nodes[node];
-    const char *name = fs_node_name(&fs->tree, n);
-    (void)fuse_lowlevel_notify_inval_inode(fs->session, fs_ino_of_node(node), 0, 0);
-    if (node > 0)
-        (void)fuse_lowlevel_notify_inval_entry(fs->session, fs_ino_of_node(n->parent), name, strlen(name));
+    (void)fuse_lowlevel_notify_inval_entry(fs->session, fs_ino_of_node(dir, 0), name, strlen(name));
 }
 
-/* A source that was counted anew keeps its time, so that the kernel would keep the pages of its frames, whose numbers may have shifted. */
-static void forget_frames(struct fs *fs, uint32_t set, uint32_t n)
+static void forget_inode(struct fs *fs, fuse_ino_t ino)
 {
-    for (uint32_t frame = 0; frame < n && !fs->ended; frame++)
-        (void)fuse_lowlevel_notify_inval_inode(fs->session, fs_ino_of_frame(set, frame), 0, 0);
+    (void)fuse_lowlevel_notify_inval_inode(fs->session, ino, 0, 0);
 }
 
-static void forget_clip(struct fs *fs, size_t clip, uint32_t n_frames)
+static void forget_frames(struct fs *fs, const struct change *change, uint32_t set)
 {
-    for (uint32_t i = 0; i < fs->tree.n_sets; i++) {
-        if (fs->tree.sets[i].clip != clip)
-            continue;
-        forget_node(fs, fs->tree.sets[i].node);
-        forget_frames(fs, i, n_frames);
+    const struct fs_frame_set *s = &fs->tree.sets[set];
+    uint32_t n = change->n_files[s->view];
+    /* At least one: a name is taken out under the directory's lock, that is, after all listings under way. */
+    for (uint32_t frame = 0; frame < BASE_MAX(n, 1u) && !fs->ended; frame++) {
+        char name[NAME_MAX + 1];
+        fs_frame_name(s, frame, name);
+        if (change->same_version)
+            forget_inode(fs, fs_ino_of_frame(set, frame, change->version));
+        forget_name(fs, s->node, name);
     }
-    for (uint32_t i = 0; i < fs->tree.n_nodes; i++)
-        if (fs->tree.nodes[i].kind == FS_FILE && fs->tree.nodes[i].clip == clip)
-            forget_node(fs, i);
+    forget_inode(fs, fs_ino_of_node(s->node, 0)); /* its listing and its time */
+}
+
+/* The inodes of an earlier version are left alone: they get no more bytes, and what the kernel has of them may serve who reads them yet. */
+static void forget_clip(struct fs *fs, const struct change *change)
+{
+    for (uint32_t i = 0; i < fs->tree.n_sets; i++)
+        if (fs->tree.sets[i].clip == change->clip)
+            forget_frames(fs, change, i);
+    for (uint32_t i = 0; i < fs->tree.n_nodes; i++) {
+        const struct fs_node *n = &fs->tree.nodes[i];
+        if (n->kind != FS_FILE || n->clip != change->clip)
+            continue;
+        if (change->same_version)
+            forget_inode(fs, fs_ino_of_node(i, change->version));
+        forget_name(fs, n->parent, fs_node_name(&fs->tree, n));
+        forget_inode(fs, fs_ino_of_node(n->parent, 0));
+    }
 }
 
 static void *notifier_main(void *argument)
@@ -67,7 +80,7 @@ static void *notifier_main(void *argument)
         }
         n->changes = change->next;
         pthread_mutex_unlock(&n->lock);
-        forget_clip(n->fs, change->clip, change->n_frames);
+        forget_clip(n->fs, change);
         free(change);
         pthread_mutex_lock(&n->lock);
     }
@@ -111,25 +124,18 @@ void fs_notifier_destroy(struct fs_notifier *n)
     free(n);
 }
 
-/* None for a source that changed: its new time does it. */
-static uint32_t count_frames(struct fs *fs, size_t clip)
-{
-    uint32_t most = 0, n;
-    for (size_t i = 0; i < cfg_n_views(fs->options->cfg); i++)
-        if (cfg_view(fs->options->cfg, i)->kind == CFG_FRAMES && cache_count(fs->cache, clip, i, NULL, &n) == 0)
-            most = BASE_MAX(most, n);
-    return most;
-}
-
-void fs_notify_clip(void *notifier, size_t clip)
+void fs_notify_clip(void *notifier, size_t clip, uint32_t version, const uint32_t *n_files)
 {
     struct fs_notifier *n = notifier;
-    struct change *change = malloc(sizeof *change);
+    size_t n_views = cfg_n_views(n->fs->options->cfg);
+    struct change *change = malloc(sizeof *change + n_views * sizeof change->n_files[0]);
     if (!change)
         return; /* the kernel keeps what it has; reads of it fail rather than mix */
-    uint32_t n_frames = count_frames(n->fs, clip);
+    bool same_version = cache_version(n->fs->cache, clip) == version;
+    *change = (struct change){.clip = clip, .version = version, .same_version = same_version};
+    memcpy(change->n_files, n_files, n_views * sizeof change->n_files[0]);
     pthread_mutex_lock(&n->lock);
-    *change = (struct change){.next = n->changes, .clip = clip, .n_frames = n_frames};
+    change->next = n->changes;
     n->changes = change;
     pthread_cond_signal(&n->more);
     pthread_mutex_unlock(&n->lock);

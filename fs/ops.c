@@ -108,27 +108,32 @@ static int find_child(struct request *r, struct fs_inode *ret)
         return dir.what == FS_IS_NOTHING ? -ENOENT : -ENOTDIR;
     int64_t child = fs_tree_child(&fs->tree, dir.node, r->name);
     if (child >= 0) {
-        *ret = fs_inode_of(fs, fs_ino_of_node((uint32_t)child));
+        *ret = fs_node_now(fs, (uint32_t)child);
         return 0;
     }
     const struct fs_node *n = &fs->tree.nodes[dir.node];
     for (uint32_t i = n->first_set; i < n->first_set + n->n_sets; i++) {
         int64_t frame = fs_frame_number(&fs->tree.sets[i], r->name);
         if (frame >= 0) {
-            *ret = fs_inode_of(fs, fs_ino_of_frame(i, (uint32_t)frame));
+            *ret = fs_frame_now(fs, i, (uint32_t)frame);
             return 0;
         }
     }
     return -ENOENT;
 }
 
+enum { MOST_TRIES = 16 };
+
 static int run_lookup(struct request *r)
 {
     struct fs_inode inode;
     struct fuse_entry_param entry = {.attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
-    int err = find_child(r, &inode);
-    if (!err)
-        err = fs_attributes(r->fs, &inode, &r->waiter, &entry.attr);
+    int err, tries = 0;
+    do {
+        err = find_child(r, &inode);
+        if (!err)
+            err = fs_attributes(r->fs, &inode, &r->waiter, &entry.attr);
+    } while (err == -ESTALE && ++tries < MOST_TRIES); /* it changed in between */
     if (err == -EINPROGRESS)
         return err;
     if (err)
@@ -206,7 +211,7 @@ static int put_dots(struct listing *l, off_t at)
     const struct fs *fs = l->r->fs;
     uint32_t node = (uint32_t)(l->dir - fs->tree.nodes);
     struct stat st = {.st_mode = S_IFDIR | 0555};
-    st.st_ino = fs_ino_of_node(at == 0 ? node : l->dir->parent);
+    st.st_ino = fs_ino_of_node(at == 0 ? node : l->dir->parent, 0);
     return put(l, at == 0 ? "." : "..", &st, false, at + 1);
 }
 
@@ -218,7 +223,7 @@ static void look_ahead(struct listing *l, uint32_t child)
     struct fs *fs = l->r->fs;
     uint32_t end = l->dir->first_child + l->dir->n_children;
     for (uint32_t i = child + 1; i < end && i <= child + AHEAD; i++) {
-        struct fs_inode inode = fs_inode_of(fs, fs_ino_of_node(i));
+        struct fs_inode inode = fs_node_now(fs, i);
         struct stat st;
         if (l->r->plus)
             (void)fs_attributes(fs, &inode, NULL, &st);
@@ -230,9 +235,10 @@ static void look_ahead(struct listing *l, uint32_t child)
 static int put_child(struct listing *l, uint32_t child, off_t next)
 {
     struct fs *fs = l->r->fs;
-    struct fs_inode inode = fs_inode_of(fs, fs_ino_of_node(child));
+    struct fs_inode inode = fs_node_now(fs, child);
     const struct fs_node *n = &fs->tree.nodes[child];
-    struct stat st = {.st_ino = fs_ino_of_node(child), .st_mode = n->kind == FS_DIR ? S_IFDIR : S_IFREG};
+    const uint64_t ino = fs_ino_of_node(child, inode.version);
+    struct stat st = {.st_ino = ino, .st_mode = n->kind == FS_DIR ? S_IFDIR : S_IFREG};
     bool plus = l->r->plus;
     if (l->waiter && inode.what == FS_IS_FILE)
         look_ahead(l, child);
@@ -243,7 +249,7 @@ static int put_child(struct listing *l, uint32_t child, off_t next)
         return SKIP;
     if (err) {
         /* The name is there; what is wrong with the file is told to who looks at it. */
-        st = (struct stat){.st_ino = fs_ino_of_node(child), .st_mode = S_IFREG};
+        st = (struct stat){.st_ino = ino, .st_mode = S_IFREG};
         plus = false;
     }
     return put(l, fs_node_name(&fs->tree, n), &st, plus && !err, next);
@@ -254,7 +260,8 @@ static int put_frames(struct listing *l, uint32_t set_number, uint32_t from, off
     struct fs *fs = l->r->fs;
     const struct fs_frame_set *set = &fs->tree.sets[set_number];
     uint32_t n;
-    int err = cache_count(fs->cache, set->clip, set->view, l->waiter, &n);
+    struct fs_inode first = fs_frame_now(fs, set_number, from);
+    int err = cache_count(fs->cache, set->clip, first.version, set->view, l->waiter, &n);
     if (err)
         return err;
     if (from >= n)
@@ -262,9 +269,8 @@ static int put_frames(struct listing *l, uint32_t set_number, uint32_t from, off
     struct stat st = {.st_mode = S_IFREG | 0444};
     bool known = l->r->plus;
     if (known) {
-        struct fs_inode first = fs_inode_of(fs, fs_ino_of_frame(set_number, from));
         err = fs_attributes(fs, &first, l->waiter, &st);
-        if (err == -EINPROGRESS)
+        if (err == -EINPROGRESS || err == -ESTALE)
             return err;
         known = !err;
         if (err) /* their names are known; what is wrong with them is told to who looks at one */
@@ -274,7 +280,7 @@ static int put_frames(struct listing *l, uint32_t set_number, uint32_t from, off
     for (uint32_t i = from; !err && i < n; i++) {
         char name[NAME_MAX + 1];
         fs_frame_name(set, i, name);
-        st.st_ino = fs_ino_of_frame(set_number, i);
+        st.st_ino = fs_ino_of_frame(set_number, i, first.version);
         err = put(l, name, &st, known, position + (off_t)(i - from) + 1);
     }
     return err;
@@ -297,8 +303,10 @@ static int fill_frames(struct listing *l, off_t at)
     bool one_clip = is_of_one_clip(fs, l->dir);
     for (uint32_t i = 0; i < l->dir->n_sets; i++) {
         uint32_t set = l->dir->first_set + i, n;
-        int err = cache_count(fs->cache, fs->tree.sets[set].clip, fs->tree.sets[set].view, l->waiter, &n);
-        if (err == -EINPROGRESS || (err && one_clip))
+        struct fs_inode inode = fs_frame_now(fs, set, 0);
+        int err = cache_count(fs->cache, inode.clip, inode.version, inode.view, l->waiter, &n);
+        /* Frames of a source that vanished are none. */
+        if (err == -EINPROGRESS || err == -ESTALE || (err && err != -ENOENT && one_clip))
             return err;
         if (err)
             n = 0;
@@ -337,7 +345,10 @@ static int run_readdir(struct request *r)
     if (!buffer)
         return reply_error(r, -ENOMEM);
     l.buffer = buffer;
-    int err = fill_listing(&l);
+    int err, tries = 0;
+    do
+        err = fill_listing(&l);
+    while (err == -ESTALE && l.used == 0 && ++tries < MOST_TRIES);
     if (l.used > 0 || err == NO_ROOM)
         err = 0; /* what there is; the rest, or the error, at the next call */
     if (err == -EINPROGRESS)
@@ -373,7 +384,7 @@ static int run_read(struct request *r)
         return -EINPROGRESS;
     /* A file that was there and is not any more is an error to who reads it. */
     if (n < 0)
-        return reply_error(r, n == -ENOENT ? -EIO : (int)n);
+        return reply_error(r, n == -ENOENT || n == -ESTALE ? -EIO : (int)n);
     atomic_fetch_add_explicit(&r->fs->bytes_read, (uint64_t)n, memory_order_relaxed);
     fuse_reply_buf(answering(r), buffer, (size_t)n);
     return 0;

@@ -45,12 +45,17 @@ struct fs_inode {
     uint32_t clip;  /* UINT32_MAX = none */
     uint16_t view;
     uint32_t set, frame; /* FS_IS_FRAME */
+    uint32_t version;    /* of the clip */
 };
 struct fs_inode fs_inode_of(const struct fs *fs, fuse_ino_t ino);
-fuse_ino_t fs_ino_of_node(uint32_t node);
-fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame);
+/* version: the clip's; of a directory 0. */
+fuse_ino_t fs_ino_of_node(uint32_t node, uint32_t version);
+fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame, uint32_t version);
+/* With the version that the clip has now. */
+struct fs_inode fs_node_now(const struct fs *fs, uint32_t node);
+struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame);
 
-/* Attributes. 0, -EINPROGRESS (w may be NULL), -ENOENT for a file that its clip does not give, -EIO, ... */
+/* Attributes. 0, -EINPROGRESS (w may be NULL), -ENOENT for a file that its clip does not give, -ESTALE for an earlier version, -EIO, ... */
 int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, struct stat *ret);
 /* Reads; the number of bytes or an error as above. */
 ssize_t fs_read(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, void *out, size_t len,
@@ -79,8 +84,8 @@ struct fs_notifier;
 /* Starts its thread. 0 or a negative errno. */
 int fs_notifier_create(struct fs *fs, struct fs_notifier **ret);
 void fs_notifier_destroy(struct fs_notifier *n);
-/* The kernel is to forget names, sizes and pages of a clip's files; the cache's on_change. Any thread; returns at once. */
-void fs_notify_clip(void *notifier, size_t clip);
+/* The kernel is to forget what it was told of a version of a clip; the cache's on_change. Any thread; returns at once. */
+void fs_notify_clip(void *notifier, size_t clip, uint32_t version, const uint32_t *n_files);
 
 /* ---- views.c ---- */
 /* A view of the configuration as the cache knows it; false: a text view, which is no matter of the cache. */

@@ -82,6 +82,7 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         .workers = cfg_workers(o->cfg),
         .worker_memory_bytes = o->worker_memory_bytes,
         .decoder = o->decoder,
+        .refresh_seconds = cfg_refresh_seconds(o->cfg),
         .on_change = fs_notify_clip,
         .context = fs->notifier,
     };

@@ -232,6 +232,8 @@ int fs_tree_create(const struct cfg *cfg, const struct cfg_clips *clips, struct 
         qsort(b.entries, b.n, sizeof *b.entries, compare_entries);
         err = build(&b);
     }
+    if (!err && ret->n_sets > FS_MAX_SETS)
+        err = -E2BIG;
     for (size_t i = 0; i < b.n; i++)
         free(b.entries[i].path);
     free(b.entries);

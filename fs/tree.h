@@ -3,8 +3,7 @@
  * The tree: directories and files by name, and the sets of frames that a directory holds. Built once from the configuration's views and
  * clips, immutable after that. Names only: sizes and counts are the cache's to tell.
  *
- * Inode numbers are computed: a directory or single file has its place in the tree plus one (the root 1); frame f (from 0) of
- * frame set s has (s + 1) << 32 | f + 1. Nothing is kept for a frame that was listed.
+ * Inode numbers are computed from places in the tree (files.c), so nothing is kept for a frame that was listed.
  *
  * Threads: any, after tree_create().
  */
@@ -28,6 +27,7 @@ struct fs_node {
     uint8_t kind;
 };
 
+enum { FS_MAX_SETS = 1 << 23 };
 /* Frames of one clip and view: names prefix + number + suffix. */
 struct fs_frame_set {
     uint32_t node; /* the directory */
@@ -49,7 +49,7 @@ struct fs_tree {
     uint32_t n_frame_names;
 };
 
-/* cfg and clips are borrowed and must live as long. 0 or a negative errno. */
+/* cfg and clips are borrowed and must live as long. 0, -E2BIG for more than FS_MAX_SETS frame sets, or a negative errno. */
 int fs_tree_create(const struct cfg *cfg, const struct cfg_clips *clips, struct fs_tree *ret);
 void fs_tree_finish(struct fs_tree *t);
 

@@ -32,6 +32,8 @@
  *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
  *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
  *   workers: N
+ *   refresh: 60s        how often changes are looked for, besides inotify; s, m or h
+ *   immutable: true     the corpus does not change while it is mounted
  */
 #ifndef MOUNTCFG_CFG_H
 #define MOUNTCFG_CFG_H
@@ -104,6 +106,8 @@ const char *cfg_cache_dir(const struct cfg *c); /* absolute; default $XDG_CACHE_
 uint64_t cfg_cache_size(const struct cfg *c);   /* bytes; default 20 GiB */
 uint64_t cfg_cache_min_free(const struct cfg *c); /* bytes of the disk to leave free; default 0 */
 int cfg_workers(const struct cfg *c); /* decoder processes; `workers:`, 0 = as many as there are CPUs */
+/* Seconds between looks for changes; `refresh:`, default 60; 0 with `immutable: true`. */
+uint32_t cfg_refresh_seconds(const struct cfg *c);
 size_t cfg_n_views(const struct cfg *c);
 const struct cfg_view *cfg_view(const struct cfg *c, size_t i);
 

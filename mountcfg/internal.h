@@ -148,6 +148,8 @@ bool cfg_read_bool(struct cfg_loader *l, struct cfg_node node, const char *what,
 bool cfg_read_choice(struct cfg_loader *l, struct cfg_node node, const char *what, const char *const *names,
                      size_t n, int *ret);
 bool cfg_read_bytes(struct cfg_loader *l, struct cfg_node node, const char *what, uint64_t *ret);
+/* N, Ns, Nm or Nh: at least a second, at most a day. */
+bool cfg_read_seconds(struct cfg_loader *l, struct cfg_node node, const char *what, int *ret);
 bool cfg_read_bitrate(struct cfg_loader *l, struct cfg_node node, const char *what, int *ret);
 bool cfg_read_fps(struct cfg_loader *l, struct cfg_node node, const char *what, int32_t *ret_num,
                   int32_t *ret_den);
@@ -246,6 +248,7 @@ struct cfg {
     struct cfg_place root_place, sources_place;
     uint64_t cache_size, cache_min_free;
     int workers;
+    int refresh_seconds; /* 0 = immutable */
     size_t n_sources, n_views, n_fields;
     struct cfg_source *sources; /* room for CFG_MAX_SOURCES */
     struct cfg_view *views;     /* room for 2 * CFG_MAX_VIEWS: each may bring an n_frames */

@@ -29,8 +29,8 @@ static const struct cfg_key top_keys[TOP_N] = {
     [TOP_VIEWS] = {"views", false},        [TOP_N_FRAMES] = {"n_frames", false},
     [TOP_CACHE] = {"cache", false},        [TOP_WORKERS] = {"workers", false},
     [TOP_TABLES] = {"tables", true},       [TOP_FIELDS] = {"fields", true},
-    [TOP_SIZES] = {"sizes", true},         [TOP_REFRESH] = {"refresh", true},
-    [TOP_IMMUTABLE] = {"immutable", true},
+    [TOP_SIZES] = {"sizes", true},         [TOP_REFRESH] = {"refresh", false},
+    [TOP_IMMUTABLE] = {"immutable", false},
 };
 enum { CACHE_DIR, CACHE_SIZE, CACHE_MIN_FREE, CACHE_N };
 static const struct cfg_key cache_keys[CACHE_N] = {
@@ -127,6 +127,16 @@ static void load_cache(struct cfg_loader *l, struct cfg_node node, struct cfg_pl
         default_cache_dir(l, node.yaml ? cfg_node_place(node) : file_at);
 }
 
+static void load_refresh(struct cfg_loader *l, const struct cfg_entry *e)
+{
+    bool immutable = false;
+    l->c->refresh_seconds = 60;
+    if (e[TOP_REFRESH].value.yaml)
+        (void)cfg_read_seconds(l, e[TOP_REFRESH].value, "refresh", &l->c->refresh_seconds);
+    if (e[TOP_IMMUTABLE].value.yaml && cfg_read_bool(l, e[TOP_IMMUTABLE].value, "immutable", &immutable) && immutable)
+        l->c->refresh_seconds = 0;
+}
+
 /* ---- The file with its preset ---- */
 
 static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_place at)
@@ -148,6 +158,7 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     load_cache(l, e[TOP_CACHE].value, at);
     if (e[TOP_WORKERS].value.yaml)
         (void)cfg_read_int(l, e[TOP_WORKERS].value, "workers", 0, 1024, &l->c->workers);
+    load_refresh(l, e);
     size_t before_sources = l->log.n;
     if (e[TOP_SOURCES].value.yaml)
         cfg_load_sources(l, e[TOP_SOURCES].value);
@@ -301,6 +312,11 @@ uint64_t cfg_cache_min_free(const struct cfg *c)
 int cfg_workers(const struct cfg *c)
 {
     return c->workers;
+}
+
+uint32_t cfg_refresh_seconds(const struct cfg *c)
+{
+    return (uint32_t)c->refresh_seconds;
 }
 
 size_t cfg_n_views(const struct cfg *c)

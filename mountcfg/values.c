@@ -117,6 +117,21 @@ bool cfg_read_bytes(struct cfg_loader *l, struct cfg_node node, const char *what
     return wrong(l, node, what, "a size such as 20GiB, 500MB or a number of bytes");
 }
 
+bool cfg_read_seconds(struct cfg_loader *l, struct cfg_node node, const char *what, int *ret)
+{
+    const uint64_t day = 24 * 60 * 60;
+    uint64_t value = 0;
+    const char *unit = digits(scalar_text(node), day, &value);
+    if (unit && *unit && unit[1] == 0 && strchr("smh", *unit)) {
+        value *= *unit == 'h' ? 60 * 60 : *unit == 'm' ? 60 : 1;
+        unit++;
+    }
+    if (!unit || *unit || value == 0 || value > day)
+        return wrong(l, node, what, "a time of 1s to 24h, such as 60s or 5m");
+    *ret = (int)value;
+    return true;
+}
+
 bool cfg_read_bitrate(struct cfg_loader *l, struct cfg_node node, const char *what, int *ret)
 {
     /* ISO/IEC 11172-3 and 13818-3, layer III: what an mp3 frame header can say. */

@@ -17,7 +17,7 @@
 #define TOP(line) SOURCE VIEWS line "\n"
 
 #define WHOLE(from, to) "expected a whole number from " from " to " to
-#define KNOWN_TOP "(known: preset, corpus, root, sources, views, n_frames, cache, workers)"
+#define KNOWN_TOP "(known: preset, corpus, root, sources, views, n_frames, cache, workers, refresh, immutable)"
 #define BAD_SCALE                                                                                            \
     "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
     "or 224:224, or short:N, found "
@@ -52,6 +52,10 @@ static const struct {
     {TOP("\"a\\nb\": b"), "c.yaml:5:1: unknown key \"a\\x0ab\" in the configuration " KNOWN_TOP "\n"},
     {TOP("tables: []"), "c.yaml:5:1: \"tables\" in the configuration" LATER "\n"},
     {TOP("fields: {}"), "c.yaml:5:1: \"fields\" in the configuration" LATER "\n"},
+    {TOP("refresh: 0s"), "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"0s\"\n"},
+    {TOP("refresh: 25h"), "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"25h\"\n"},
+    {TOP("refresh: 5 m"), "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"5 m\"\n"},
+    {TOP("immutable: 1"), "c.yaml:5:12: immutable: expected true or false, found \"1\"\n"},
     {TOP("sizes: exact"), "c.yaml:5:1: \"sizes\" in the configuration" LATER "\n"},
     {TOP("workers: many"), "c.yaml:5:10: workers: " WHOLE("0", "1024") ", found \"many\"\n"},
     {TOP("workers: -1"), "c.yaml:5:10: workers: " WHOLE("0", "1024") ", found \"-1\"\n"},
@@ -367,6 +371,7 @@ static void test_top(void)
     CHECK_STR(c ? cfg_name(c) : NULL, "root");
     CHECK_STR(c ? cfg_cache_dir(c) : NULL, "/xdg/corpusfs");
     CHECK(c && cfg_cache_size(c) == (uint64_t)20 << 30 && cfg_workers(c) == 0 && cfg_n_views(c) == 1);
+    CHECK(c && cfg_refresh_seconds(c) == 60);
     cfg_destroy(c);
     c = load("root: ${CORPUSFS_TEST_DIR}/root\nworkers: 7\ncorpus: it's\ncache: {dir: ~/c, size: 500 MB}\n"
              "sources: [{videos: [x, y]}]\n" VIEWS);
@@ -376,6 +381,12 @@ static void test_top(void)
     CHECK(c && cfg_cache_size(c) == 500000000 && cfg_workers(c) == 7);
     cfg_destroy(c);
     (void)unsetenv("XDG_CACHE_HOME");
+    c = load("root: root\nrefresh: 5m\nsources: [{videos: x}]\n" VIEWS);
+    CHECK(c && cfg_refresh_seconds(c) == 300);
+    cfg_destroy(c);
+    c = load("root: root\nimmutable: true\nrefresh: 7\nsources: [{videos: x}]\n" VIEWS);
+    CHECK(c && cfg_refresh_seconds(c) == 0);
+    cfg_destroy(c);
     c = load("root: $CORPUSFS_TEST_DIR/root\nsources: [{videos: x}]\n" VIEWS);
     CHECK_STR(c ? cfg_cache_dir(c) : NULL, "/nobody/.cache/corpusfs");
     cfg_destroy(c);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was seen of a clip's files, and what happens when they are others now.
+ *
+ * Each clip has a version, which goes up when its source or its subtitle file turns out to have changed. What
+ * is known of a clip (struct media) belongs to one version, and questions name the version that they are
+ * about: those about an earlier one get -ESTALE. So no answer about one version ever has a part of another.
+ */
+#include "base/log.h"
+#include "cache/private.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* The time of the last change of the inode is among it: rewriting a file and setting its old time back shows.
+ */
+bool stamp_equal(const struct cache_file_stamp *a, const struct cache_file_stamp *b)
+{
+    return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
+           a->inode == b->inode && a->device == b->device;
+}
+
+struct cache_file_stamp stamp_of(const struct stat *st)
+{
+    return (struct cache_file_stamp){
+        .size = (uint64_t)st->st_size,
+        .inode = st->st_ino,
+        .device = st->st_dev,
+        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+        .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+    };
+}
+
+/* Filesystems tell times by a clock that ticks every few ms: a file that changed a moment ago can change
+ * again without its time telling. So it is looked at only once its time lies back; one that is written to all
+ * the while cannot be. */
+enum { SETTLE_MS = 50, MOST_SETTLING = 20 };
+
+int source_settle(int fd, struct cache_file_stamp *stamp)
+{
+    const struct timespec moment = {.tv_nsec = SETTLE_MS * 1000 * 1000};
+    for (int i = 0; i < MOST_SETTLING; i++) {
+        struct timespec now;
+        struct stat st;
+        clock_gettime(CLOCK_REALTIME, &now);
+        int64_t age_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - stamp->ctime_ns;
+        /* A time in the future is another machine's clock, which tells nothing. */
+        if (age_ns >= (int64_t)SETTLE_MS * 1000000 || age_ns < -(int64_t)1000000000)
+            return 0;
+        nanosleep(&moment, NULL);
+        if (fstat(fd, &st) < 0)
+            return -errno;
+        *stamp = stamp_of(&st);
+    }
+    return -EBUSY;
+}
+
+uint32_t cache_version(struct cache *c, size_t clip)
+{
+    pthread_mutex_lock(&c->lock);
+    uint32_t version = c->clips[clip].version;
+    pthread_mutex_unlock(&c->lock);
+    return version;
+}
+
+void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp)
+{
+    pthread_mutex_lock(&c->lock);
+    struct clip *k = &c->clips[clip];
+    if (k->version == version) {
+        k->looked = true;
+        k->seen = *stamp;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp)
+{
+    pthread_mutex_lock(&c->lock);
+    struct clip *k = &c->clips[clip];
+    bool same = k->version == version && (!k->sidecar_looked || stamp_equal(&k->sidecar, stamp));
+    if (same) {
+        k->sidecar_looked = true;
+        k->sidecar = *stamp;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return same;
+}
+
+void clip_tell(struct cache *c, size_t clip, uint32_t version, const struct media *old)
+{
+    uint32_t n_files[CACHE_MAX_VIEWS] = {0};
+    if (!c->options.on_change)
+        return;
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; old && i < c->options.n_views; i++)
+        n_files[i] = old->views[i].n_files;
+    pthread_mutex_unlock(&c->lock);
+    c->options.on_change(c->options.context, clip, version, n_files);
+}
+
+bool clip_forget(struct cache *c, size_t clip, uint32_t version)
+{
+    pthread_mutex_lock(&c->lock);
+    struct clip *k = &c->clips[clip];
+    bool current = k->version == version && version < CACHE_MAX_VERSION;
+    struct media *old = NULL;
+    if (current) {
+        old = base_steal_pointer(k->media);
+        k->version++;
+        k->logged = k->looked = k->sidecar_looked = false;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!current)
+        return false;
+    const char *path = c->options.sources[clip].path;
+    if (version + 1 == CACHE_MAX_VERSION)
+        base_log(BASE_LOG_ERROR, "%s/%s: changed %d times while mounted; mount again to read it",
+                 c->options.root, path, CACHE_MAX_VERSION);
+    else
+        base_log(BASE_LOG_INFO, "%s/%s: changed while mounted; what was known of it is forgotten",
+                 c->options.root, path);
+    clip_tell(c, clip, version, old);
+    media_unref(old, c->options.n_views);
+    return true;
+}
+
+/* A file as it is now; all zero when it is not there. false: it cannot be told. */
+static bool look(struct cache *c, const char *path, struct cache_file_stamp *ret)
+{
+    struct stat st;
+    *ret = (struct cache_file_stamp){0};
+    if (fstatat(c->root, path, &st, 0) < 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    *ret = stamp_of(&st);
+    return true;
+}
+
+bool clip_check(struct cache *c, size_t clip)
+{
+    const struct cache_source *source = &c->options.sources[clip];
+    struct cache_file_stamp now;
+    pthread_mutex_lock(&c->lock);
+    struct clip was = c->clips[clip];
+    pthread_mutex_unlock(&c->lock);
+    bool changed = was.looked && look(c, source->path, &now) && !stamp_equal(&now, &was.seen);
+    if (!changed && was.sidecar_looked && source->sidecar)
+        changed = look(c, source->sidecar, &now) && !stamp_equal(&now, &was.sidecar);
+    return changed && clip_forget(c, clip, was.version);
+}
