@@ -205,9 +205,11 @@ static int build(struct builder *b)
 {
     /* Every entry is the reason of at most one directory a component. */
     size_t room = 1;
-    for (size_t i = 0; i < b->n; i++)
-        for (const char *at = b->entries[i].path; at; at = strchr(at + 1, '/'))
+    for (size_t i = 0; i < b->n; i++) {
+        room++;
+        for (const char *at = b->entries[i].path; (at = strchr(at, '/')); at++)
             room++;
+    }
     base_autofree struct pending *queue = malloc(room * sizeof *queue);
     if (!queue)
         return -ENOMEM;
@@ -229,7 +231,8 @@ int fs_tree_create(const struct cfg *cfg, const struct cfg_clips *clips, struct 
     for (size_t i = 0; !err && i < cfg_n_views(cfg); i++)
         err = add_view(&b, (uint16_t)i);
     if (!err) {
-        qsort(b.entries, b.n, sizeof *b.entries, compare_entries);
+        if (b.n > 0)
+            qsort(b.entries, b.n, sizeof *b.entries, compare_entries);
         err = build(&b);
     }
     if (!err && ret->n_sets > FS_MAX_SETS)

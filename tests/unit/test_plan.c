@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How frames are cut into segments, and what is made for a read. */
+#include "cache/private.h"
+
+#include "check.h"
+#include <stdlib.h>
+
+static uint64_t random_state = 7;
+
+static uint32_t random_below(uint32_t n)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (uint32_t)((random_state >> 33) % n);
+}
+
+/* Segments begin at 0, ascend, none is longer than max; one ends early only at a keyframe, and not before a quarter. */
+static void check_starts(const struct dec_index *index, const uint32_t *map, uint32_t n, uint32_t max_frames)
+{
+    uint32_t *starts = NULL, n_starts = 0;
+    if (!CHECK_INT(plan_starts(index, map, n, max_frames, &starts, &n_starts), 0))
+        return;
+    CHECK(n_starts > 0 && starts[0] == 0);
+    for (uint32_t i = 0; i < n_starts; i++) {
+        uint32_t end = i + 1 < n_starts ? starts[i + 1] : n;
+        CHECK(end > starts[i] && end - starts[i] <= max_frames);
+        if (end == n || end - starts[i] == max_frames)
+            continue;
+        bool at_key = false;
+        for (uint32_t k = 0; k < index->n_keys; k++)
+            at_key = at_key || index->keys[k].frame == map[end];
+        CHECK(at_key && map[end] != map[end - 1] && (end - starts[i]) * 4 >= max_frames);
+    }
+    struct clip_view v = {.n_files = n, .starts = starts, .n_starts = n_starts};
+    for (uint32_t frame = 0, segment = 0; frame < n; frame++) {
+        uint32_t first, last;
+        segment += segment + 1 < n_starts && starts[segment + 1] == frame;
+        plan_segment(&v, frame, &first, &last);
+        CHECK_INT(first, starts[segment]);
+        CHECK_INT(last, (segment + 1 < n_starts ? starts[segment + 1] : n) - 1);
+    }
+    free(starts);
+}
+
+static void test_cover(void)
+{
+    struct dec_key keys[400];
+    uint32_t map[1200];
+    for (int round = 0; round < 300; round++) {
+        struct dec_index index = {.n_frames = 1 + random_below(400), .keys = keys};
+        uint32_t spacing = 1 + random_below(60), n = 0;
+        for (uint32_t f = random_below(5); f < index.n_frames; f += 1 + random_below(spacing))
+            keys[index.n_keys++] = (struct dec_key){.frame = f};
+        for (uint32_t f = 0; f < index.n_frames; f++)
+            for (uint32_t repeat = random_below(3); repeat > 0; repeat--)
+                map[n++] = f;
+        if (n > 0)
+            check_starts(&index, map, n, 1 + random_below(40));
+    }
+}
+
+static void test_no_frames(void)
+{
+    struct dec_index index = {0};
+    uint32_t *starts = NULL, n_starts = 1;
+    CHECK_INT(plan_starts(&index, NULL, 0, 32, &starts, &n_starts), 0);
+    CHECK_INT(n_starts, 0);
+    free(starts);
+}
+
+static void test_keyframe_rule(void)
+{
+    struct dec_key keys[] = {{.frame = 0}, {.frame = 5}, {.frame = 12}, {.frame = 24}, {.frame = 36}};
+    struct dec_index index = {.n_frames = 60, .keys = keys, .n_keys = BASE_ARRAY_LEN(keys)};
+    uint32_t map[60], *starts, n_starts;
+    for (uint32_t i = 0; i < 60; i++)
+        map[i] = i;
+    CHECK_INT(plan_starts(&index, map, 60, 32, &starts, &n_starts), 0);
+    /* 5 is less than a quarter of 32 in; 36..60 has no keyframe and fits. */
+    const uint32_t want[] = {0, 12, 24, 36};
+    if (CHECK_INT(n_starts, BASE_ARRAY_LEN(want)))
+        CHECK(memcmp(starts, want, sizeof want) == 0);
+    free(starts);
+}
+
+struct made {
+    uint32_t first, last;
+    bool ahead;
+};
+
+static struct made read_frame(struct clip_view *v, uint32_t frame)
+{
+    struct made m;
+    plan_read_locked(v, frame, &m.first, &m.last, &m.ahead);
+    return m;
+}
+
+static void check_made(struct made m, uint32_t first, uint32_t last, bool ahead)
+{
+    CHECK_INT(m.first, first);
+    CHECK_INT(m.last, last);
+    CHECK_INT(m.ahead, ahead);
+}
+
+static void test_access_pattern(void)
+{
+    uint32_t starts[] = {0, 10, 20};
+    struct clip_view v = {.n_files = 30, .starts = starts, .n_starts = 3, .last_frame = UINT32_MAX - 1};
+    check_made(read_frame(&v, 15), 15, 15, false); /* a lone read pays for its own frame */
+    check_made(read_frame(&v, 3), 3, 3, false);
+    check_made(read_frame(&v, 25), 25, 25, false);
+    check_made(read_frame(&v, 22), 20, 29, false); /* again in one segment: all of it */
+    check_made(read_frame(&v, 4), 4, 4, false);
+    check_made(read_frame(&v, 5), 0, 9, true); /* goes on where the last one was: the next as well */
+    check_made(read_frame(&v, 20), 20, 20, false);
+    check_made(read_frame(&v, 21), 20, 29, false); /* there is none behind the last */
+}
+
+int main(void)
+{
+    CHECK_RUN(test_cover);
+    CHECK_RUN(test_no_frames);
+    CHECK_RUN(test_keyframe_rule);
+    CHECK_RUN(test_access_pattern);
+    return check_result();
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which decoded frame each output frame shows: cases worked out by hand, and what must hold for any times. Equality with ffmpeg's
+ * own command line is tested in tests/mount. */
+#include "decoders/index.h"
+
+#include "check.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+static uint64_t random_state = 11;
+
+static int64_t random_between(int64_t low, int64_t high)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return low + (int64_t)((random_state >> 11) % (uint64_t)(high - low + 1));
+}
+
+enum { MOST = 64 };
+
+static struct dec_frame frames[MOST];
+
+/* 25 frames/s in units of 1/1000 s; a frame that follows at its time lasts 40. */
+static struct dec_index video(const int64_t *pts, uint32_t n)
+{
+    struct dec_index index = {
+        .tb_num = 1,
+        .tb_den = 1000,
+        .rate_num = 25,
+        .rate_den = 1,
+        .width = 1,
+        .height = 1,
+        .n_frames = n,
+        .frames = frames,
+        .audio_stream = -1,
+    };
+    for (uint32_t i = 0; i < n; i++) {
+        frames[i] = (struct dec_frame){pts[i], 40};
+        if (pts[i] != DEC_NO_PTS && pts[i] < 1000000 && pts[i] > -1000000)
+            index.end_us = (pts[i] + 40) * 1000;
+    }
+    return index;
+}
+
+static const struct dec_frames_spec cfr = {.timing = DEC_CFR}, passthrough = {.timing = DEC_PASSTHROUGH};
+
+static void check_map(const struct dec_index *index, const struct dec_frames_spec *spec, const char *want, int line)
+{
+    uint32_t *map = NULL, n = 0;
+    char have[1024] = "";
+    size_t len = 0;
+    if (check_int(dec_timing_map(index, spec, &map, &n), 0, __FILE__, line))
+        for (uint32_t i = 0; i < n && len < sizeof have - 12; i++)
+            len += (size_t)snprintf(have + len, sizeof have - len, "%s%u", i ? " " : "", map[i]);
+    check_str(have, want, __FILE__, line);
+    free(map);
+}
+
+#define PTS(...) (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
+#define CHECK_MAP(index, spec, want) check_map(&(index), &(spec), want, __LINE__)
+
+static void test_cfr(void)
+{
+    struct dec_index even = video(PTS(0, 40, 80, 120));
+    CHECK_MAP(even, cfr, "0 1 2 3");
+    /* Small jitter changes nothing. */
+    struct dec_index jitter = video(PTS(0, 52, 71, 130));
+    CHECK_MAP(jitter, cfr, "0 1 2 3");
+    /* Two ticks are missing: ffmpeg repeats the frame before the gap for all but 0.6 of a tick, rounded, and the one behind it for the rest. */
+    struct dec_index gap = video(PTS(0, 40, 160, 200));
+    CHECK_MAP(gap, cfr, "0 1 1 2 2 3");
+    struct dec_index wide = video(PTS(0, 40, 240));
+    CHECK_MAP(wide, cfr, "0 1 1 1 1 2 2");
+    /* Twice the rate: every other one is dropped, once they lie 1.1 ticks behind. */
+    struct dec_index fast = video(PTS(0, 20, 40, 60, 80, 100, 120, 140));
+    uint32_t *map = NULL, n = 0;
+    for (int i = 0; i < 8; i++)
+        frames[i].duration = 20;
+    CHECK_INT(dec_timing_map(&fast, &cfr, &map, &n), 0);
+    CHECK(n >= 4 && n <= 6 && map[0] == 0);
+    free(map);
+}
+
+static void test_start(void)
+{
+    /* Late: with other streams the gap is filled, alone it is not. */
+    struct dec_index late = video(PTS(120, 160));
+    CHECK_MAP(late, cfr, "0 0 0 0 1");
+    late.only_stream = true;
+    CHECK_MAP(late, cfr, "0 1");
+    /* Times count from the file's start. */
+    struct dec_index shifted = video(PTS(5000, 5040, 5080));
+    shifted.start_pts = 5000;
+    CHECK_MAP(shifted, cfr, "0 1 2");
+    /* Before the start: what ends more than 1.1 ticks back is dropped. */
+    struct dec_index early = video(PTS(-160, -120, -80, 0, 40));
+    CHECK_MAP(early, cfr, "2 3 4");
+}
+
+static void test_no_times(void)
+{
+    struct dec_index index = video(PTS(0, DEC_NO_PTS, 80, 120));
+    uint32_t *map = NULL, n = 0;
+    /* It is not shown at its turn, but it may fill the gap that it leaves. */
+    CHECK_INT(dec_timing_map(&index, &cfr, &map, &n), 0);
+    CHECK_INT(n, 4);
+    free(map);
+    CHECK_MAP(index, passthrough, "0 1 2 3");
+    struct dec_index none = video(PTS(DEC_NO_PTS, DEC_NO_PTS));
+    CHECK_MAP(none, cfr, "");
+}
+
+static void test_fps(void)
+{
+    const struct dec_frames_spec ten = {.timing = DEC_FPS, .fps_num = 10, .fps_den = 1};
+    const struct dec_frames_spec fifty = {.timing = DEC_FPS, .fps_num = 50, .fps_den = 1};
+    /* Ticks 0, 1, 2 stand at 0, 100, 200 ms, frames go to the nearest: 0 40 | 80 120 | 160 200. The last of a tick is shown. */
+    struct dec_index even = video(PTS(0, 40, 80, 120, 160, 200));
+    CHECK_MAP(even, ten, "1 3");
+    struct dec_index two = video(PTS(0, 40));
+    CHECK_MAP(two, fifty, "0 0 1 1");
+    struct dec_index hole = video(PTS(0, DEC_NO_PTS, 200));
+    CHECK_MAP(hole, ten, "0 0");
+}
+
+static void test_passthrough(void)
+{
+    struct dec_index odd = video(PTS(500, 40, 40, -1000));
+    CHECK_MAP(odd, passthrough, "0 1 2 3");
+    struct dec_index empty = video(NULL, 0);
+    CHECK_MAP(empty, passthrough, "");
+    CHECK_MAP(empty, cfr, "");
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void check_any(const struct dec_index *index, const struct dec_frames_spec *spec)
+{
+    uint32_t *map = NULL, n = 0;
+    int err = dec_timing_map(index, spec, &map, &n);
+    CHECK(err == 0 || err == -EFBIG);
+    for (uint32_t i = 0; !err && i < n; i++)
+        if (!CHECK(map[i] < index->n_frames && (i == 0 || map[i] >= map[i - 1])))
+            break;
+    free(map);
+}
+
+/* Whatever the times: an ascending map within the limits, in no time. */
+static void test_any(void)
+{
+    double begin = now();
+    for (int round = 0; round < 1000; round++) {
+        int64_t pts[MOST];
+        int64_t range = INT64_C(1) << random_between(1, round % 100 ? 18 : 60);
+        uint32_t n = (uint32_t)random_between(1, 20);
+        for (uint32_t i = 0; i < n; i++)
+            pts[i] = random_between(0, 9) ? random_between(-range, range) : DEC_NO_PTS;
+        struct dec_index index = video(pts, n);
+        index.end_us = random_between(-range, range);
+        index.start_pts = random_between(-range, range);
+        index.only_stream = random_between(0, 1);
+        index.rate_num = (int32_t)random_between(0, 2) * 30000;
+        index.rate_den = index.rate_num ? 1001 : 0;
+        if (random_between(0, 9) == 0)
+            index.tb_den = (int32_t)random_between(1, INT32_MAX);
+        if (random_between(0, 9) == 0)
+            index.tb_num = (int32_t)random_between(1, INT32_MAX);
+        for (uint32_t i = 0; i < n; i++)
+            frames[i].duration = random_between(0, 3) ? 40 : random_between(0, range);
+        const struct dec_frames_spec fps = {
+            .timing = DEC_FPS, .fps_num = (int32_t)random_between(1, 60), .fps_den = (int32_t)random_between(1, 60)};
+        check_any(&index, &cfr);
+        check_any(&index, &passthrough);
+        check_any(&index, &fps);
+    }
+    CHECK(now() - begin < 60);
+}
+
+/* Two frames so far apart that filling the time between them would never end. */
+static void test_caps(void)
+{
+    const int64_t far = INT64_C(1) << 59;
+    struct dec_index index = video(PTS(0, far, 2 * far));
+    const struct dec_frames_spec fps = {.timing = DEC_FPS, .fps_num = 1000, .fps_den = 1};
+    uint32_t *map = NULL, n = 0;
+    double begin = now();
+    CHECK_INT(dec_timing_map(&index, &fps, &map, &n), -EFBIG);
+    struct dec_index late = video(PTS(far, 2 * far));
+    CHECK_INT(dec_timing_map(&late, &fps, &map, &n), -EFBIG);
+    /* A broken time, to ffmpeg: left out. */
+    struct dec_index broken = video(PTS(0, far, 2 * far));
+    CHECK_MAP(broken, cfr, "0");
+    CHECK(now() - begin < 20);
+}
+
+int main(void)
+{
+    CHECK_RUN(test_cfr);
+    CHECK_RUN(test_start);
+    CHECK_RUN(test_no_times);
+    CHECK_RUN(test_fps);
+    CHECK_RUN(test_passthrough);
+    CHECK_RUN(test_any);
+    CHECK_RUN(test_caps);
+    return check_result();
+}
