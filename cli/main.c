@@ -10,6 +10,9 @@ static const struct {
     {"check", cli_check, "CONFIG", "find the mistakes in a configuration"},
     {"mount", cli_mount, "CONFIG MOUNTPOINT", "mount a corpus"},
     {"unmount", cli_unmount, "MOUNTPOINT", "unmount it"},
+    {"status", cli_status, "MOUNTPOINT|CONFIG", "what was read, made and kept, and how long it took"},
+    {"verify", cli_verify, "CONFIG", "check all that the cache keeps"},
+    {"cache", cli_cache, "clear CONFIG", "remove all that the cache keeps"},
 };
 
 static void print_help(FILE *out)
