@@ -3,7 +3,27 @@
 
 #include <errno.h>
 
-int dec_open_decoder(const AVStream *stream, unsigned threads, AVCodecContext **ret, struct base_reason *why)
+/* FFmpeg's messages, of any thread. Nothing is printed: what they say is of no use without the file's name. */
+static void on_message(void *object, int level, const char *format, va_list args)
+{
+    (void)format;
+    (void)args;
+    if (!object || level > AV_LOG_ERROR || *(const AVClass **)object != avcodec_get_class())
+        return;
+    const AVCodecContext *c = object; /* a decoder's threads have copies of it */
+    if (c->opaque)
+        atomic_fetch_add((atomic_uint *)c->opaque, 1);
+}
+
+/* VP8's entropy coding shows no damage, and what its threads then make of it is a matter of chance. */
+static int thread_count(const AVStream *stream, unsigned threads)
+{
+    bool alone = (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) || stream->codecpar->codec_id == AV_CODEC_ID_VP8;
+    return alone ? 1 : (int)threads;
+}
+
+int dec_open_decoder(const AVStream *stream, unsigned threads, atomic_uint *errors, AVCodecContext **ret,
+                     struct base_reason *why)
 {
     const char *name = avcodec_get_name(stream->codecpar->codec_id);
     const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
@@ -16,8 +36,9 @@ int dec_open_decoder(const AVStream *stream, unsigned threads, AVCodecContext **
     if (averror >= 0) {
         c->pkt_timebase = stream->time_base;
         c->framerate = stream->avg_frame_rate;
-        bool still = stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
-        c->thread_count = still ? 1 : (int)threads;
+        c->thread_count = thread_count(stream, threads);
+        c->opaque = errors;
+        av_log_set_callback(on_message);
         averror = avcodec_open2(c, codec, NULL);
     }
     if (averror < 0) {

@@ -9,9 +9,13 @@
 #include "decoders/media.h"
 
 #include <libavcodec/avcodec.h>
+#include <stdatomic.h>
 
-/* A decoder for one stream; the caller frees it with avcodec_free_context(). 0 or a negative errno with a reason. */
-int dec_open_decoder(const AVStream *stream, unsigned threads, AVCodecContext **ret, struct base_reason *why);
+/* A decoder for one stream; the caller frees it with avcodec_free_context(). 0 or a negative errno with a reason.
+ * *errors counts what the decoder complains of, on whichever of its threads: many decoders cover up for damage and return no error, but none
+ * without a message. Those of a packet are counted when its frame comes out. */
+int dec_open_decoder(const AVStream *stream, unsigned threads, atomic_uint *errors, AVCodecContext **ret,
+                     struct base_reason *why);
 
 /* True when every packet of this stream that dec_packet_shows() gives exactly one frame, so that frames can be
  * counted by demuxing alone. */

@@ -193,6 +193,7 @@ struct counting {
     AVFrame *frame;
     bool raw_pts_good; /* frames carry the pts of their packets, nothing was corrected */
     bool damaged;      /* the decoder reported errors */
+    atomic_uint errors; /* it complained of since they were looked at */
     uint32_t damaged_until; /* keyframes that come out before this one may be damaged: decoders give frames late */
     int64_t dts_queue[64]; /* decoding times given to the decoder while draining */
     int n_dts;
@@ -211,7 +212,8 @@ static void note_damage(struct counting *c)
 
 static void note_error(struct counting *c, int averror)
 {
-    if (averror < 0 && averror != AVERROR(EAGAIN) && averror != AVERROR_EOF)
+    unsigned complaints = atomic_exchange(&c->errors, 0);
+    if (complaints > 0 || (averror < 0 && averror != AVERROR(EAGAIN) && averror != AVERROR_EOF))
         note_damage(c);
 }
 
@@ -325,7 +327,7 @@ static int count_with(struct indexing *x, unsigned threads, bool *ret_damaged)
     AVPacket *packet = av_packet_alloc();
     err = packet && c.frame ? 0 : base_fail(&x->work->why, -ENOMEM, "out of memory");
     if (!err)
-        err = dec_open_decoder(x->video, threads, &c.decoder, &x->work->why);
+        err = dec_open_decoder(x->video, threads, &c.errors, &c.decoder, &x->work->why);
     if (!err) {
         /* Only times and numbers matter here. */
         c.decoder->skip_loop_filter = AVDISCARD_ALL;

@@ -34,6 +34,7 @@ struct dec_session {
     bool may_skip;       /* frames that no other refers to, on the way to a later one */
     bool wants_key;      /* after a seek: drop packets up to a keyframe */
     bool draining;
+    atomic_uint errors;  /* that the decoder complained of in this pass */
     struct dec_frames_spec map_spec;
     uint32_t *map;
     uint32_t n_map;
@@ -77,6 +78,15 @@ static int copy_index(const struct dec_index *from, struct dec_index *to)
     return err;
 }
 
+/* Where a decoder gives up in the middle of a picture, the rest is what was in its buffer before: chance, unless that is nothing. */
+static int get_clean_buffer(AVCodecContext *c, AVFrame *frame, int flags)
+{
+    int averror = avcodec_default_get_buffer2(c, frame, flags);
+    for (size_t i = 0; averror >= 0 && i < BASE_ARRAY_LEN(frame->buf) && frame->buf[i]; i++)
+        memset(frame->buf[i]->data, 0, frame->buf[i]->size);
+    return averror;
+}
+
 /* (Re)opens demuxer and decoder at the file's beginning. */
 static int open_at_start(struct dec_session *s, struct dec_work *work)
 {
@@ -96,11 +106,15 @@ static int open_at_start(struct dec_session *s, struct dec_work *work)
     s->next_number = 0;
     s->at_start = true;
     s->wants_key = s->draining = s->any_numbered = s->shows_damage = false;
+    atomic_store(&s->errors, 0);
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_START;
     s->may_skip = !s->index.damaged && s->index.pts_unique && dec_nonref_can_be_skipped(s->stream);
     /* How a decoder covers up for damage depends on its threads. */
     unsigned threads = s->index.damaged ? 1 : work->job->threads;
-    return dec_open_decoder(s->stream, threads, &s->decoder, &work->why);
+    err = dec_open_decoder(s->stream, threads, &s->errors, &s->decoder, &work->why);
+    if (!err && s->index.damaged)
+        s->decoder->get_buffer2 = get_clean_buffer;
+    return err;
 }
 
 static int session_open(struct dec_work *work, struct dec_session **ret)
@@ -264,6 +278,7 @@ static bool seek_to(struct dec_session *s, const struct dec_key *key)
     s->next_number = s->index.pts_unique ? 0 : -1;
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_KEY;
     s->at_start = s->draining = s->any_numbered = s->shows_damage = false;
+    atomic_store(&s->errors, 0);
     s->wants_key = true;
     return true;
 }
@@ -337,6 +352,17 @@ static void number_frame(struct dec_session *s)
         s->next_number++;
 }
 
+/* Looks at the frame that just came out and at what the decoder said until then. */
+static bool shows_damage(struct dec_session *s)
+{
+    if (!s->at_start && !s->any_numbered)
+        atomic_store(&s->errors, 0);
+    s->any_numbered = s->any_numbered || s->number >= 0;
+    bool shows = s->frame->decode_error_flags || atomic_load(&s->errors) > 0;
+    s->shows_damage = s->shows_damage || (shows && (s->at_start || s->any_numbered));
+    return s->shows_damage;
+}
+
 /* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came, -EBADMSG when damage shows that the index does not know of. */
 static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t wanted)
 {
@@ -359,9 +385,7 @@ static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t want
         }
         work->reply->n_decoded++;
         number_frame(s);
-        s->any_numbered = s->any_numbered || s->number >= 0;
-        s->shows_damage = s->shows_damage || (s->any_numbered && s->frame->decode_error_flags);
-        if (s->shows_damage && !s->index.counted)
+        if (shows_damage(s) && !s->index.counted)
             return -EBADMSG;
         if (s->seeks_lie && !s->at_start)
             return -ENOENT;
