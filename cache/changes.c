@@ -75,13 +75,16 @@ void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache
     pthread_mutex_unlock(&c->lock);
 }
 
-bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp)
+bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp,
+                      const struct base_hash *identity)
 {
     pthread_mutex_lock(&c->lock);
     struct clip *k = &c->clips[clip];
-    bool same = k->version == version && (!k->sidecar_looked || stamp_equal(&k->sidecar, stamp));
+    bool same =
+        k->version == version && (!k->sidecar_looked || base_hash_equal(&k->sidecar_identity, identity));
     if (same) {
         k->sidecar_looked = true;
+        k->sidecar_identity = *identity;
         k->sidecar = *stamp;
     }
     pthread_mutex_unlock(&c->lock);
@@ -126,15 +129,27 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     return true;
 }
 
-/* A file as it is now; all zero when it is not there. false: it cannot be told. */
-static bool look(struct cache *c, const char *path, struct cache_file_stamp *ret)
+enum look { SAME, RENEWED, CHANGED };
+
+/* Compares a file with what it was; no file had a stamp of zeros. identity: NULL when it is not known.
+ * RENEWED: the same with another stamp, as after chmod or a new hard link. What cannot be told is taken for
+ * the same. */
+static enum look look(struct cache *c, const char *path, const struct cache_file_stamp *was,
+                      const struct base_hash *identity, struct cache_file_stamp *ret)
 {
     struct stat st;
     *ret = (struct cache_file_stamp){0};
-    if (fstatat(c->root, path, &st, 0) < 0)
-        return errno == ENOENT || errno == ENOTDIR;
-    *ret = stamp_of(&st);
-    return true;
+    if (fstatat(c->root, path, &st, 0) == 0)
+        *ret = stamp_of(&st);
+    else if (errno != ENOENT && errno != ENOTDIR)
+        return SAME;
+    if (stamp_equal(ret, was))
+        return SAME;
+    base_autoclose int fd = -1;
+    if (identity && ret->size == was->size && ret->mtime_ns == was->mtime_ns &&
+        source_open(c, path, &fd, ret) == 0 && source_is(c, path, fd, ret, was, identity))
+        return RENEWED;
+    return CHANGED;
 }
 
 bool clip_check(struct cache *c, size_t clip)
@@ -143,9 +158,16 @@ bool clip_check(struct cache *c, size_t clip)
     struct cache_file_stamp now;
     pthread_mutex_lock(&c->lock);
     struct clip was = c->clips[clip];
+    struct base_hash identity = was.media ? was.media->identity : (struct base_hash){0};
     pthread_mutex_unlock(&c->lock);
-    bool changed = was.looked && look(c, source->path, &now) && !stamp_equal(&now, &was.seen);
-    if (!changed && was.sidecar_looked && source->sidecar)
-        changed = look(c, source->sidecar, &now) && !stamp_equal(&now, &was.sidecar);
-    return changed && clip_forget(c, clip, was.version);
+    enum look found =
+        was.looked ? look(c, source->path, &was.seen, was.media ? &identity : NULL, &now) : SAME;
+    if (found == RENEWED)
+        clip_saw(c, clip, was.version, &now);
+    if (found != CHANGED && was.sidecar_looked && source->sidecar) {
+        found = look(c, source->sidecar, &was.sidecar, &was.sidecar_identity, &now);
+        if (found == RENEWED && !clip_saw_sidecar(c, clip, was.version, &now, &was.sidecar_identity))
+            found = CHANGED;
+    }
+    return found == CHANGED && clip_forget(c, clip, was.version);
 }

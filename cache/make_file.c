@@ -9,6 +9,7 @@
 struct ingredients {
     int source, index; /* descriptors; index may be -1 */
     struct cache_file_stamp stamp; /* of the source */
+    struct base_hash identity;     /* of the source */
 };
 
 struct streaming {
@@ -47,7 +48,7 @@ static int run_file_job(struct making *m, struct dec_job *job, const struct ingr
         m->why = result.why;
         err = making_fail_job(m, err, key);
     } else {
-        err = making_check_unchanged(m, in->source, &in->stamp);
+        err = making_check_unchanged(m, in->source, &in->stamp, &in->identity);
     }
     if (err) {
         cache_writer_abort(writer);
@@ -72,7 +73,7 @@ int make_audio(struct making *m, struct cache_segment **ret)
     struct dec_job job = making_new_job(m, DEC_AUDIO);
     job.audio = m->c->views[t->view].audio;
     job.file_bytes = media_view(m->c, t->media, t->view).file_bytes;
-    const struct ingredients in = {source, index, t->media->stamp};
+    const struct ingredients in = {source, index, m->opened, t->media->identity};
     return run_file_job(m, &job, &in, &t->key, job.file_bytes, ret);
 }
 
@@ -86,42 +87,37 @@ static uint64_t max_subtitle_bytes(const struct cache_file_stamp *stamp)
 /* Opens the subtitle file as it was when the clip was looked into. 0, -ENOENT, -EAGAIN, or a failure that is told already. */
 static int open_sidecar(struct making *m, struct ingredients *in)
 {
-    const char *path = m->c->options.sources[m->t->clip].sidecar;
-    struct cache_file_stamp stamp = {0};
-    m->path = path;
-    int err = source_open(m->c, path, &in->source, &stamp);
+    m->path = m->c->options.sources[m->t->clip].sidecar;
+    int err = source_open(m->c, m->path, &in->source, &in->stamp);
     if (err && err != -ENOENT)
-        return making_open(m, path, &in->source, &stamp);
-    if (!err && source_settle(in->source, &stamp) < 0)
+        return making_open(m, m->path, &in->source, &in->stamp);
+    if (!err && source_settle(in->source, &in->stamp) < 0)
         return making_fail(m, base_fail(&m->why, -EBUSY, "it is being written to"));
-    in->stamp = stamp;
-    if (!clip_saw_sidecar(m->c, m->t->clip, m->t->media->version, &stamp))
+    int bad = err ? 0 : source_identity(m->c, m->path, in->source, &in->stamp, &in->identity);
+    if (bad)
+        return making_fail(m, base_fail(&m->why, bad, "cannot read it: %s", strerror(-bad)));
+    if (!clip_saw_sidecar(m->c, m->t->clip, m->t->media->version, &in->stamp, &in->identity))
         return making_forget(m);
     return err;
 }
 
 /* Opens where a clip's text is; in->source stays -1 when it has none. */
-static int open_text(struct making *m, struct dec_job *job, struct ingredients *in, struct base_hash *ret_identity)
+static int open_text(struct making *m, struct dec_job *job, struct ingredients *in)
 {
     const struct cache_source *source = &m->c->options.sources[m->t->clip];
     const struct cache_view *view = &m->c->views[m->t->view];
     for (int i = 0; i < view->subtitles.n_sources; i++) {
         if (view->subtitles.sources[i] == CACHE_SIDECAR && source->sidecar) {
-            job->subtitles.sidecar = 1;
             int err = open_sidecar(m, in);
-            if (err == -ENOENT) {
-                job->subtitles.sidecar = 0;
-                continue;
-            }
-            if (err)
+            job->subtitles.sidecar = !err;
+            if (err != -ENOENT)
                 return err;
-            err = source_identity(m->c, source->sidecar, in->source, &in->stamp, ret_identity);
-            return err ? making_fail(m, base_fail(&m->why, err, "cannot read it: %s", strerror(-err))) : 0;
         }
         if (view->subtitles.sources[i] == CACHE_EMBEDDED && m->t->media->has_text) {
-            *ret_identity = m->t->media->identity;
-            in->stamp = m->t->media->stamp;
-            return making_open_unchanged(m, &in->source);
+            int err = making_open_unchanged(m, &in->source);
+            in->identity = m->t->media->identity;
+            in->stamp = m->opened;
+            return err;
         }
     }
     return 0;
@@ -144,11 +140,10 @@ int make_subtitles(struct making *m, struct cache_segment **ret)
     struct dec_job job = making_new_job(m, DEC_SUBTITLES);
     job.subtitles.clip_us = m->t->media->clip_us;
     struct ingredients in = {.source = -1, .index = -1};
-    struct base_hash identity = {0};
-    int err = open_text(m, &job, &in, &identity);
+    int err = open_text(m, &job, &in);
     base_autoclose int source = in.source;
     bool exists = source >= 0 || m->c->views[m->t->view].subtitles.empty;
-    struct base_hash key = key_of_subtitles(m->c, m->t->media, m->t->view, &identity);
+    struct base_hash key = key_of_subtitles(m->c, m->t->media, m->t->view, &in.identity);
     if (!err && source >= 0)
         err = make_text(m, &job, &in, &key, ret);
     if (err)

@@ -33,7 +33,7 @@ int make_frames(struct making *m, struct cache_segment **ret)
     int64_t begin_ns = base_now_ns();
     err = run_job(m->worker, &job, fds, max_bytes, NULL, NULL, &result);
     if (!err)
-        err = making_check_unchanged(m, source, &t->media->stamp);
+        err = making_check_unchanged(m, source, &m->opened, &t->media->identity);
     else {
         m->why = result.why;
         err = result.reply.stale ? make_recount(m, source, &t->key) : making_fail_job(m, err, &t->key);

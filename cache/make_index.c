@@ -152,7 +152,7 @@ int make_recount(struct making *m, int source, const struct base_hash *failure)
     struct base_bytes packed = {0};
     int err = run_index_job(m, source, true, failure, &packed);
     if (!err)
-        err = making_check_unchanged(m, source, &old->stamp);
+        err = making_check_unchanged(m, source, &m->opened, &old->identity);
     if (err) {
         base_bytes_finish(&packed);
         return err;

@@ -52,7 +52,7 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
         m->why = result.why;
         return result.reply.stale ? make_recount(m, source, key) : making_fail_job(m, err, key);
     }
-    err = making_check_unchanged(m, source, &m->t->media->stamp);
+    err = making_check_unchanged(m, source, &m->opened, &m->t->media->identity);
     if (err)
         return err;
     *ret = (struct kept_size){result.reply.file_bytes, result.reply.width, result.reply.height};

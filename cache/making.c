@@ -78,16 +78,17 @@ int making_open_unchanged(struct making *m, int *ret_fd)
         return making_forget(m);
     if (err)
         return making_open(m, m->path, ret_fd, &stamp);
-    if (stamp_equal(&stamp, &m->t->media->stamp))
+    if (source_is(m->c, m->path, *ret_fd, &m->opened, &m->t->media->stamp, &m->t->media->identity))
         return 0;
     base_close_fd(ret_fd);
     *ret_fd = -1;
     return making_forget(m);
 }
 
-int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was)
+int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was, const struct base_hash *identity)
 {
-    return source_unchanged(fd, was) ? 0 : making_forget(m);
+    struct cache_file_stamp now;
+    return source_is(m->c, m->path, fd, &now, was, identity) ? 0 : making_forget(m);
 }
 
 struct dec_job making_new_job(struct making *m, enum dec_kind kind)

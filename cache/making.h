@@ -15,6 +15,7 @@ struct making {
     struct cache *c;
     struct cache_task *t;
     const char *path; /* of the source, for messages */
+    struct cache_file_stamp opened; /* of the source, by making_open_unchanged() */
     struct base_reason why;
 };
 
@@ -39,7 +40,7 @@ int making_open_unchanged(struct making *m, int *ret_fd);
 /* That, and the media index for the worker: what most jobs need. */
 int making_open_inputs(struct making *m, int *ret_source, int *ret_index);
 /* After a job: a file that was written to meanwhile may have given a mixture. As above. */
-int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was);
+int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was, const struct base_hash *identity);
 
 struct dec_job making_new_job(struct making *m, enum dec_kind kind);
 /* An empty file in memory. A descriptor or a negative errno. */

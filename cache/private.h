@@ -52,6 +52,7 @@ struct clip {
     bool looked, sidecar_looked;
     uint32_t version; /* goes up when one of them changed; CACHE_MAX_VERSION: no more, nothing of it is told or read */
     struct cache_file_stamp seen, sidecar;
+    struct base_hash sidecar_identity;
 };
 
 enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITLES };
@@ -122,7 +123,11 @@ int source_open(const struct cache *c, const char *path, int *ret_fd, struct cac
 int source_identity(struct cache *c, const char *path, int fd, const struct cache_file_stamp *stamp,
                     struct base_hash *ret);
 
-/* Whether what was read from it since is of one piece. */
+/* Whether a file is the one of that stamp and identity: the same stamp, or only other permissions, links, or numbers of the filesystem.
+ * Renews the stamp. */
+bool source_is(struct cache *c, const char *path, int fd, struct cache_file_stamp *stamp, const struct cache_file_stamp *was,
+               const struct base_hash *identity);
+/* Whether what was read from it since is of one piece: strictly, without reading. */
 bool source_unchanged(int fd, const struct cache_file_stamp *was);
 /* Waits until a file that was changed a moment ago is at rest, and renews the stamp. 0, -EBUSY for a file that is written to all the
  * while, or a negative errno. */
@@ -134,7 +139,8 @@ struct cache_file_stamp stamp_of(const struct stat *st);
 /* What was found when a clip of this version was looked at; all zero = the file was not there. */
 void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp);
 /* The same for its subtitle file. false: the clip has changed, or was seen with another one. */
-bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp);
+bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp,
+                      const struct base_hash *identity);
 /* Ends a version: forgets what was known of the clip, and tells. The next question finds out anew. false: it had ended before. */
 bool clip_forget(struct cache *c, size_t clip, uint32_t version);
 /* Looks whether a clip's files are still as they were seen, and forgets it if not; true then. Does I/O, no lock held. */

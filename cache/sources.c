@@ -55,3 +55,17 @@ int source_identity(struct cache *c, const char *path, int fd, const struct cach
     cache_identity_put(c->store, full, stamp, ret);
     return 0;
 }
+
+bool source_is(struct cache *c, const char *path, int fd, struct cache_file_stamp *stamp, const struct cache_file_stamp *was,
+               const struct base_hash *identity)
+{
+    struct base_hash now;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return false;
+    *stamp = stamp_of(&st);
+    if (stamp_equal(stamp, was))
+        return true;
+    return stamp->size == was->size && stamp->mtime_ns == was->mtime_ns &&
+           source_identity(c, path, fd, stamp, &now) == 0 && base_hash_equal(&now, identity);
+}

@@ -139,6 +139,29 @@ class Watch(harness.Case):
                 harness.wait_until('the new time', lambda s=seconds: os.stat(frame).st_mtime == s)
                 self.assert_becomes(mount, before)
 
+    def test_same_file(self):
+        """Other permissions and more links make no other file: who reads it goes on."""
+        shutil.copy(self.made / 'blue.mkv', self.source.with_name('other.mkv'))
+        with self.mount(self.settings) as mount:
+            self.tree(mount)
+            frame, other = (mount.path / f'ppm/a/{name}.mkv/000001.ppm' for name in ('clip', 'other'))
+            before, other_before = os.stat(frame).st_ino, os.stat(other).st_ino
+            with open(frame, 'rb') as file:
+                data = file.read()
+                os.chmod(self.source, 0o600)
+                os.link(self.source, self.home / 'link')
+                os.chmod(self.text, 0o600)
+                os.utime(self.source.with_name('other.mkv'), (1, 1))
+                # Events come in their order.
+                harness.wait_until('the other change', lambda: os.stat(other).st_ino != other_before)
+                self.assertEqual(os.stat(frame).st_ino, before)
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                self.assertEqual(os.pread(file.fileno(), 1 << 20, 0), data)
+            shutil.rmtree(self.cache / 'segments')
+            made_again = (mount.path / 'jpg/a/clip.mkv/000025.jpg').read_bytes()
+            self.assertEqual(made_again[:2], b'\xff\xd8')
+            self.assertNotIn('a/clip.mkv: changed', mount.log())
+
     def test_replaced(self):
         """By a longer one and back: names come and go."""
         red, long = (self.truth(self.made / f'{name}.mkv', 'A line.') for name in ('red', 'long'))
