@@ -84,7 +84,8 @@ void cache_worker_limit(struct cache_worker *w, uint64_t bytes)
     const uint64_t slack = 1 << 20;
     struct rlimit limit = {.rlim_cur = bytes + slack, .rlim_max = RLIM_INFINITY};
     int pid = atomic_load(&w->pid);
-    if (pid > 0)
+    /* Root without CAP_SYS_RESOURCE could set it while the worker starts, and never again. */
+    if (pid > 0 && geteuid() != 0)
         (void)prlimit(pid, RLIMIT_FSIZE, &limit, NULL);
 }
 

@@ -21,7 +21,8 @@ void cache_worker_init(struct cache_worker *w, const char *program, uint64_t mem
 int cache_worker_start(struct cache_worker *w);
 /* Ends it, and waits for it. Returns the signal that it had died of before, 0 = none. */
 int cache_worker_stop(struct cache_worker *w);
-/* The most that it may write into any file from now on, for jobs from now on. */
+/* The most that it may write into any file from now on: more ends it. Does nothing for a daemon of root, whose workers are
+ * another user's. */
 void cache_worker_limit(struct cache_worker *w, uint64_t bytes);
 /* Any thread: makes a job in work fail at once. */
 void cache_worker_kill(struct cache_worker *w);
