@@ -4,10 +4,10 @@
  *
  *     fuzz_decode [-s SEED] [-f FIRST_ROUND] [-n ROUNDS] [-o COPY] [-v] FILE...
  *
- * Round 0 takes each file as it is, every other round damages it in its own way, which follows from the seed alone. Made for a build with
- * sanitizers, which find what is wrong inside; the driver itself finds results that break the protocol, jobs that take too long,
- * and frames whose bytes depend on what was read before. Exit code 1: something was found; `-v` names each round before it
- * runs, `-o` keeps the copy of the last.
+ * Round 0 takes each file as it is, every other round damages it in its own way, which follows from the seed
+ * alone. Made for a build with sanitizers, which find what is wrong inside; the driver itself finds results
+ * that break the protocol, jobs that take too long, and frames whose bytes depend on what was read before.
+ * Exit code 1: something was found; `-v` names each round before it runs, `-o` keeps the copy of the last.
  */
 #include "base/base.h"
 #include "base/hash.h"
@@ -74,7 +74,8 @@ static void set_bytes_of_head(uint8_t *data, size_t len)
 static void set_word(uint8_t *data, size_t len)
 {
     static const uint32_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x00ffffff, 0xffffff7f};
-    size_t near_end = random_below(2) ? random_below(len) : len - 1 - random_below(BASE_MIN(len, (size_t)4096));
+    size_t near_end =
+        random_below(2) ? random_below(len) : len - 1 - random_below(BASE_MIN(len, (size_t)4096));
     uint32_t value = values[random_below(BASE_ARRAY_LEN(values))];
     for (size_t i = 0; i < 4 && near_end + i < len; i++)
         data[near_end + i] = (uint8_t)(value >> (24 - 8 * i));
@@ -170,19 +171,17 @@ static int check_result(const struct dec_job *job, struct result *r, int err)
 static int run_job(struct dec_job *job, int source, const struct dec_index *index, struct result *ret)
 {
     static dec_run *const runs[] = {
-        [DEC_INDEX] = dec_run_index,
-        [DEC_MEASURE_FRAMES] = dec_run_measure_frames,
-        [DEC_FRAMES] = dec_run_frames,
-        [DEC_MEASURE_AUDIO] = dec_run_measure_audio,
-        [DEC_AUDIO] = dec_run_audio,
-        [DEC_SUBTITLES] = dec_run_subtitles,
+        [DEC_INDEX] = dec_run_index,   [DEC_MEASURE_FRAMES] = dec_run_measure_frames,
+        [DEC_FRAMES] = dec_run_frames, [DEC_MEASURE_AUDIO] = dec_run_measure_audio,
+        [DEC_AUDIO] = dec_run_audio,   [DEC_SUBTITLES] = dec_run_subtitles,
     };
     static uint64_t next_id = 1;
     job->magic = DEC_MAGIC;
     job->version = DEC_VERSION;
     job->id = next_id++;
     *ret = (struct result){.fd = memfd_create("output", MFD_CLOEXEC)};
-    ret->reply = (struct dec_reply){.magic = DEC_MAGIC, .version = DEC_VERSION, .kind = DEC_DONE, .id = job->id};
+    ret->reply =
+        (struct dec_reply){.magic = DEC_MAGIC, .version = DEC_VERSION, .kind = DEC_DONE, .id = job->id};
     struct dec_work work = {
         .job = job,
         .source = source,
@@ -287,8 +286,8 @@ static int compare_reads(struct subject *s, struct dec_job job, uint32_t n)
         err = read_frames(s, &job, found);
         for (uint32_t f = job.first; !err && f <= job.last; f++)
             if (!base_hash_equal(&found[f - job.first], &truth[f]))
-                finding("frame %u of %u, read %u..%u with %u threads, differs from that of one pass%s%s", f, n, job.first,
-                        job.last, job.threads, is_empty(&truth[f]) ? ", which has none" : "",
+                finding("frame %u of %u, read %u..%u with %u threads, differs from that of one pass%s%s", f,
+                        n, job.first, job.last, job.threads, is_empty(&truth[f]) ? ", which has none" : "",
                         is_empty(&found[f - job.first]) ? ", it could not be made" : "");
     }
     if (err && err != -ESTALE && verbose)
@@ -330,16 +329,19 @@ static int try_frames(struct subject *s, const struct dec_frames_spec *spec)
     if (err || n == 0)
         return err;
     if (verbose)
-        (void)fprintf(stderr, "  %u files of timing %d, format %d, size '%s', crop '%s': %ux%u, %llu bytes\n", n, spec->timing,
-                      spec->format, spec->size, spec->crop, job.width, job.height, (unsigned long long)job.file_bytes);
+        (void)fprintf(stderr, "  %u files of timing %d, format %d, size '%s', crop '%s': %ux%u, %llu bytes\n",
+                      n, spec->timing, spec->format, spec->size, spec->crop, job.width, job.height,
+                      (unsigned long long)job.file_bytes);
     job.kind = DEC_FRAMES;
     return compare_reads(s, job, BASE_MIN(n, (uint32_t)MAX_FRAMES));
 }
 
 static void try_audio(struct subject *s, uint8_t format)
 {
-    struct dec_job job = {
-        .kind = DEC_MEASURE_AUDIO, .threads = 1, .session = s->session, .audio = {.format = format, .silence = 1}};
+    struct dec_job job = {.kind = DEC_MEASURE_AUDIO,
+                          .threads = 1,
+                          .session = s->session,
+                          .audio = {.format = format, .silence = 1}};
     struct result r;
     int err = run_job(&job, s->fd, &s->index, &r);
     job.file_bytes = r.reply.file_bytes;
@@ -353,8 +355,10 @@ static void try_audio(struct subject *s, uint8_t format)
 
 static void try_subtitles(struct subject *s, uint8_t sidecar)
 {
-    struct dec_job job = {
-        .kind = DEC_SUBTITLES, .threads = 1, .session = s->session, .subtitles = {.sidecar = sidecar, .clip_us = 1500000}};
+    struct dec_job job = {.kind = DEC_SUBTITLES,
+                          .threads = 1,
+                          .session = s->session,
+                          .subtitles = {.sidecar = sidecar, .clip_us = 1500000}};
     struct result r;
     (void)run_job(&job, s->fd, NULL, &r);
     result_finish(&r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The media index as bytes: what goes in comes out, in little room, and nothing that a worker or a disk gives can do harm. */
+/* The media index as bytes: what goes in comes out, in little room, and nothing that a worker or a disk gives
+ * can do harm. */
 #include "decoders/index.h"
 
 #include "check.h"
@@ -62,7 +63,8 @@ static struct dec_index random_index(void)
     for (uint32_t i = 0; i < index.n_frames; i++) {
         bool missing = holes && random_between(0, 3) == 0;
         pts += random_between(0, 3) ? 3600 : random_between(1, INT64_C(1) << random_between(1, 40));
-        index.frames[i] = (struct dec_frame){missing ? DEC_NO_PTS : pts, random_between(0, 4) ? 3600 : random_between(0, 9000)};
+        index.frames[i] = (struct dec_frame){missing ? DEC_NO_PTS : pts,
+                                             random_between(0, 4) ? 3600 : random_between(0, 9000)};
         if (i % 12 != 0 && random_between(0, 20) != 0)
             continue;
         index.keys[index.n_keys++] = (struct dec_key){
@@ -79,14 +81,15 @@ static struct dec_index random_index(void)
 
 static bool equal(const struct dec_index *a, const struct dec_index *b)
 {
-    bool same = a->duration_us == b->duration_us && a->video_stream == b->video_stream && a->width == b->width &&
-                a->height == b->height && a->tb_num == b->tb_num && a->tb_den == b->tb_den &&
-                a->rate_num == b->rate_num && a->rate_den == b->rate_den && a->start_pts == b->start_pts &&
-                a->end_us == b->end_us && a->only_stream == b->only_stream && a->counted == b->counted &&
-                a->damaged == b->damaged && a->pts_unique == b->pts_unique && a->n_frames == b->n_frames &&
-                a->n_keys == b->n_keys && a->audio_stream == b->audio_stream && a->audio_rate == b->audio_rate &&
-                a->audio_channels == b->audio_channels && a->audio_samples == b->audio_samples &&
-                a->audio_start_us == b->audio_start_us && a->text_stream == b->text_stream;
+    bool same = a->duration_us == b->duration_us && a->video_stream == b->video_stream &&
+                a->width == b->width && a->height == b->height && a->tb_num == b->tb_num &&
+                a->tb_den == b->tb_den && a->rate_num == b->rate_num && a->rate_den == b->rate_den &&
+                a->start_pts == b->start_pts && a->end_us == b->end_us && a->only_stream == b->only_stream &&
+                a->counted == b->counted && a->damaged == b->damaged && a->pts_unique == b->pts_unique &&
+                a->n_frames == b->n_frames && a->n_keys == b->n_keys && a->audio_stream == b->audio_stream &&
+                a->audio_rate == b->audio_rate && a->audio_channels == b->audio_channels &&
+                a->audio_samples == b->audio_samples && a->audio_start_us == b->audio_start_us &&
+                a->text_stream == b->text_stream;
     for (uint32_t i = 0; same && i < a->n_frames; i++)
         same = a->frames[i].pts == b->frames[i].pts && a->frames[i].duration == b->frames[i].duration;
     for (uint32_t i = 0; same && i < a->n_keys; i++) {
@@ -159,7 +162,8 @@ static void try_bytes(const uint8_t *data, size_t len)
     }
     CHECK(index.n_frames <= DEC_MAX_FRAMES && index.n_keys <= index.n_frames);
     for (uint32_t i = 0; i < index.n_keys; i++)
-        CHECK(index.keys[i].frame < index.n_frames && (i == 0 || index.keys[i].frame > index.keys[i - 1].frame));
+        CHECK(index.keys[i].frame < index.n_frames &&
+              (i == 0 || index.keys[i].frame > index.keys[i - 1].frame));
     const struct dec_frames_spec specs[] = {
         {.timing = DEC_CFR}, {.timing = DEC_PASSTHROUGH}, {.timing = DEC_FPS, .fps_num = 10, .fps_den = 1}};
     /* A time that is far off gives millions of frames, which takes its time here. */
@@ -201,7 +205,8 @@ static void test_mutated(void)
         for (int j = 0; j < 100 && packed.len > 8; j++) {
             uint8_t *at = packed.data + random_between(8, (int64_t)packed.len - 1);
             uint8_t was = *at;
-            *at = random_between(0, 1) ? (uint8_t)random_u64() : (uint8_t)(was ^ (1u << random_between(0, 7)));
+            *at =
+                random_between(0, 1) ? (uint8_t)random_u64() : (uint8_t)(was ^ (1u << random_between(0, 7)));
             try_bytes(packed.data, packed.len);
             if (random_between(0, 2))
                 *at = was;

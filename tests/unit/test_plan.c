@@ -13,7 +13,8 @@ static uint32_t random_below(uint32_t n)
     return (uint32_t)((random_state >> 33) % n);
 }
 
-/* Segments begin at 0, ascend, none is longer than max; one ends early only at a keyframe, and not before a quarter. */
+/* Segments begin at 0, ascend, none is longer than max; one ends early only at a keyframe, and not before a
+ * quarter. */
 static void check_starts(const struct dec_index *index, const uint32_t *map, uint32_t n, uint32_t max_frames)
 {
     uint32_t *starts = NULL, n_starts = 0;

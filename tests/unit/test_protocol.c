@@ -166,8 +166,13 @@ static void test_job_fields(void)
     CHECK_JOB(true, job.kind = DEC_AUDIO; job.audio = (struct dec_audio_spec){.rate = 48000})
 }
 
-static const struct dec_reply good_reply = {
-    .magic = DEC_MAGIC, .version = DEC_VERSION, .kind = DEC_DONE, .id = 5, .bytes = 1000, .n_frames = 3, .fill = 255};
+static const struct dec_reply good_reply = {.magic = DEC_MAGIC,
+                                            .version = DEC_VERSION,
+                                            .kind = DEC_DONE,
+                                            .id = 5,
+                                            .bytes = 1000,
+                                            .n_frames = 3,
+                                            .fill = 255};
 
 #define CHECK_REPLY(want, change)                                                                            \
     {                                                                                                        \
@@ -197,9 +202,12 @@ static void test_reply_fields(void)
     CHECK_REPLY(false, reply.kind = DEC_FAILED; reply.error = 4096)
     CHECK_REPLY(true, reply.kind = DEC_FAILED; reply.error = EIO)
     CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES)
-    CHECK_REPLY(true, job.kind = DEC_MEASURE_FRAMES; reply.width = reply.height = 16384; reply.file_bytes = UINT32_MAX)
-    CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; reply.width = 16385; reply.height = 1; reply.file_bytes = 1)
-    CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; reply.width = 1; reply.height = 16385; reply.file_bytes = 1)
+    CHECK_REPLY(true, job.kind = DEC_MEASURE_FRAMES; reply.width = reply.height = 16384;
+                reply.file_bytes = UINT32_MAX)
+    CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; reply.width = 16385; reply.height = 1;
+                reply.file_bytes = 1)
+    CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; reply.width = 1; reply.height = 16385;
+                reply.file_bytes = 1)
     CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; reply.width = 0; reply.height = 1; reply.file_bytes = 1)
     CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; reply.width = reply.height = 1; reply.file_bytes = 0)
     CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; reply.width = reply.height = 1;

@@ -65,7 +65,8 @@ static void check_network_refused(void)
 static void check_rights_refused(void)
 {
     struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-    REFUSED(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+    REFUSED(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1
+                                                                                                      : 0);
     void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(page != MAP_FAILED);
     REFUSED(mprotect(page, 4096, PROT_READ | PROT_EXEC));

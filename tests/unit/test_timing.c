@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which decoded frame each output frame shows: cases worked out by hand, and what must hold for any times. Equality with ffmpeg's
- * own command line is tested in tests/mount. */
+/* Which decoded frame each output frame shows: cases worked out by hand, and what must hold for any times.
+ * Equality with ffmpeg's own command line is tested in tests/mount. */
 #include "decoders/index.h"
 
 #include "check.h"
@@ -44,7 +44,8 @@ static struct dec_index video(const int64_t *pts, uint32_t n)
 
 static const struct dec_frames_spec cfr = {.timing = DEC_CFR}, passthrough = {.timing = DEC_PASSTHROUGH};
 
-static void check_map(const struct dec_index *index, const struct dec_frames_spec *spec, const char *want, int line)
+static void check_map(const struct dec_index *index, const struct dec_frames_spec *spec, const char *want,
+                      int line)
 {
     uint32_t *map = NULL, n = 0;
     char have[1024] = "";
@@ -66,7 +67,8 @@ static void test_cfr(void)
     /* Small jitter changes nothing. */
     struct dec_index jitter = video(PTS(0, 52, 71, 130));
     CHECK_MAP(jitter, cfr, "0 1 2 3");
-    /* Two ticks are missing: ffmpeg repeats the frame before the gap for all but 0.6 of a tick, rounded, and the one behind it for the rest. */
+    /* Two ticks are missing: ffmpeg repeats the frame before the gap for all but 0.6 of a tick, rounded, and
+     * the one behind it for the rest. */
     struct dec_index gap = video(PTS(0, 40, 160, 200));
     CHECK_MAP(gap, cfr, "0 1 1 2 2 3");
     struct dec_index wide = video(PTS(0, 40, 240));
@@ -114,7 +116,8 @@ static void test_fps(void)
 {
     const struct dec_frames_spec ten = {.timing = DEC_FPS, .fps_num = 10, .fps_den = 1};
     const struct dec_frames_spec fifty = {.timing = DEC_FPS, .fps_num = 50, .fps_den = 1};
-    /* Ticks 0, 1, 2 stand at 0, 100, 200 ms, frames go to the nearest: 0 40 | 80 120 | 160 200. The last of a tick is shown. */
+    /* Ticks 0, 1, 2 stand at 0, 100, 200 ms, frames go to the nearest: 0 40 | 80 120 | 160 200. The last of a
+     * tick is shown. */
     struct dec_index even = video(PTS(0, 40, 80, 120, 160, 200));
     CHECK_MAP(even, ten, "1 3");
     struct dec_index two = video(PTS(0, 40));
@@ -172,8 +175,9 @@ static void test_any(void)
             index.tb_num = (int32_t)random_between(1, INT32_MAX);
         for (uint32_t i = 0; i < n; i++)
             frames[i].duration = random_between(0, 3) ? 40 : random_between(0, range);
-        const struct dec_frames_spec fps = {
-            .timing = DEC_FPS, .fps_num = (int32_t)random_between(1, 60), .fps_den = (int32_t)random_between(1, 60)};
+        const struct dec_frames_spec fps = {.timing = DEC_FPS,
+                                            .fps_num = (int32_t)random_between(1, 60),
+                                            .fps_den = (int32_t)random_between(1, 60)};
         check_any(&index, &cfr);
         check_any(&index, &passthrough);
         check_any(&index, &fps);

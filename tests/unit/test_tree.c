@@ -14,7 +14,8 @@ static void make_tree(const char *views)
     char text[8192];
     size_t problems;
     (void)snprintf(text, sizeof text,
-                   "root: root\nsources:\n  - videos: '**/*.mp4'\n    match: '(?<class>[^/]+)/(?<clip>[^/]+)\\.mp4$'\nviews:\n%s",
+                   "root: root\nsources:\n  - videos: '**/*.mp4'\n    match: "
+                   "'(?<class>[^/]+)/(?<clip>[^/]+)\\.mp4$'\nviews:\n%s",
                    views);
     CHECK_INT(corpus_load(text, &config), 0);
     CHECK_STR(corpus_said, "");
@@ -57,7 +58,8 @@ static void check_whole(void)
             const struct fs_node *child = &tree.nodes[c];
             CHECK_INT(child->parent, i);
             n_subdirs += child->kind == FS_DIR;
-            CHECK(c == n->first_child || strcmp(fs_node_name(&tree, child - 1), fs_node_name(&tree, child)) < 0);
+            CHECK(c == n->first_child ||
+                  strcmp(fs_node_name(&tree, child - 1), fs_node_name(&tree, child)) < 0);
         }
         CHECK_INT(n->n_subdirs, n_subdirs);
         for (uint32_t s = n->first_set; s < n->first_set + n->n_sets; s++)
@@ -74,8 +76,8 @@ static void check_whole(void)
 
 static void test_lookup(void)
 {
-    const char *const names[] = {"Joy/a.mp4", "Joy/b.mp4", "Joy/a b.mp4", "Joy/a-b.mp4", "Joy!/a.mp4", "J/a.mp4", "Joy/\xc3\xa9.mp4",
-                                 "Joy/\xff.mp4"};
+    const char *const names[] = {"Joy/a.mp4",  "Joy/b.mp4", "Joy/a b.mp4",      "Joy/a-b.mp4",
+                                 "Joy!/a.mp4", "J/a.mp4",   "Joy/\xc3\xa9.mp4", "Joy/\xff.mp4"};
     char path[256];
     for (size_t i = 0; i < BASE_ARRAY_LEN(names); i++) {
         (void)snprintf(path, sizeof path, "root/%s", names[i]);
@@ -95,12 +97,15 @@ static void test_lookup(void)
         CHECK_INT(tree.nodes[dir].n_sets, 1);
         CHECK_INT(tree.nodes[dir].n_children, 1);
         int64_t text = fs_tree_child(&tree, (uint32_t)dir, "n_frames");
-        CHECK(text > 0 && tree.nodes[text].clip == tree.nodes[dir].clip && fs_counted_view(&tree, &tree.nodes[text]) == 0);
+        CHECK(text > 0 && tree.nodes[text].clip == tree.nodes[dir].clip &&
+              fs_counted_view(&tree, &tree.nodes[text]) == 0);
         (void)snprintf(path, sizeof path, "mp3/%.*s.mp3", (int)(strlen(names[i]) - 4), names[i]);
         int64_t sound = find(path);
-        CHECK(sound > 0 && tree.nodes[sound].kind == FS_FILE && tree.nodes[sound].clip == tree.nodes[dir].clip);
+        CHECK(sound > 0 && tree.nodes[sound].kind == FS_FILE &&
+              tree.nodes[sound].clip == tree.nodes[dir].clip);
     }
-    const char *const absent[] = {"img/Jo", "img/Joyy", "mp3/Joy/a", "mp3/Joy/a.mp3x", "mp3/Joy/.", "mp3/Joy/..", "x", "img/Joy/a/N_frames"};
+    const char *const absent[] = {"img/Jo",    "img/Joyy",   "mp3/Joy/a", "mp3/Joy/a.mp3x",
+                                  "mp3/Joy/.", "mp3/Joy/..", "x",         "img/Joy/a/N_frames"};
     for (size_t i = 0; i < BASE_ARRAY_LEN(absent); i++)
         CHECK_INT(find(absent[i]), -ENOENT);
     CHECK_INT(fs_tree_child(&tree, 0, ""), -ENOENT);
@@ -127,10 +132,26 @@ static void test_frame_numbers(void)
     CHECK_INT(number("img1", ".png", 3, 0, "img1007.png"), 7);
     CHECK_INT(number("", "7.png", 3, 0, "0127.png"), 12);
     CHECK_INT(number("", "7.png", 0, 0, "77.png"), 7);
-    const char *const bad[] = {"000000.jpg", "1.jpg",      "0000001.jpg", "+00001.jpg",  "-00001.jpg",  " 00001.jpg",
-                               "000001.JPG", "000001jpg",  ".jpg",        "000001.jpg ", "00000a.jpg",  "000001",
-                               "",           "0x0001.jpg", "000001.jp",   "00001\xff.jpg", "99999999999.jpg",
-                               "18446744073709551617.jpg", "4294967297.jpg", "4294967296.jpg"};
+    const char *const bad[] = {"000000.jpg",
+                               "1.jpg",
+                               "0000001.jpg",
+                               "+00001.jpg",
+                               "-00001.jpg",
+                               " 00001.jpg",
+                               "000001.JPG",
+                               "000001jpg",
+                               ".jpg",
+                               "000001.jpg ",
+                               "00000a.jpg",
+                               "000001",
+                               "",
+                               "0x0001.jpg",
+                               "000001.jp",
+                               "00001\xff.jpg",
+                               "99999999999.jpg",
+                               "18446744073709551617.jpg",
+                               "4294967297.jpg",
+                               "4294967296.jpg"};
     for (size_t i = 0; i < BASE_ARRAY_LEN(bad); i++)
         if (!CHECK_INT(number("", ".jpg", 6, 1, bad[i]), -1))
             (void)fprintf(stderr, "  %s\n", bad[i]);
@@ -170,7 +191,11 @@ static void test_shared_directories(void)
 static void test_empty(void)
 {
     struct cfg_clips none = {0};
-    CHECK_INT(corpus_load("root: root\nsources:\n  - videos: '*.mp4'\nviews:\n  - path: 'mp3/{clip}.mp3'\n    audio: {}\n", &config), 0);
+    CHECK_INT(
+        corpus_load(
+            "root: root\nsources:\n  - videos: '*.mp4'\nviews:\n  - path: 'mp3/{clip}.mp3'\n    audio: {}\n",
+            &config),
+        0);
     if (config && CHECK_INT(fs_tree_create(config, &none, &tree), 0)) {
         CHECK_INT(tree.n_nodes, 1);
         CHECK_INT(fs_tree_child(&tree, 0, "x"), -ENOENT);
