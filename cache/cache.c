@@ -174,12 +174,23 @@ int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, stru
     return 0;
 }
 
-int64_t cache_mtime_ns(struct cache *c, size_t clip)
+int cache_mtime_ns(struct cache *c, size_t clip, int64_t *ret)
 {
     pthread_mutex_lock(&c->lock);
-    int64_t mtime_ns = c->clips[clip].media ? c->clips[clip].media->stamp.mtime_ns : 0;
+    const struct clip *k = &c->clips[clip];
+    struct cache_file_stamp seen = k->seen;
+    bool known = k->looked;
+    uint32_t version = k->version;
     pthread_mutex_unlock(&c->lock);
-    return mtime_ns;
+    if (!known) {
+        int err = clip_glance(c, clip, version, &seen);
+        if (err)
+            return err;
+    }
+    if (seen.inode == 0)
+        return -ENOENT;
+    *ret = seen.mtime_ns;
+    return 0;
 }
 
 /* One read in work. */

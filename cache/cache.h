@@ -99,8 +99,9 @@ uint32_t cache_version(struct cache *c, size_t clip);
 int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint32_t *ret);
 /* The size in bytes of each of these files. Errors as above. w may be NULL. */
 int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint64_t *ret_bytes);
-/* Modification time of a clip's source, in ns; 0 when it is not known without looking into it. */
-int64_t cache_mtime_ns(struct cache *c, size_t clip);
+/* Modification time of a clip's source, in ns. One stat at most; on_change tells when it is no longer so. 0, -ENOENT (source gone), or
+ * another negative errno. */
+int cache_mtime_ns(struct cache *c, size_t clip, int64_t *ret);
 /* Reads up to len bytes at offset of file number `file` (from 0). The number of bytes, or an error as above; -ENOENT: no such file. */
 ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file, struct cache_waiter *w,
                    void *out, size_t len, uint64_t offset);

@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "cache/private.h"
+#include "cache/watch.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -75,6 +76,33 @@ void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache
     pthread_mutex_unlock(&c->lock);
 }
 
+/* A file as it is now; all zero when it is not there. */
+static int stat_file(struct cache *c, const char *path, struct cache_file_stamp *ret)
+{
+    struct stat st;
+    *ret = (struct cache_file_stamp){0};
+    if (fstatat(c->root, path, &st, 0) == 0)
+        *ret = stamp_of(&st);
+    else if (errno != ENOENT && errno != ENOTDIR)
+        return -errno;
+    return 0;
+}
+
+int clip_glance(struct cache *c, size_t clip, uint32_t version, struct cache_file_stamp *ret)
+{
+    watch_clip(c->watch, clip);
+    int err = stat_file(c, c->options.sources[clip].path, ret);
+    pthread_mutex_lock(&c->lock);
+    struct clip *k = &c->clips[clip];
+    /* Who looked into it meanwhile knows more. */
+    if (!err && k->version == version && !k->looked) {
+        k->looked = true;
+        k->seen = *ret;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return err;
+}
+
 bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp,
                       const struct base_hash *identity)
 {
@@ -137,13 +165,7 @@ enum look { SAME, RENEWED, CHANGED };
 static enum look look(struct cache *c, const char *path, const struct cache_file_stamp *was,
                       const struct base_hash *identity, struct cache_file_stamp *ret)
 {
-    struct stat st;
-    *ret = (struct cache_file_stamp){0};
-    if (fstatat(c->root, path, &st, 0) == 0)
-        *ret = stamp_of(&st);
-    else if (errno != ENOENT && errno != ENOTDIR)
-        return SAME;
-    if (stamp_equal(ret, was))
+    if (stat_file(c, path, ret) < 0 || stamp_equal(ret, was))
         return SAME;
     base_autoclose int fd = -1;
     if (identity && ret->size == was->size && ret->mtime_ns == was->mtime_ns &&

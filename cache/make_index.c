@@ -123,6 +123,9 @@ static int index_version(struct making *m, uint32_t version)
 int make_index(struct making *m)
 {
     uint32_t version = cache_version(m->c, m->t->clip);
+    /* Its time may have been told before. */
+    if (clip_check(m->c, m->t->clip))
+        return -EAGAIN;
     watch_clip(m->c->watch, m->t->clip);
     int err = index_version(m, version);
     /* What changed meanwhile was told by inotify too early for anyone to care. */

@@ -141,6 +141,8 @@ void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache
 /* The same for its subtitle file. false: the clip has changed, or was seen with another one. */
 bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp,
                       const struct base_hash *identity);
+/* Looks at a clip's source from outside, which is watched from then on. 0, also when it is not there, or a negative errno. */
+int clip_glance(struct cache *c, size_t clip, uint32_t version, struct cache_file_stamp *ret);
 /* Ends a version: forgets what was known of the clip, and tells. The next question finds out anew. false: it had ended before. */
 bool clip_forget(struct cache *c, size_t clip, uint32_t version);
 /* Looks whether a clip's files are still as they were seen, and forgets it if not; true then. Does I/O, no lock held. */

@@ -72,13 +72,12 @@ struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame)
 /* The modification time of a clip's source. */
 static struct timespec clip_mtime(struct fs *fs, uint32_t clip)
 {
-    int64_t ns = cache_mtime_ns(fs->cache, clip);
-    struct stat st;
-    if (ns)
-        return (struct timespec){ns / 1000000000, ns % 1000000000};
-    if (fstatat(fs->root, fs->options->clips->clips[clip].path, &st, 0) == 0)
-        return st.st_mtim;
-    return fs->mounted;
+    const int64_t second = 1000000000;
+    int64_t ns;
+    if (cache_mtime_ns(fs->cache, clip, &ns) < 0)
+        return fs->mounted;
+    int64_t rest = (ns % second + second) % second;
+    return (struct timespec){(ns - rest) / second, rest};
 }
 
 static bool is_text(const struct fs *fs, const struct fs_inode *inode)

@@ -26,7 +26,6 @@ struct fs {
     struct timespec mounted; /* mtime of directories that stand for no clip */
     uid_t uid;
     gid_t gid;
-    int root; /* descriptor of the corpus folder, for modification times */
     struct cache_source *sources; /* as the cache borrows them */
     atomic_bool ended;
     int64_t begin_ns;

@@ -148,13 +148,12 @@ static void block_usr1(void)
 
 int fs_serve(const struct fs_options *options, struct base_reason *why)
 {
-    struct fs fs = {.options = options, .uid = getuid(), .gid = getgid(), .root = -1, .begin_ns = base_now_ns()};
+    struct fs fs = {.options = options, .uid = getuid(), .gid = getgid(), .begin_ns = base_now_ns()};
     clock_gettime(CLOCK_REALTIME, &fs.mounted);
     block_usr1(); /* before the first thread */
     int err = fs_tree_create(options->cfg, options->clips, &fs.tree);
     if (err)
         return base_fail(why, err, "cannot build the tree: %s", strerror(-err));
-    fs.root = open(cfg_root(options->cfg), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     err = fs_notifier_create(&fs, &fs.notifier);
     if (err)
         base_fail(why, err, "cannot start a thread: %s", strerror(-err));
@@ -172,7 +171,6 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         fuse_remove_signal_handlers(fs.session);
         fuse_session_destroy(fs.session);
     }
-    base_close_fd(&fs.root);
     free(fs.sources);
     fs_tree_finish(&fs.tree);
     return err;

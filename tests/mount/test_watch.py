@@ -132,9 +132,13 @@ class Watch(harness.Case):
     def test_touched(self):
         """The same content, dated otherwise."""
         with self.mount(self.settings) as mount:
+            folder = mount.path / 'jpg/a/clip.mkv'  # told without a look into the clip
+            self.assertEqual(os.stat(folder).st_mtime_ns, self.source.stat().st_mtime_ns)
+            os.utime(self.source, (1_000, 1_000))
+            harness.wait_until('the new time of the folder', lambda: os.stat(folder).st_mtime == 1_000)
             before = self.tree(mount)
-            frame = mount.path / 'jpg/a/clip.mkv/000002.jpg'
-            for seconds in (1_000_000_000, 1_500_000_000):
+            frame = folder / '000002.jpg'
+            for seconds in (1_000_000_000, 1_500_000_000, 0):
                 os.utime(self.source, (seconds, seconds))
                 harness.wait_until('the new time', lambda s=seconds: os.stat(frame).st_mtime == s)
                 self.assert_becomes(mount, before)
@@ -173,6 +177,17 @@ class Watch(harness.Case):
                 os.replace(self.home / 'new', self.source)
                 self.assert_becomes(mount, truth)
             self.assertFalse((mount.path / 'ppm/a/clip.mkv/000030.ppm').exists())
+
+    def test_replaced_at_the_same_time(self):
+        """Size and time are the same: the ends of the file tell."""
+        blue = self.truth(self.made / 'blue.mkv', 'A line.')
+        with self.mount(self.settings) as mount:
+            self.tree(mount)
+            state = self.source.stat()
+            shutil.copy(self.made / 'blue.mkv', self.home / 'new')
+            os.utime(self.home / 'new', ns=(state.st_atime_ns, state.st_mtime_ns))
+            os.replace(self.home / 'new', self.source)
+            self.assert_becomes(mount, blue)
 
     def test_folder_replaced(self):
         blue = self.truth(self.made / 'blue.mkv', 'B line.')
