@@ -45,6 +45,11 @@ int make_frames(struct making *m, struct cache_segment **ret)
         cache_writer_abort(writer);
         return err;
     }
+    if (result.reply.reason[0]) {
+        /* Its readers get EIO; the segment's other frames are good. */
+        base_fail(&m->why, -EIO, "%s", result.reply.reason);
+        (void)making_fail(m, -EIO);
+    }
     struct cache_layout layout = {
         .payload_bytes = result.reply.bytes - table,
         .file_bytes = v.file_bytes,

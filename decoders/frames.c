@@ -138,6 +138,13 @@ struct run {
     uint64_t offset;
 };
 
+/* Only this frame fails: its entry stays empty, and the reply says why. */
+static int leave_out(struct dec_work *work, uint32_t frame)
+{
+    (void)snprintf(work->reply->reason, sizeof work->reply->reason, "frame %u: %.200s", frame, work->why.text);
+    return 0;
+}
+
 static int make_frame(struct run *r, uint32_t source_frame, struct dec_entry *entry)
 {
     struct dec_work *work = r->work;
@@ -147,19 +154,20 @@ static int make_frame(struct run *r, uint32_t source_frame, struct dec_entry *en
     bool lowered = false;
     int err = dec_session_frame(r->session, work, source_frame, &decoded);
     if (err == -ENOENT && dec_session_index(r->session)->counted)
-        return 0; /* the entry stays empty: only this frame fails */
+        return leave_out(work, source_frame);
     if (err)
         return err;
     err = dec_picture_render(r->pictures, dec_session_stream(r->session), decoded, &job->frames, (int)job->width,
                              (int)job->height, &rendered, &work->why);
-    if (err)
-        return err;
     r->encoded.len = 0;
-    err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->encoded, &lowered, &work->why);
-    if (err == -EFBIG || (!err && r->encoded.len > job->file_bytes))
-        return 0;
-    if (err)
+    if (!err)
+        err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->encoded, &lowered, &work->why);
+    if (!err && r->encoded.len > job->file_bytes)
+        err = base_fail(&work->why, -EFBIG, "it does not fit the size that the clip's files have");
+    if (err == -ENOMEM)
         return err;
+    if (err)
+        return leave_out(work, source_frame);
     if (r->offset + r->encoded.len > UINT32_MAX)
         return base_fail(&work->why, -EFBIG, "a run of frames over 4 GiB");
     err = base_pwrite_all(work->output, r->encoded.data, r->encoded.len, (off_t)r->offset);

@@ -97,7 +97,8 @@ struct dec_reply {
     uint32_t fill; /* DEC_FRAMES: the byte that fills the room between head and tail, 0..255 */
     uint32_t tail_bytes; /* DEC_FRAMES: how many of each entry's bytes stand after the filling */
     uint32_t stale; /* DEC_FAILED: 1 = the media index promised what decoding did not find: index again, counting */
-    char reason[256]; /* DEC_FAILED: a sentence without the source's name. Terminated. */
+    /* DEC_FAILED: a sentence without the source's name. DEC_FRAMES, done: why an entry is empty, "" = none is. Terminated. */
+    char reason[256];
 };
 
 /* One frame in the output of DEC_FRAMES: `len` bytes at `offset`. The file that readers see is the first
