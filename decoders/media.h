@@ -45,9 +45,6 @@ dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frame
 dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
 dec_run dec_run_subtitles;                                     /* subtitles.c */
 
-/* Before the sandbox closes: open what cannot be opened later (iconv's tables). 0 or a negative errno. */
-int dec_subtitles_prepare(void);
-
 /* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the codec
  * makes that exact, else by decoding. Used while indexing. */
 struct dec_audio_count;

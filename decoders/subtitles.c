@@ -21,12 +21,6 @@ enum {
     ASS_FIELDS = 8, /* before the text, in the lines that FFmpeg's decoders give */
 };
 
-/* Encodings are converted by our own code, so there is nothing to open. */
-int dec_subtitles_prepare(void)
-{
-    return 0;
-}
-
 static int write_cues(struct dec_work *work, struct dec_cues *cues)
 {
     struct base_bytes srt = {0};

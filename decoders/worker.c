@@ -131,11 +131,7 @@ int main(int argc, char **argv)
         return 2;
     }
     av_log_set_level(AV_LOG_QUIET);
-    int err = dec_subtitles_prepare();
-    if (!err)
-        err = dec_sandbox_enter(strtoull(argv[1], NULL, 10), &why);
-    else
-        base_fail(&why, err, "cannot prepare: %s", strerror(-err));
+    int err = dec_sandbox_enter(strtoull(argv[1], NULL, 10), &why);
     if (err) {
         (void)fprintf(stderr, "corpusfs-decoder: %s\n", why.text);
         return 1;

@@ -459,8 +459,6 @@ int main(int argc, char **argv)
             return 2;
     }
     av_log_set_level(AV_LOG_QUIET);
-    if (dec_subtitles_prepare() < 0)
-        return 2;
     (void)printf("seed %llu\n", (unsigned long long)seed);
     (void)fflush(stdout);
     for (int i = optind; i < argc; i++)

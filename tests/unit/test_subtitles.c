@@ -262,7 +262,6 @@ int main(void)
     av_log_set_level(AV_LOG_QUIET);
     if (!CHECK(mkdtemp(folder) != NULL))
         return check_result();
-    CHECK_INT(dec_subtitles_prepare(), 0);
     CHECK_RUN(test_encodings);
     CHECK_RUN(test_untidy_srt);
     CHECK_RUN(test_markup);
