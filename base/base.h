@@ -71,7 +71,7 @@ static inline void base_close_fd(int *fd)
 
 /* Hands a pointer or descriptor to a new owner and clears the old variable. */
 #define base_steal_pointer(p)                                                                                \
-    __extension__({ \
+    __extension__({                                                                                          \
         __typeof__(p) stolen_ = (p);                                                                         \
         (p) = NULL;                                                                                          \
         stolen_;                                                                                             \

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli: the corpusfs command, one file a subcommand. It reads arguments, prints messages, and leaves the work to the rooms. Start with main.c.
+ * cli: the corpusfs command, one file a subcommand. It reads arguments, prints messages, and leaves the work
+ * to the rooms. Start with main.c.
  *
- * Every subcommand gets its own name as argv[0] and returns the exit code: 0 done, 1 found problems, 2 wrong usage.
+ * Every subcommand gets its own name as argv[0] and returns the exit code: 0 done, 1 found problems, 2 wrong
+ * usage.
  */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
@@ -17,15 +19,16 @@ int cli_verify(int argc, char **argv);
 
 /* ---- record.c: which daemon serves a mount point ---- */
 
-/* Notes for the life of this process that it serves `mountpoint` (absolute): a locked file in the user's runtime folder. Errors are not
- * fatal: without it `unmount` cannot wait for the daemon's end. */
+/* Notes for the life of this process that it serves `mountpoint` (absolute): a locked file in the user's
+ * runtime folder. Errors are not fatal: without it `unmount` cannot wait for the daemon's end. */
 void cli_record_mount(const char *mountpoint);
 /* Removes the note. */
 void cli_forget_mount(const char *mountpoint);
 /* Waits up to `seconds` until no daemon serves the mount point any more. false: it still does. */
 bool cli_wait_for_end(const char *mountpoint, int seconds);
 
-/* The path of the status socket of a mount point's daemon, which runs as `owner`; beside the note. false: there is no place for one. */
+/* The path of the status socket of a mount point's daemon, which runs as `owner`; beside the note. false:
+ * there is no place for one. */
 bool cli_status_socket(const char *mountpoint, uid_t owner, char out[512]);
 
 /* ---- mounts.c ---- */

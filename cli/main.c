@@ -17,9 +17,10 @@ static const struct {
 
 static void print_help(FILE *out)
 {
-    (void)fprintf(out, "usage: corpusfs COMMAND ...\n\n"
-                       "Mounts raw videos as the tree of frames, sound and subtitles that training code expects;\n"
-                       "each file is made when it is first read.\n\n");
+    (void)fprintf(out,
+                  "usage: corpusfs COMMAND ...\n\n"
+                  "Mounts raw videos as the tree of frames, sound and subtitles that training code expects;\n"
+                  "each file is made when it is first read.\n\n");
     for (size_t i = 0; i < BASE_ARRAY_LEN(commands); i++)
         (void)fprintf(out, "  %-8s %-20s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     (void)fprintf(out, "\n`corpusfs COMMAND --help` tells more.\n\n"

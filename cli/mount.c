@@ -245,7 +245,8 @@ int cli_mount(int argc, char **argv)
     if (code < 0) {
         int err = cfg_scan(cfg, print_mistake, NULL, &clips, &problems);
         if (err) {
-            (void)fprintf(stderr, "corpusfs: %s: cannot list the corpus: %s\n", cfg_root(cfg), strerror(-err));
+            (void)fprintf(stderr, "corpusfs: %s: cannot list the corpus: %s\n", cfg_root(cfg),
+                          strerror(-err));
             code = 1;
         }
     }

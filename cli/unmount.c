@@ -11,10 +11,11 @@ extern char **environ;
 
 static int usage(FILE *out)
 {
-    (void)fprintf(out, "usage: corpusfs unmount MOUNTPOINT\n\n"
-                       "Unmounts a corpus and waits until its daemon has ended. A mount in use is left alone.\n\n"
-                       "example:\n"
-                       "  corpusfs unmount mnt\n");
+    (void)fprintf(out,
+                  "usage: corpusfs unmount MOUNTPOINT\n\n"
+                  "Unmounts a corpus and waits until its daemon has ended. A mount in use is left alone.\n\n"
+                  "example:\n"
+                  "  corpusfs unmount mnt\n");
     return out == stdout ? 0 : 2;
 }
 
@@ -50,10 +51,11 @@ int cli_unmount(int argc, char **argv)
     }
     int err = geteuid() == 0 ? (umount2(path, UMOUNT_NOFOLLOW) < 0 ? -errno : 0) : run_fusermount(path);
     if (err == -EBUSY) {
-        (void)fprintf(stderr,
-                      "corpusfs: %s is busy: a program has a file or its working directory there; end it and try "
-                      "again (`fuser -vm %s` lists it)\n",
-                      argv[1], argv[1]);
+        (void)fprintf(
+            stderr,
+            "corpusfs: %s is busy: a program has a file or its working directory there; end it and try "
+            "again (`fuser -vm %s` lists it)\n",
+            argv[1], argv[1]);
         return 1;
     }
     if (err) {

@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-/* FFmpeg's messages, of any thread. Nothing is printed: what they say is of no use without the file's name. */
+/* FFmpeg's messages, of any thread. Nothing is printed: what they say is of no use without the file's name.
+ */
 static void on_message(void *object, int level, const char *format, va_list args)
 {
     (void)format;
@@ -18,7 +19,8 @@ static void on_message(void *object, int level, const char *format, va_list args
 /* VP8's entropy coding shows no damage, and what its threads then make of it is a matter of chance. */
 static int thread_count(const AVStream *stream, unsigned threads)
 {
-    bool alone = (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) || stream->codecpar->codec_id == AV_CODEC_ID_VP8;
+    bool alone =
+        (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) || stream->codecpar->codec_id == AV_CODEC_ID_VP8;
     return alone ? 1 : (int)threads;
 }
 
@@ -80,8 +82,8 @@ bool dec_packets_are_frames(const AVStream *stream)
     }
 }
 
-/* HEVC's mark speaks of one temporal layer: with several, frames of a higher one may refer to such a frame all the same.
- * ISO/IEC 14496-15, 8.3.3.1: numTemporalLayers, 1 = there are no layers. */
+/* HEVC's mark speaks of one temporal layer: with several, frames of a higher one may refer to such a frame
+ * all the same. ISO/IEC 14496-15, 8.3.3.1: numTemporalLayers, 1 = there are no layers. */
 static bool has_one_layer(const AVCodecParameters *par)
 {
     return par->extradata_size > 22 && par->extradata[0] == 1 && ((par->extradata[21] >> 3) & 7) == 1;
@@ -108,8 +110,9 @@ static bool vp8_shows(const AVPacket *packet)
     return packet->data[0] & 0x10;
 }
 
-/* VP9 bitstream specification, section 6.2 (uncompressed header) for one frame: frame_marker f(2), profile_low_bit,
- * profile_high_bit, reserved_zero when profile is 3, show_existing_frame, frame_type, show_frame. */
+/* VP9 bitstream specification, section 6.2 (uncompressed header) for one frame: frame_marker f(2),
+ * profile_low_bit, profile_high_bit, reserved_zero when profile is 3, show_existing_frame, frame_type,
+ * show_frame. */
 static bool vp9_shows(const uint8_t *data)
 {
     unsigned bits = data[0];
@@ -121,8 +124,8 @@ static bool vp9_shows(const uint8_t *data)
     return existing || shown;
 }
 
-/* Annex B of the same: a superframe ends with an index whose first and last byte are 110ssnnn, and shows the last of its frames. Encoders
- * put at most one shown frame into a packet, and it is the last. */
+/* Annex B of the same: a superframe ends with an index whose first and last byte are 110ssnnn, and shows the
+ * last of its frames. Encoders put at most one shown frame into a packet, and it is the last. */
 static bool vp9_packet_shows(const AVPacket *packet)
 {
     uint8_t marker = packet->data[packet->size - 1];

@@ -11,16 +11,18 @@
 #include <libavcodec/avcodec.h>
 #include <stdatomic.h>
 
-/* A decoder for one stream; the caller frees it with avcodec_free_context(). 0 or a negative errno with a reason.
- * *errors counts what the decoder complains of, on whichever of its threads: many decoders cover up for damage and return no error, but none
- * without a message. Those of a packet are counted when its frame comes out. */
+/* A decoder for one stream; the caller frees it with avcodec_free_context(). 0 or a negative errno with a
+ * reason. *errors counts what the decoder complains of, on whichever of its threads: many decoders cover up
+ * for damage and return no error, but none without a message. Those of a packet are counted when its frame
+ * comes out. */
 int dec_open_decoder(const AVStream *stream, unsigned threads, atomic_uint *errors, AVCodecContext **ret,
                      struct base_reason *why);
 
-/* True when every packet of this stream that dec_packet_shows() gives exactly one frame, so that frames can be
- * counted by demuxing alone. */
+/* True when every packet of this stream that dec_packet_shows() gives exactly one frame, so that frames can
+ * be counted by demuxing alone. */
 bool dec_packets_are_frames(const AVStream *stream);
-/* True when frames that the codec marks as referred to by no other leave no trace: leaving them out changes nothing in those that follow. */
+/* True when frames that the codec marks as referred to by no other leave no trace: leaving them out changes
+ * nothing in those that follow. */
 bool dec_nonref_can_be_skipped(const AVStream *stream);
 /* False for a packet that only updates references (hidden VP8 and VP9 frames). */
 bool dec_packet_shows(const AVStream *stream, const AVPacket *packet);

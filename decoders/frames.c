@@ -35,12 +35,14 @@ static uint64_t quality_percent(int quality)
 }
 
 /*
- * The size that a clip's JPEG files have. It follows from one or two keyframes, encoded at the wanted quality: a frame of real video
- * rarely grows by more than a fifth over the largest keyframe of its clip. Where the keyframes tell too little, the size is at least what
- * frames of real video take:
- * - a long clip with a single keyframe, in which anything may come after it: 0.36 byte a pixel (at quality 95);
- * - a keyframe that is next to empty, or whose packet is smaller than a later one, as in clips that begin black: 0.5.
- * Calibrated on real clips; docs/design.md, "The size rule", has the shares of frames that do not fit and of bytes that are filling.
+ * The size that a clip's JPEG files have. It follows from one or two keyframes, encoded at the wanted
+ * quality: a frame of real video rarely grows by more than a fifth over the largest keyframe of its clip.
+ * Where the keyframes tell too little, the size is at least what frames of real video take:
+ * - a long clip with a single keyframe, in which anything may come after it: 0.36 byte a pixel (at quality
+ * 95);
+ * - a keyframe that is next to empty, or whose packet is smaller than a later one, as in clips that begin
+ * black: 0.5. Calibrated on real clips; docs/design.md, "The size rule", has the shares of frames that do not
+ * fit and of bytes that are filling.
  */
 static uint64_t jpeg_file_bytes(const struct dec_index *index, uint32_t second_key, uint64_t largest_sample,
                                 uint64_t pixels, int quality)
@@ -51,7 +53,8 @@ static uint64_t jpeg_file_bytes(const struct dec_index *index, uint32_t second_k
     uint64_t percent = quality_percent(quality), least = 0;
     if (index->n_keys <= 1 && index->n_frames > 60)
         least = pixels * 36 / 100 * percent / 100;
-    if ((uint64_t)index->largest_packet * 2 > key_packet * 3 || largest_sample < pixels * 6 / 100 * percent / 100)
+    if ((uint64_t)index->largest_packet * 2 > key_packet * 3 ||
+        largest_sample < pixels * 6 / 100 * percent / 100)
         least = pixels / 2 * percent / 100;
     /* At quality 1 every picture fits this. */
     least = BASE_MAX(least, 2048 + pixels / 16);
@@ -64,8 +67,8 @@ static int measure_sample(struct dec_work *work, struct dec_picture *pictures, c
     struct dec_reply *reply = work->reply;
     const struct dec_frames_spec *spec = &work->job->frames;
     AVFrame *rendered;
-    int err = dec_picture_render(pictures, stream, frame, spec, (int)reply->width, (int)reply->height, &rendered,
-                                 &work->why);
+    int err = dec_picture_render(pictures, stream, frame, spec, (int)reply->width, (int)reply->height,
+                                 &rendered, &work->why);
     if (err)
         return err;
     reply->width = (uint32_t)rendered->width;
@@ -124,7 +127,8 @@ int dec_run_measure_frames(struct dec_work *work)
     if (err)
         return err;
     uint64_t pixels = (uint64_t)work->reply->width * work->reply->height;
-    work->reply->file_bytes = spec->format == DEC_JPG ? jpeg_file_bytes(index, second, largest, pixels, spec->quality) : largest;
+    work->reply->file_bytes =
+        spec->format == DEC_JPG ? jpeg_file_bytes(index, second, largest, pixels, spec->quality) : largest;
     return 0;
 }
 
@@ -141,7 +145,8 @@ struct run {
 /* Only this frame fails: its entry stays empty, and the reply says why. */
 static int leave_out(struct dec_work *work, uint32_t frame)
 {
-    (void)snprintf(work->reply->reason, sizeof work->reply->reason, "frame %u: %.200s", frame, work->why.text);
+    (void)snprintf(work->reply->reason, sizeof work->reply->reason, "frame %u: %.200s", frame,
+                   work->why.text);
     return 0;
 }
 
@@ -157,8 +162,8 @@ static int make_frame(struct run *r, uint32_t source_frame, struct dec_entry *en
         return leave_out(work, source_frame);
     if (err)
         return err;
-    err = dec_picture_render(r->pictures, dec_session_stream(r->session), decoded, &job->frames, (int)job->width,
-                             (int)job->height, &rendered, &work->why);
+    err = dec_picture_render(r->pictures, dec_session_stream(r->session), decoded, &job->frames,
+                             (int)job->width, (int)job->height, &rendered, &work->why);
     r->encoded.len = 0;
     if (!err)
         err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->encoded, &lowered, &work->why);

@@ -24,7 +24,8 @@ static int64_t minus(int64_t a, int64_t b)
     return (int64_t)((uint64_t)a - (uint64_t)b);
 }
 
-/* A time that may be missing, as a difference: DEC_NO_PTS is 0, every difference d is d + 1 above 0 and d below. */
+/* A time that may be missing, as a difference: DEC_NO_PTS is 0, every difference d is d + 1 above 0 and d
+ * below. */
 static void put_time(struct base_bytes *out, int64_t value, int64_t reference)
 {
     if (value == DEC_NO_PTS) {
@@ -51,7 +52,8 @@ static void pack_frames(const struct dec_index *index, struct base_bytes *out)
     uint32_t run = 0;
     for (uint32_t i = 0; i < index->n_frames; i++) {
         const struct dec_frame *f = &index->frames[i];
-        bool predicted = f->pts != DEC_NO_PTS && f->pts == plus(last_pts, last_step) && f->duration == last_duration;
+        bool predicted =
+            f->pts != DEC_NO_PTS && f->pts == plus(last_pts, last_step) && f->duration == last_duration;
         if (predicted) {
             run++;
         } else {
@@ -144,8 +146,9 @@ static bool unpack_keys(struct base_reader *in, struct dec_index *index)
 /* The scalar fields in their order on disk; `flags` are the four bools. */
 #define FOR_EACH_FIELD(DO)                                                                                   \
     DO(duration_us)                                                                                          \
-    DO(video_stream) DO(width) DO(height) DO(tb_num) DO(tb_den) DO(rate_num) DO(rate_den) DO(start_pts)      \
-        DO(end_us) DO(largest_packet) DO(n_frames) DO(n_keys) DO(audio_stream) DO(audio_rate) DO(audio_channels)                \
+    DO(video_stream)                                                                                         \
+    DO(width) DO(height) DO(tb_num) DO(tb_den) DO(rate_num) DO(rate_den) DO(start_pts) DO(end_us)            \
+        DO(largest_packet) DO(n_frames) DO(n_keys) DO(audio_stream) DO(audio_rate) DO(audio_channels)        \
             DO(audio_samples) DO(audio_start_us) DO(text_stream)
 
 void dec_index_pack(const struct dec_index *index, struct base_bytes *out)
@@ -170,7 +173,8 @@ static bool is_time(int64_t t)
 static bool scalars_are_sane(const struct dec_index *index)
 {
     const int64_t year_us = INT64_C(31556952000000);
-    if (index->duration_us < 0 || index->duration_us > year_us || !is_time(index->start_pts) || !is_time(index->end_us))
+    if (index->duration_us < 0 || index->duration_us > year_us || !is_time(index->start_pts) ||
+        !is_time(index->end_us))
         return false;
     if (index->video_stream >= 0) {
         if (index->width < 1 || index->height < 1 || index->width > 32768 || index->height > 32768)
@@ -233,7 +237,8 @@ int dec_index_unpack(const uint8_t *data, size_t len, struct dec_index *ret)
     index.frames = calloc((size_t)index.n_frames + 1, sizeof *index.frames);
     index.keys = calloc((size_t)index.n_keys + 1, sizeof *index.keys);
     int err = index.frames && index.keys ? 0 : -ENOMEM;
-    if (!err && (!unpack_frames(&in, index.frames, index.n_frames) || !unpack_keys(&in, &index) || in.next != in.end))
+    if (!err &&
+        (!unpack_frames(&in, index.frames, index.n_frames) || !unpack_keys(&in, &index) || in.next != in.end))
         err = -EPROTO;
     if (!err && !frames_are_sane(&index))
         err = -EPROTO;

@@ -2,9 +2,10 @@
 /*
  * DEC_INDEX: reads all packets of a source once and writes its media index.
  *
- * Frames are told from packets alone where that is exact. Everything that could make it wrong (a codec that hides or
- * merges frames, missing or repeated times, damage, a start in the middle of a group of pictures) is noticed on the
- * way, and then the frames are counted by decoding, once, exactly as ffmpeg's command line would.
+ * Frames are told from packets alone where that is exact. Everything that could make it wrong (a codec that
+ * hides or merges frames, missing or repeated times, damage, a start in the middle of a group of pictures) is
+ * noticed on the way, and then the frames are counted by decoding, once, exactly as ffmpeg's command line
+ * would.
  */
 #include "base/io.h"
 #include "decoders/decode.h"
@@ -44,7 +45,8 @@ static int add_frame(struct frame_list *l, int64_t pts, int64_t duration)
 {
     int err = grow((void **)&l->frames, &l->cap, l->n, sizeof *l->frames);
     if (!err)
-        l->frames[l->n++] = (struct dec_frame){pts == AV_NOPTS_VALUE ? DEC_NO_PTS : pts, BASE_MAX(duration, 0)};
+        l->frames[l->n++] =
+            (struct dec_frame){pts == AV_NOPTS_VALUE ? DEC_NO_PTS : pts, BASE_MAX(duration, 0)};
     return err;
 }
 
@@ -86,7 +88,8 @@ static void note_video_packet(struct indexing *x, AVPacket *packet, int *err)
     if (!key && x->list.n_keys == 0)
         x->doubt = "no keyframe at its start";
     if (key)
-        *err = add_key(&x->list, (struct dec_key){x->list.n, raw_pts, raw_dts, packet->pos, (uint32_t)packet->size, false});
+        *err = add_key(&x->list, (struct dec_key){x->list.n, raw_pts, raw_dts, packet->pos,
+                                                  (uint32_t)packet->size, false});
     if (*err || !dec_packet_shows(x->video, packet))
         return;
     if (raw_pts == AV_NOPTS_VALUE)
@@ -98,7 +101,8 @@ static void note_video_packet(struct indexing *x, AVPacket *packet, int *err)
     *err = add_frame(&x->list, raw_pts, packet->duration);
 }
 
-/* One pass over all packets. A read error in the middle is where ffmpeg stops, too: what came before counts. */
+/* One pass over all packets. A read error in the middle is where ffmpeg stops, too: what came before counts.
+ */
 static int read_packets(struct indexing *x)
 {
     AVPacket *packet = av_packet_alloc();
@@ -119,7 +123,8 @@ static int read_packets(struct indexing *x)
     if (x->media->format->pb->error)
         x->doubt = "a read error";
     if (err)
-        return base_fail(&x->work->why, err, err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
+        return base_fail(&x->work->why, err,
+                         err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
     return 0;
 }
 
@@ -150,7 +155,8 @@ static bool has_unique_pts(const struct frame_list *l)
     return true;
 }
 
-/* Puts frames into output order and gives keys their frame; keys of hidden frames stand at the next shown one. */
+/* Puts frames into output order and gives keys their frame; keys of hidden frames stand at the next shown
+ * one. */
 static void order_frames(struct frame_list *l)
 {
     if (l->n > 0)
@@ -191,10 +197,11 @@ struct counting {
     struct indexing *x;
     AVCodecContext *decoder;
     AVFrame *frame;
-    bool raw_pts_good; /* frames carry the pts of their packets, nothing was corrected */
-    bool damaged;      /* the decoder reported errors */
+    bool raw_pts_good;  /* frames carry the pts of their packets, nothing was corrected */
+    bool damaged;       /* the decoder reported errors */
     atomic_uint errors; /* it complained of since they were looked at */
-    uint32_t damaged_until; /* keyframes that come out before this one may be damaged: decoders give frames late */
+    uint32_t
+        damaged_until; /* keyframes that come out before this one may be damaged: decoders give frames late */
     int64_t dts_queue[64]; /* decoding times given to the decoder while draining */
     int n_dts;
 };
@@ -251,8 +258,8 @@ static int count_frame(struct counting *c, bool draining)
     return err ? err : add_frame(&x->list, file_pts, f->pkt_duration);
 }
 
-/* Takes one frame out of the decoder: 1, 0 when it wants more input, or a negative errno. While draining, an error is only the end of
- * one frame: others may follow (FFmpeg bounds the number of such errors). */
+/* Takes one frame out of the decoder: 1, 0 when it wants more input, or a negative errno. While draining, an
+ * error is only the end of one frame: others may follow (FFmpeg bounds the number of such errors). */
 static int take_frame(struct counting *c, bool draining)
 {
     int averror = avcodec_receive_frame(c->decoder, c->frame);
@@ -280,7 +287,8 @@ static int count_packet(struct counting *c, AVPacket *packet)
     return got;
 }
 
-/* At the end every frame that the decoder still holds has a decoding time of its own, guessed from the rate. */
+/* At the end every frame that the decoder still holds has a decoding time of its own, guessed from the rate.
+ */
 static int count_rest(struct counting *c)
 {
     struct dec_input_clock *clock = &c->x->clock;
@@ -335,7 +343,8 @@ static int count_with(struct indexing *x, unsigned threads, bool *ret_damaged)
         dec_input_clock_init(&x->clock, x->media, x->media->video, c.decoder->has_b_frames);
         err = count_all(&c, packet);
         if (err)
-            base_fail(&x->work->why, err, err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
+            base_fail(&x->work->why, err,
+                      err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
     }
     x->index->counted = true;
     x->index->damaged = *ret_damaged = c.damaged;
@@ -429,8 +438,7 @@ static int index_media(struct indexing *x)
     if (!err) {
         x->index->duration_us = BASE_MAX(x->index->end_us, 0);
         if (x->index->duration_us == 0 && x->index->audio_stream >= 0)
-            x->index->duration_us =
-                av_rescale(x->index->audio_samples, AV_TIME_BASE, x->index->audio_rate);
+            x->index->duration_us = av_rescale(x->index->audio_samples, AV_TIME_BASE, x->index->audio_rate);
     }
     return err;
 }

@@ -36,8 +36,9 @@ int dec_jpeg_encode(AVFrame *yuv, int quality, struct base_bytes *out, struct ba
     }
     unsigned char *to = out->data + out->len;
     int strides[3] = {yuv->linesize[0], yuv->linesize[1], yuv->linesize[2]};
-    int failed = tjCompressFromYUVPlanes(jpeg, (const unsigned char **)yuv->data, yuv->width, strides, yuv->height,
-                                         subsampling, &to, &room, quality, TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
+    int failed =
+        tjCompressFromYUVPlanes(jpeg, (const unsigned char **)yuv->data, yuv->width, strides, yuv->height,
+                                subsampling, &to, &room, quality, TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
     if (!failed)
         out->len += room;
     else

@@ -135,7 +135,8 @@ static void choose_streams(struct dec_media *m)
  * open them), still pictures, and plain text that FFmpeg's subtitle and tty guessers would take for media. */
 static bool is_media_format(const AVInputFormat *format)
 {
-    static const char *const refused[] = {"concat", "hls", "dash", "sdp", "tty", "ffmetadata", "lavfi", "image2"};
+    static const char *const refused[] = {"concat", "hls",        "dash",  "sdp",
+                                          "tty",    "ffmetadata", "lavfi", "image2"};
     for (size_t i = 0; i < BASE_ARRAY_LEN(refused); i++)
         if (strcmp(format->name, refused[i]) == 0)
             return false;

@@ -10,8 +10,8 @@
 
 #include <libavformat/avformat.h>
 
-/* A demuxer over a descriptor (read with pread, so that the descriptor's position does not matter), with its streams
- * probed and chosen as ffmpeg chooses them: -1 = there is none. */
+/* A demuxer over a descriptor (read with pread, so that the descriptor's position does not matter), with its
+ * streams probed and chosen as ffmpeg chooses them: -1 = there is none. */
 struct dec_media {
     AVFormatContext *format;
     int fd; /* borrowed */
@@ -30,10 +30,10 @@ struct dec_work {
     const struct dec_job *job;
     int source, output;
     const struct dec_index *index; /* NULL where the job has none */
-    struct dec_reply *reply; /* bytes, file_bytes, ...: zeroed before */
-    struct base_reason why; /* filled on failure */
-    /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often as you like: sends
-     * at most every 20 ms. */
+    struct dec_reply *reply;       /* bytes, file_bytes, ...: zeroed before */
+    struct base_reason why;        /* filled on failure */
+    /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often
+     * as you like: sends at most every 20 ms. */
     void (*progress)(struct dec_work *work, uint64_t bytes);
     int64_t last_progress_ns;
     int socket;
@@ -45,14 +45,14 @@ dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frame
 dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
 dec_run dec_run_subtitles;                                     /* subtitles.c */
 
-/* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the codec
- * makes that exact, else by decoding. Used while indexing. */
+/* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the
+ * codec makes that exact, else by decoding. Used while indexing. */
 struct dec_audio_count;
 /* NULL when out of memory. Keeps a pointer to the stream. */
 struct dec_audio_count *dec_audio_count_create(const AVStream *stream);
 void dec_audio_count_packet(struct dec_audio_count *c, const AVPacket *packet);
-/* Fills audio_rate, audio_channels, audio_samples of *index, and frees c. 0 or a negative errno (then the clip counts as having no
- * audio stream: index->audio_stream = -1). */
+/* Fills audio_rate, audio_channels, audio_samples of *index, and frees c. 0 or a negative errno (then the
+ * clip counts as having no audio stream: index->audio_stream = -1). */
 int dec_audio_count_finish(struct dec_audio_count *c, struct dec_index *index);
 
 #endif

@@ -51,8 +51,9 @@ static int subsampling_of(const AVFrame *f)
     return d->log2_chroma_w == 0 ? 444 : 422;
 }
 
-/* What the sink accepts. PNG and PPM: what ffmpeg's encoders of that name accept, so that the filters choose what they would choose there.
- * JPEG: planar YUV; of limited-range YUV as it is, because expanding its range here is faster (render()). */
+/* What the sink accepts. PNG and PPM: what ffmpeg's encoders of that name accept, so that the filters choose
+ * what they would choose there. JPEG: planar YUV; of limited-range YUV as it is, because expanding its range
+ * here is faster (render()). */
 static const char *sink_formats(const struct dec_frames_spec *spec, const AVFrame *in)
 {
     if (spec->format == DEC_PNG)
@@ -132,8 +133,8 @@ static int append_scale(struct dec_picture *p, AVFilterContext **last)
     if (!size[0])
         return 0;
     if (sscanf(size, "short:%d", &shorter) == 1)
-        (void)snprintf(args, sizeof args, "w='if(gt(iw,ih),-1,%d)':h='if(gt(iw,ih),%d,-1)':flags=bicubic", shorter,
-                       shorter);
+        (void)snprintf(args, sizeof args, "w='if(gt(iw,ih),-1,%d)':h='if(gt(iw,ih),%d,-1)':flags=bicubic",
+                       shorter, shorter);
     else
         (void)snprintf(args, sizeof args, "%s:flags=bicubic", size);
     return append(p, last, "scale", args);
@@ -143,15 +144,16 @@ static int build(struct dec_picture *p, const AVStream *stream, const AVFrame *i
 {
     char args[256];
     AVRational sar = stream->sample_aspect_ratio.num ? stream->sample_aspect_ratio : in->sample_aspect_ratio;
-    (void)snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d", in->width,
-                   in->height, in->format, stream->time_base.num, stream->time_base.den, sar.num,
+    (void)snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d",
+                   in->width, in->height, in->format, stream->time_base.num, stream->time_base.den, sar.num,
                    BASE_MAX(sar.den, 1));
     p->graph = avfilter_graph_alloc();
     if (!p->graph)
         return AVERROR(ENOMEM);
     p->graph->nb_threads = 1;
     p->graph->scale_sws_opts = av_strdup("flags=bicubic");
-    int err = avfilter_graph_create_filter(&p->source, avfilter_get_by_name("buffer"), "in", args, NULL, p->graph);
+    int err =
+        avfilter_graph_create_filter(&p->source, avfilter_get_by_name("buffer"), "in", args, NULL, p->graph);
     AVFilterContext *last = p->source;
     if (err >= 0)
         err = append_rotation(p, &last);
@@ -196,7 +198,8 @@ static bool graph_fits(const struct dec_picture *p, const AVFrame *in, const str
            (!rotated || memcmp(p->rotation, matrix, sizeof p->rotation) == 0);
 }
 
-/* (Re)builds the graph for a frame. When it gives another size than the clip has, one more scale is put behind it. */
+/* (Re)builds the graph for a frame. When it gives another size than the clip has, one more scale is put
+ * behind it. */
 static int prepare(struct dec_picture *p, const AVStream *stream, const AVFrame *in, int width, int height)
 {
     drop_graph(p);
@@ -225,7 +228,8 @@ static void expand_range(AVFrame *yuv)
         dec_pixels_expand_luma(yuv->data[0] + (ptrdiff_t)y * yuv->linesize[0], (size_t)yuv->width);
     for (int plane = 1; plane < 3; plane++)
         for (int y = 0; y < chroma_height; y++)
-            dec_pixels_expand_chroma(yuv->data[plane] + (ptrdiff_t)y * yuv->linesize[plane], (size_t)chroma_width);
+            dec_pixels_expand_chroma(yuv->data[plane] + (ptrdiff_t)y * yuv->linesize[plane],
+                                     (size_t)chroma_width);
 }
 
 int dec_picture_render(struct dec_picture *p, const AVStream *stream, const AVFrame *frame,
@@ -236,7 +240,8 @@ int dec_picture_render(struct dec_picture *p, const AVStream *stream, const AVFr
         return base_fail(why, -ENOMEM, "out of memory");
     av_frame_unref(p->out);
     if (frame->width > 16384 || frame->height > 16384)
-        return base_fail(why, -EFBIG, "a picture of %dx%d; corpusfs allows 16384x16384", frame->width, frame->height);
+        return base_fail(why, -EFBIG, "a picture of %dx%d; corpusfs allows 16384x16384", frame->width,
+                         frame->height);
     int32_t matrix[9] = {0};
     bool rotated = find_rotation(stream, frame, matrix);
     int err = 0;
@@ -270,7 +275,8 @@ uint64_t dec_picture_worst_bytes(const struct dec_frames_spec *spec, const AVFra
         return dec_png_worst_bytes(rendered);
     bool deep = rendered->format == AV_PIX_FMT_RGB48BE;
     char header[64];
-    int len = snprintf(header, sizeof header, "P6\n%d %d\n%d\n", rendered->width, rendered->height, deep ? 65535 : 255);
+    int len = snprintf(header, sizeof header, "P6\n%d %d\n%d\n", rendered->width, rendered->height,
+                       deep ? 65535 : 255);
     return (uint64_t)len + (uint64_t)rendered->width * (uint64_t)rendered->height * (deep ? 6 : 3);
 }
 
@@ -280,7 +286,8 @@ void dec_picture_filling(const struct dec_frames_spec *spec, uint32_t *ret_fill,
     *ret_tail_bytes = spec->format == DEC_JPG ? 2 : spec->format == DEC_PNG ? 16 : 0;
 }
 
-/* The highest quality below spec->quality whose file fits: found by bisection, so that it is the same on every run. */
+/* The highest quality below spec->quality whose file fits: found by bisection, so that it is the same on
+ * every run. */
 static int encode_lower(const struct dec_frames_spec *spec, AVFrame *rendered, uint64_t file_bytes,
                         struct base_bytes *out, struct base_reason *why)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a decoded frame to the bytes of an image file: rotation, crop and scale by the same filters that ffmpeg's command line
- * would use, then JPEG, PNG or PPM.
+ * From a decoded frame to the bytes of an image file: rotation, crop and scale by the same filters that
+ * ffmpeg's command line would use, then JPEG, PNG or PPM.
  */
 #ifndef DECODERS_PICTURE_H
 #define DECODERS_PICTURE_H
@@ -24,27 +24,31 @@ struct dec_picture {
 
 void dec_picture_finish(struct dec_picture *p);
 
-/* The frame as the view wants to see it, still uncompressed; *ret is borrowed until the next call. width, height: the size that every
- * frame of the clip has (0 = whatever the filters give): like ffmpeg's autoscale, frames of another size are scaled to it.
- * 0 or a negative errno with why. */
+/* The frame as the view wants to see it, still uncompressed; *ret is borrowed until the next call. width,
+ * height: the size that every frame of the clip has (0 = whatever the filters give): like ffmpeg's autoscale,
+ * frames of another size are scaled to it. 0 or a negative errno with why. */
 int dec_picture_render(struct dec_picture *p, const AVStream *stream, const AVFrame *frame,
                        const struct dec_frames_spec *spec, int width, int height, AVFrame **ret,
                        struct base_reason *why);
 
-/* The number of bytes that a frame's file has at most, for formats whose size follows from the picture (PNG: worst case, PPM). */
+/* The number of bytes that a frame's file has at most, for formats whose size follows from the picture (PNG:
+ * worst case, PPM). */
 uint64_t dec_picture_worst_bytes(const struct dec_frames_spec *spec, const AVFrame *rendered);
 
-/* What every frame of a format is filled up with: the byte, and how many bytes of the encoded frame stand behind the filling. */
+/* What every frame of a format is filled up with: the byte, and how many bytes of the encoded frame stand
+ * behind the filling. */
 void dec_picture_filling(const struct dec_frames_spec *spec, uint32_t *ret_fill, uint32_t *ret_tail_bytes);
 
-/* Appends the encoded file to out. file_bytes: the size it will have with filling; 0 = measuring, any size. A JPEG that would be larger is
- * encoded at the highest quality that fits, and *ret_lowered set. 0, -EFBIG when nothing fits, or another negative errno. */
+/* Appends the encoded file to out. file_bytes: the size it will have with filling; 0 = measuring, any size. A
+ * JPEG that would be larger is encoded at the highest quality that fits, and *ret_lowered set. 0, -EFBIG when
+ * nothing fits, or another negative errno. */
 int dec_picture_encode(const struct dec_frames_spec *spec, AVFrame *rendered, uint64_t file_bytes,
                        struct base_bytes *out, bool *ret_lowered, struct base_reason *why);
 
 /* The encoders behind it (jpeg.c, png.c). quality 1..100. */
 int dec_jpeg_encode(AVFrame *yuv, int quality, struct base_bytes *out, struct base_reason *why);
-int dec_png_encode(const AVFrame *picture, uint64_t file_bytes, struct base_bytes *out, struct base_reason *why);
+int dec_png_encode(const AVFrame *picture, uint64_t file_bytes, struct base_bytes *out,
+                   struct base_reason *why);
 uint64_t dec_png_worst_bytes(const AVFrame *picture);
 int dec_ppm_encode(const AVFrame *picture, struct base_bytes *out, struct base_reason *why);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decoders/picture.h"
 
-/* ITU-R BT.601/709 quantise 8-bit luma to 16..235 and chroma to 16..240; JFIF wants 0..255. Fixed point with 14 bits:
- * 255/219 and 255/224. Plain loops that the compiler vectorises. */
+/* ITU-R BT.601/709 quantise 8-bit luma to 16..235 and chroma to 16..240; JFIF wants 0..255. Fixed point with
+ * 14 bits: 255/219 and 255/224. Plain loops that the compiler vectorises. */
 __attribute__((optimize("O3"))) void dec_pixels_expand_luma(uint8_t *restrict samples, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

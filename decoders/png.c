@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PNG (W3C PNG specification) with one private ancillary chunk, cfPd, before IEND, whose data are zeros up to the size that the
- * file was promised to have; and PPM (netpbm's ppm(5)).
+ * PNG (W3C PNG specification) with one private ancillary chunk, cfPd, before IEND, whose data are zeros up to
+ * the size that the file was promised to have; and PPM (netpbm's ppm(5)).
  */
 #include "decoders/picture.h"
 
@@ -83,8 +83,8 @@ uint64_t dec_png_worst_bytes(const AVFrame *picture)
     if (!layout_of(picture->format, &layout))
         return 0;
     uint64_t raw = (uint64_t)picture->height * (1 + (uint64_t)picture->width * (uint64_t)layout.pixel_bytes);
-    /* zlib never expands by more than its stored form (5 bytes each 16 KiB, zlib.h's deflateBound is smaller), libpng cuts its output into
-     * IDAT chunks of 8 KiB. */
+    /* zlib never expands by more than its stored form (5 bytes each 16 KiB, zlib.h's deflateBound is
+     * smaller), libpng cuts its output into IDAT chunks of 8 KiB. */
     uint64_t packed = raw + raw / 1000 + 1024;
     uint64_t chunks = packed / 8192 + 1;
     return 8 + 25 + packed + chunks * CHUNK_OVERHEAD + 2 * CHUNK_OVERHEAD;
@@ -104,7 +104,8 @@ static int write_image(const AVFrame *picture, const struct png_layout *layout, 
     }
     png_set_write_fn(png, writer, on_write, on_flush);
     png_set_IHDR(png, info, (png_uint_32)picture->width, (png_uint_32)picture->height, layout->depth,
-                 layout->color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+                 layout->color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
     png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
     png_set_compression_level(png, 2);
     png_write_info(png, info);
@@ -131,7 +132,8 @@ static uint32_t filling_crc(const uint8_t type[4], uint64_t n)
     return crc;
 }
 
-int dec_png_encode(const AVFrame *picture, uint64_t file_bytes, struct base_bytes *out, struct base_reason *why)
+int dec_png_encode(const AVFrame *picture, uint64_t file_bytes, struct base_bytes *out,
+                   struct base_reason *why)
 {
     struct png_layout layout;
     if (!layout_of(picture->format, &layout))

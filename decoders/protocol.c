@@ -51,7 +51,8 @@ bool dec_job_check(const struct dec_job *job)
         const struct dec_frames_spec *spec = &job->frames;
         if (spec->timing > DEC_FPS || spec->format > DEC_PPM || spec->quality < 1 || spec->quality > 100)
             return false;
-        if (spec->subsampling != 0 && spec->subsampling != 420 && spec->subsampling != 422 && spec->subsampling != 444)
+        if (spec->subsampling != 0 && spec->subsampling != 420 && spec->subsampling != 422 &&
+            spec->subsampling != 444)
             return false;
         if (spec->timing == DEC_FPS && (spec->fps_num <= 0 || spec->fps_den <= 0))
             return false;
@@ -120,10 +121,12 @@ int dec_receive(int socket, void *message, size_t len, int fds[DEC_N_FDS])
 {
     union fd_message control = {0};
     struct iovec data = {.iov_base = message, .iov_len = len};
-    struct msghdr msg = {
-        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
-        /* Not its size: alignment would leave room for a descriptor more, which the kernel would put there. */
-        .msg_controllen = CMSG_LEN(sizeof(int) * DEC_N_FDS)};
+    struct msghdr msg = {.msg_iov = &data,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         /* Not its size: alignment would leave room for a descriptor more, which the kernel
+                            would put there. */
+                         .msg_controllen = CMSG_LEN(sizeof(int) * DEC_N_FDS)};
     for (int i = 0; i < DEC_N_FDS; i++)
         fds[i] = -1;
     ssize_t got;

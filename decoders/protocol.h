@@ -21,11 +21,11 @@
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 enum dec_kind {
-    DEC_INDEX = 1, /* output: a media index (index.h) */
+    DEC_INDEX = 1,      /* output: a media index (index.h) */
     DEC_MEASURE_FRAMES, /* reply: width, height, file_bytes of a view's frames; nothing in the output */
-    DEC_FRAMES,    /* output: frames first..last, see dec_entry */
-    DEC_MEASURE_AUDIO, /* reply: file_bytes */
-    DEC_AUDIO,     /* output: the whole file, from its start on; progress says how much is final */
+    DEC_FRAMES,         /* output: frames first..last, see dec_entry */
+    DEC_MEASURE_AUDIO,  /* reply: file_bytes */
+    DEC_AUDIO,          /* output: the whole file, from its start on; progress says how much is final */
     DEC_SUBTITLES, /* output: the whole SRT file; the source is the video or, with `sidecar`, the text file */
 };
 
@@ -35,23 +35,23 @@ enum dec_audio_format { DEC_MP3, DEC_WAV };
 
 /* How a view's frames are chosen and made. All of it goes into the name of a segment. Zero the padding. */
 struct dec_frames_spec {
-    uint8_t timing; /* enum dec_timing */
-    uint8_t format; /* enum dec_frame_format */
+    uint8_t timing;  /* enum dec_timing */
+    uint8_t format;  /* enum dec_frame_format */
     uint8_t quality; /* JPEG 1..100 */
     uint8_t reserved;
     uint16_t subsampling; /* JPEG 420, 422, 444; 0 = as the video has it */
     uint16_t reserved2;
     int32_t fps_num, fps_den; /* DEC_FPS */
-    char size[64]; /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
-    char crop[64]; /* left, right, W:H:X:Y, terminated; "" = none */
+    char size[64];            /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
+    char crop[64];            /* left, right, W:H:X:Y, terminated; "" = none */
 };
 
 struct dec_audio_spec {
-    uint8_t format; /* enum dec_audio_format */
-    uint8_t silence; /* make silence where there is no stream */
+    uint8_t format;    /* enum dec_audio_format */
+    uint8_t silence;   /* make silence where there is no stream */
     uint16_t channels; /* 0 = the stream's */
-    uint32_t rate; /* Hz, 0 = the stream's */
-    uint32_t bitrate; /* bit/s, 0 = the encoder's default */
+    uint32_t rate;     /* Hz, 0 = the stream's */
+    uint32_t bitrate;  /* bit/s, 0 = the encoder's default */
 };
 
 struct dec_subtitles_spec {
@@ -62,13 +62,13 @@ struct dec_subtitles_spec {
 
 struct dec_job {
     uint32_t magic, version;
-    uint32_t kind; /* enum dec_kind */
+    uint32_t kind;    /* enum dec_kind */
     uint32_t threads; /* decoder threads that pay now: 1 when other workers are busy */
     uint64_t id;
-    uint64_t session; /* equal for jobs on one unchanged source: decoder state may be reused. never 0 */
-    uint32_t first, last; /* DEC_FRAMES: output frames, counted from 0, inclusive */
+    uint64_t session;       /* equal for jobs on one unchanged source: decoder state may be reused. never 0 */
+    uint32_t first, last;   /* DEC_FRAMES: output frames, counted from 0, inclusive */
     uint32_t width, height; /* DEC_FRAMES: what the MEASURE job found: all frames have this size */
-    uint32_t recount; /* DEC_INDEX: 1 = count the frames by decoding, whatever the packets say */
+    uint32_t recount;       /* DEC_INDEX: 1 = count the frames by decoding, whatever the packets say */
     uint32_t reserved;
     uint64_t file_bytes; /* what the MEASURE job found; every frame, or the audio file, has this size */
     union {
@@ -85,25 +85,28 @@ enum dec_reply_kind { DEC_PROGRESS = 1, DEC_DONE, DEC_FAILED };
 
 struct dec_reply {
     uint32_t magic, version;
-    uint32_t kind; /* enum dec_reply_kind */
-    int32_t error; /* DEC_FAILED: a positive errno; EIO = the source is bad */
-    uint64_t id; /* of the job */
+    uint32_t kind;  /* enum dec_reply_kind */
+    int32_t error;  /* DEC_FAILED: a positive errno; EIO = the source is bad */
+    uint64_t id;    /* of the job */
     uint64_t bytes; /* valid bytes in the output: final so far, or in all */
-    uint64_t file_bytes; /* MEASURE: the size each file will have; 0 = there is no such file (no audio stream) */
+    uint64_t
+        file_bytes; /* MEASURE: the size each file will have; 0 = there is no such file (no audio stream) */
     uint32_t width, height; /* MEASURE_FRAMES, pixels */
-    uint32_t n_frames; /* DEC_FRAMES: entries; the table of dec_entry stands at the end of `bytes` */
-    uint32_t n_lowered; /* DEC_FRAMES: distinct frames encoded below the wanted quality to fit */
-    uint32_t n_decoded; /* pictures decoded for this job */
-    uint32_t fill; /* DEC_FRAMES: the byte that fills the room between head and tail, 0..255 */
-    uint32_t tail_bytes; /* DEC_FRAMES: how many of each entry's bytes stand after the filling */
-    uint32_t stale; /* DEC_FAILED: 1 = the media index promised what decoding did not find: index again, counting */
-    /* DEC_FAILED: a sentence without the source's name. DEC_FRAMES, done: why an entry is empty, "" = none is. Terminated. */
+    uint32_t n_frames;      /* DEC_FRAMES: entries; the table of dec_entry stands at the end of `bytes` */
+    uint32_t n_lowered;     /* DEC_FRAMES: distinct frames encoded below the wanted quality to fit */
+    uint32_t n_decoded;     /* pictures decoded for this job */
+    uint32_t fill;          /* DEC_FRAMES: the byte that fills the room between head and tail, 0..255 */
+    uint32_t tail_bytes;    /* DEC_FRAMES: how many of each entry's bytes stand after the filling */
+    uint32_t stale; /* DEC_FAILED: 1 = the media index promised what decoding did not find: index again,
+                       counting */
+    /* DEC_FAILED: a sentence without the source's name. DEC_FRAMES, done: why an entry is empty, "" = none
+     * is. Terminated. */
     char reason[256];
 };
 
 /* One frame in the output of DEC_FRAMES: `len` bytes at `offset`. The file that readers see is the first
- * len - tail_bytes of them, then filling up to file_bytes - tail_bytes, then the rest. Entries may share bytes (repeated
- * frames). len == 0: this frame could not be made (EIO), the others could. */
+ * len - tail_bytes of them, then filling up to file_bytes - tail_bytes, then the rest. Entries may share
+ * bytes (repeated frames). len == 0: this frame could not be made (EIO), the others could. */
 struct dec_entry {
     uint32_t offset, len;
 };
@@ -114,9 +117,10 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
 /* True when a job is well-formed (the worker's side). */
 bool dec_job_check(const struct dec_job *job);
 
-/* Send or receive one message with up to DEC_N_FDS descriptors (-1 = not sent; all after the first -1 are ignored).
- * Receiving returns 0, -EPIPE at the end of the conversation, -EPROTO for a message of another size, or a negative
- * errno; received descriptors are close-on-exec and belong to the caller, missing ones are -1. */
+/* Send or receive one message with up to DEC_N_FDS descriptors (-1 = not sent; all after the first -1 are
+ * ignored). Receiving returns 0, -EPIPE at the end of the conversation, -EPROTO for a message of another
+ * size, or a negative errno; received descriptors are close-on-exec and belong to the caller, missing ones
+ * are -1. */
 int dec_send(int socket, const void *message, size_t len, const int *fds);
 int dec_receive(int socket, void *message, size_t len, int fds[DEC_N_FDS]);
 

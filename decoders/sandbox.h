@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks a worker in, once and for good: after it the process can compute, read and write the descriptors that it holds and is
- * sent, start threads of its own, and end. It cannot open, connect, execute, signal others or gain rights.
+ * Locks a worker in, once and for good: after it the process can compute, read and write the descriptors that
+ * it holds and is sent, start threads of its own, and end. It cannot open, connect, execute, signal others or
+ * gain rights.
  */
 #ifndef DECODERS_SANDBOX_H
 #define DECODERS_SANDBOX_H

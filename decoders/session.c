@@ -27,14 +27,14 @@ struct dec_session {
     int64_t number;      /* its number; -1 = none yet, or not known */
     int64_t next_number; /* of the frame that comes out next; -1 = not known (BY_PTS: a lower bound) */
     enum numbering numbering;
-    bool at_start;       /* this pass began at the file's beginning: nothing earlier can help */
-    bool any_numbered;   /* a frame of a known number came out in this pass */
-    bool seeks_lie;      /* for good: after a jump frames carried times that are not theirs in one pass */
-    bool shows_damage;   /* the decoder reported errors in this pass, of frames from its first keyframe on */
-    bool may_skip;       /* frames that no other refers to, on the way to a later one */
-    bool wants_key;      /* after a seek: drop packets up to a keyframe */
+    bool at_start;     /* this pass began at the file's beginning: nothing earlier can help */
+    bool any_numbered; /* a frame of a known number came out in this pass */
+    bool seeks_lie;    /* for good: after a jump frames carried times that are not theirs in one pass */
+    bool shows_damage; /* the decoder reported errors in this pass, of frames from its first keyframe on */
+    bool may_skip;     /* frames that no other refers to, on the way to a later one */
+    bool wants_key;    /* after a seek: drop packets up to a keyframe */
     bool draining;
-    atomic_uint errors;  /* that the decoder complained of in this pass */
+    atomic_uint errors; /* that the decoder complained of in this pass */
     struct dec_frames_spec map_spec;
     uint32_t *map;
     uint32_t n_map;
@@ -78,7 +78,8 @@ static int copy_index(const struct dec_index *from, struct dec_index *to)
     return err;
 }
 
-/* Where a decoder gives up in the middle of a picture, the rest is what was in its buffer before: chance, unless that is nothing. */
+/* Where a decoder gives up in the middle of a picture, the rest is what was in its buffer before: chance,
+ * unless that is nothing. */
 static int get_clean_buffer(AVCodecContext *c, AVFrame *frame, int flags)
 {
     int averror = avcodec_default_get_buffer2(c, frame, flags);
@@ -189,14 +190,15 @@ void **dec_session_slot(struct dec_session *s, void (*free_slot)(void *))
     return &s->slot;
 }
 
-int dec_session_map(struct dec_session *s, const struct dec_frames_spec *spec, const uint32_t **ret, uint32_t *ret_n,
-                    struct base_reason *why)
+int dec_session_map(struct dec_session *s, const struct dec_frames_spec *spec, const uint32_t **ret,
+                    uint32_t *ret_n, struct base_reason *why)
 {
     if (!s->map || memcmp(&s->map_spec, spec, sizeof *spec) != 0) {
         free(base_steal_pointer(s->map));
         int err = dec_timing_map(&s->index, spec, &s->map, &s->n_map);
         if (err)
-            return base_fail(why, err, "%s", err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
+            return base_fail(why, err, "%s",
+                             err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
         s->map_spec = *spec;
     }
     *ret = s->map;
@@ -220,8 +222,8 @@ static const struct dec_key *key_before(const struct dec_index *index, uint32_t 
     return low > 0 ? &index->keys[low - 1] : NULL;
 }
 
-/* Where decoding has to start for a frame, NULL = at the file's beginning: frames with errors look as they do because of all that was
- * decoded before. */
+/* Where decoding has to start for a frame, NULL = at the file's beginning: frames with errors look as they do
+ * because of all that was decoded before. */
 static const struct dec_key *start_for(const struct dec_index *index, uint32_t frame)
 {
     const struct dec_key *key = key_before(index, frame);
@@ -286,7 +288,8 @@ static bool seek_to(struct dec_session *s, const struct dec_key *key)
 /* After a jump the frames before the keyframe may lack what they refer to: their errors mean nothing. */
 static void note_error(struct dec_session *s, int averror)
 {
-    if (averror < 0 && averror != AVERROR(EAGAIN) && averror != AVERROR_EOF && (s->at_start || s->any_numbered))
+    if (averror < 0 && averror != AVERROR(EAGAIN) && averror != AVERROR_EOF &&
+        (s->at_start || s->any_numbered))
         s->shows_damage = true;
 }
 
@@ -310,8 +313,8 @@ static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
         }
         s->wants_key = false;
         /* On the way to the wanted frame pictures that no other refers to need not be decoded. */
-        bool skippable = s->may_skip && s->packet->pts != AV_NOPTS_VALUE &&
-                         s->packet->pts < s->index.frames[wanted].pts;
+        bool skippable =
+            s->may_skip && s->packet->pts != AV_NOPTS_VALUE && s->packet->pts < s->index.frames[wanted].pts;
         s->decoder->skip_frame = skippable ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
         note_error(s, avcodec_send_packet(s->decoder, s->packet));
         av_packet_unref(s->packet);
@@ -320,11 +323,14 @@ static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
     return AVERROR_EOF;
 }
 
-/* A keyframe has to stand where the index says: a container that counts its packets may count otherwise after a jump over damage. */
+/* A keyframe has to stand where the index says: a container that counts its packets may count otherwise after
+ * a jump over damage. */
 static bool stands_elsewhere(const struct dec_session *s)
 {
-    const struct dec_key *key = s->frame->key_frame && s->number >= 0 ? key_before(&s->index, (uint32_t)s->number) : NULL;
-    return key && key->frame == s->number && key->pos >= 0 && s->frame->pkt_pos >= 0 && key->pos != s->frame->pkt_pos;
+    const struct dec_key *key =
+        s->frame->key_frame && s->number >= 0 ? key_before(&s->index, (uint32_t)s->number) : NULL;
+    return key && key->frame == s->number && key->pos >= 0 && s->frame->pkt_pos >= 0 &&
+           key->pos != s->frame->pkt_pos;
 }
 
 /* Numbers the frame that just came out. */
@@ -363,7 +369,8 @@ static bool shows_damage(struct dec_session *s)
     return s->shows_damage;
 }
 
-/* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came, -EBADMSG when damage shows that the index does not know of. */
+/* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came, -EBADMSG when damage shows that
+ * the index does not know of. */
 static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t wanted)
 {
     for (;;) {
@@ -379,7 +386,8 @@ static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t want
         if (got == AVERROR_EOF)
             return -ENOENT;
         if (got < 0) {
-            /* The end of one frame; at the stream's end others may follow. FFmpeg bounds the number of such errors. */
+            /* The end of one frame; at the stream's end others may follow. FFmpeg bounds the number of such
+             * errors. */
             feed(s, work, wanted);
             continue;
         }
@@ -396,7 +404,8 @@ static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t want
     }
 }
 
-/* Whether frames that come out after a jump may look different from those of one pass: then the jump is not used. */
+/* Whether frames that come out after a jump may look different from those of one pass: then the jump is not
+ * used. */
 static bool looks_damaged(const struct dec_session *s)
 {
     return !s->at_start && (s->frame->flags & AV_FRAME_FLAG_CORRUPT);
@@ -457,7 +466,8 @@ int dec_session_keyframe(struct dec_session *s, struct dec_work *work, uint32_t 
         avcodec_send_packet(s->decoder, NULL);
         av_frame_unref(s->frame);
         int got = avcodec_receive_frame(s->decoder, s->frame);
-        bool right = got >= 0 && (k->pos < 0 || s->frame->pkt_pos == k->pos) && !s->frame->decode_error_flags && !k->damaged;
+        bool right = got >= 0 && (k->pos < 0 || s->frame->pkt_pos == k->pos) &&
+                     !s->frame->decode_error_flags && !k->damaged;
         s->number = s->next_number = -1;
         s->at_start = false;
         if (right) {

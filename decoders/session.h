@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A decode session: demuxer, decoder and position of one source, kept between jobs, so that a run of ascending reads
- * is one pass over the video. Gives decoded frames by their number in the media index.
+ * A decode session: demuxer, decoder and position of one source, kept between jobs, so that a run of
+ * ascending reads is one pass over the video. Gives decoded frames by their number in the media index.
  *
  * One thread. The worker keeps a few sessions (dec_session_get) and drops the one used longest ago.
  */
@@ -22,15 +22,16 @@ void dec_session_drop(struct dec_session *s);
 
 const struct dec_index *dec_session_index(const struct dec_session *s);
 const AVStream *dec_session_stream(const struct dec_session *s);
-/* The map from output to decoded frames of a spec (kept for the last spec). 0 or a negative errno with why. */
-int dec_session_map(struct dec_session *s, const struct dec_frames_spec *spec, const uint32_t **ret, uint32_t *ret_n,
-                    struct base_reason *why);
+/* The map from output to decoded frames of a spec (kept for the last spec). 0 or a negative errno with why.
+ */
+int dec_session_map(struct dec_session *s, const struct dec_frames_spec *spec, const uint32_t **ret,
+                    uint32_t *ret_n, struct base_reason *why);
 /* A slot for what the picture code keeps with a session; freed with free_slot when the session ends. */
 void **dec_session_slot(struct dec_session *s, void (*free_slot)(void *));
 
-/* Where to find decoded frame number `frame`: *ret is borrowed until the next call. Seeks to the keyframe before it, or goes on from
- * where the session stands, whichever is less work.
- * 0; -ENOENT: decoding does not find it, although started from the file's beginning; or another negative errno with work->why. */
+/* Where to find decoded frame number `frame`: *ret is borrowed until the next call. Seeks to the keyframe
+ * before it, or goes on from where the session stands, whichever is less work. 0; -ENOENT: decoding does not
+ * find it, although started from the file's beginning; or another negative errno with work->why. */
 int dec_session_frame(struct dec_session *s, struct dec_work *work, uint32_t frame, const AVFrame **ret);
 /* The picture of keyframe number `key` of the index, decoding nothing else; where that does not work as
  * dec_session_frame(). Borrowed likewise. */

@@ -4,8 +4,8 @@
  *
  * What has to be matched is ffmpeg 5.1's command line, which is documented for its users (-fps_mode, the fps
  * filter) and whose exact decisions these functions restate: a frame lands at the nearest tick of the output
- * rate, is shown again for as long as more than 1.1 ticks are missing, and dropped when it lies more than 1.1 ticks
- * behind. The tests compare with the program itself over many files.
+ * rate, is shown again for as long as more than 1.1 ticks are missing, and dropped when it lies more than 1.1
+ * ticks behind. The tests compare with the program itself over many files.
  */
 #include "decoders/index.h"
 
@@ -180,8 +180,8 @@ static int map_cfr(const struct dec_index *index, bool has_filters, struct const
     return err ? err : constant_rate_end(c);
 }
 
-/* The fps filter: an output frame shows the last input frame that starts at or before it, times rounded to nearest ticks;
- * then constant-rate output at that rate. */
+/* The fps filter: an output frame shows the last input frame that starts at or before it, times rounded to
+ * nearest ticks; then constant-rate output at that rate. */
 static int map_fps(const struct dec_index *index, struct rational fps, struct constant_rate *c)
 {
     struct rational unit = {index->tb_num, index->tb_den}, microsecond = {1, 1000000};
@@ -202,7 +202,8 @@ static int map_fps(const struct dec_index *index, struct rational fps, struct co
         if (next == DEC_NO_PTS)
             next = from;
         for (; !err && next < to; next++)
-            err = ++steps > DEC_MAX_FRAMES ? -EFBIG : constant_rate_frame(c, i, to_ticks(next, c->tick, c->tick), 1.0);
+            err = ++steps > DEC_MAX_FRAMES ? -EFBIG
+                                           : constant_rate_frame(c, i, to_ticks(next, c->tick, c->tick), 1.0);
     }
     return err ? err : constant_rate_end(c);
 }

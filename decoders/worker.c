@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * corpusfs-decoder: the worker. Started by the daemon with its socket as descriptor 3 and a memory limit as argument; locks
- * itself in, then does one job after the other until the socket closes.
+ * corpusfs-decoder: the worker. Started by the daemon with its socket as descriptor 3 and a memory limit as
+ * argument; locks itself in, then does one job after the other until the socket closes.
  *
- * decoders: everything that parses untrusted bytes. Knows nothing of FUSE, the cache or the configuration. Start with protocol.h (the
- * messages) and index.h (what is known of a video), then index_job.c, frames.c, audio.c, subtitles.c: one kind of job each.
+ * decoders: everything that parses untrusted bytes. Knows nothing of FUSE, the cache or the configuration.
+ * Start with protocol.h (the messages) and index.h (what is known of a video), then index_job.c, frames.c,
+ * audio.c, subtitles.c: one kind of job each.
  */
 #include "base/io.h"
 #include "decoders/media.h"
@@ -20,12 +21,9 @@ static const struct {
     enum dec_kind kind;
     dec_run *run;
 } kinds[] = {
-    {DEC_INDEX, dec_run_index},
-    {DEC_MEASURE_FRAMES, dec_run_measure_frames},
-    {DEC_FRAMES, dec_run_frames},
-    {DEC_MEASURE_AUDIO, dec_run_measure_audio},
-    {DEC_AUDIO, dec_run_audio},
-    {DEC_SUBTITLES, dec_run_subtitles},
+    {DEC_INDEX, dec_run_index},   {DEC_MEASURE_FRAMES, dec_run_measure_frames},
+    {DEC_FRAMES, dec_run_frames}, {DEC_MEASURE_AUDIO, dec_run_measure_audio},
+    {DEC_AUDIO, dec_run_audio},   {DEC_SUBTITLES, dec_run_subtitles},
 };
 
 static struct dec_reply reply_to(const struct dec_job *job, enum dec_reply_kind kind)
@@ -106,7 +104,8 @@ static int serve(struct dec_job *job, int fds[DEC_N_FDS])
     if (err) {
         reply.kind = DEC_FAILED;
         reply.error = -err;
-        (void)snprintf(reply.reason, sizeof reply.reason, "%.*s", (int)sizeof reply.reason - 1, work.why.text);
+        (void)snprintf(reply.reason, sizeof reply.reason, "%.*s", (int)sizeof reply.reason - 1,
+                       work.why.text);
     }
     for (int i = 0; i < DEC_N_FDS; i++)
         base_close_fd(&fds[i]);

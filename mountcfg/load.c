@@ -24,12 +24,12 @@ enum {
     TOP_N
 };
 static const struct cfg_key top_keys[TOP_N] = {
-    [TOP_PRESET] = {"preset", false},      [TOP_CORPUS] = {"corpus", false},
-    [TOP_ROOT] = {"root", false},          [TOP_SOURCES] = {"sources", false},
-    [TOP_VIEWS] = {"views", false},        [TOP_N_FRAMES] = {"n_frames", false},
-    [TOP_CACHE] = {"cache", false},        [TOP_WORKERS] = {"workers", false},
-    [TOP_TABLES] = {"tables", true},       [TOP_FIELDS] = {"fields", true},
-    [TOP_SIZES] = {"sizes", true},         [TOP_REFRESH] = {"refresh", false},
+    [TOP_PRESET] = {"preset", false},       [TOP_CORPUS] = {"corpus", false},
+    [TOP_ROOT] = {"root", false},           [TOP_SOURCES] = {"sources", false},
+    [TOP_VIEWS] = {"views", false},         [TOP_N_FRAMES] = {"n_frames", false},
+    [TOP_CACHE] = {"cache", false},         [TOP_WORKERS] = {"workers", false},
+    [TOP_TABLES] = {"tables", true},        [TOP_FIELDS] = {"fields", true},
+    [TOP_SIZES] = {"sizes", true},          [TOP_REFRESH] = {"refresh", false},
     [TOP_IMMUTABLE] = {"immutable", false},
 };
 enum { CACHE_DIR, CACHE_SIZE, CACHE_MIN_FREE, CACHE_N };
@@ -133,7 +133,8 @@ static void load_refresh(struct cfg_loader *l, const struct cfg_entry *e)
     l->c->refresh_seconds = 60;
     if (e[TOP_REFRESH].value.yaml)
         (void)cfg_read_seconds(l, e[TOP_REFRESH].value, "refresh", &l->c->refresh_seconds);
-    if (e[TOP_IMMUTABLE].value.yaml && cfg_read_bool(l, e[TOP_IMMUTABLE].value, "immutable", &immutable) && immutable)
+    if (e[TOP_IMMUTABLE].value.yaml && cfg_read_bool(l, e[TOP_IMMUTABLE].value, "immutable", &immutable) &&
+        immutable)
         l->c->refresh_seconds = 0;
 }
 

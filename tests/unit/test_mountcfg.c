@@ -17,7 +17,8 @@
 #define TOP(line) SOURCE VIEWS line "\n"
 
 #define WHOLE(from, to) "expected a whole number from " from " to " to
-#define KNOWN_TOP "(known: preset, corpus, root, sources, views, n_frames, cache, workers, refresh, immutable)"
+#define KNOWN_TOP                                                                                            \
+    "(known: preset, corpus, root, sources, views, n_frames, cache, workers, refresh, immutable)"
 #define BAD_SCALE                                                                                            \
     "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
     "or 224:224, or short:N, found "
@@ -52,9 +53,12 @@ static const struct {
     {TOP("\"a\\nb\": b"), "c.yaml:5:1: unknown key \"a\\x0ab\" in the configuration " KNOWN_TOP "\n"},
     {TOP("tables: []"), "c.yaml:5:1: \"tables\" in the configuration" LATER "\n"},
     {TOP("fields: {}"), "c.yaml:5:1: \"fields\" in the configuration" LATER "\n"},
-    {TOP("refresh: 0s"), "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"0s\"\n"},
-    {TOP("refresh: 25h"), "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"25h\"\n"},
-    {TOP("refresh: 5 m"), "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"5 m\"\n"},
+    {TOP("refresh: 0s"),
+     "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"0s\"\n"},
+    {TOP("refresh: 25h"),
+     "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"25h\"\n"},
+    {TOP("refresh: 5 m"),
+     "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"5 m\"\n"},
     {TOP("immutable: 1"), "c.yaml:5:12: immutable: expected true or false, found \"1\"\n"},
     {TOP("sizes: exact"), "c.yaml:5:1: \"sizes\" in the configuration" LATER "\n"},
     {TOP("workers: many"), "c.yaml:5:10: workers: " WHOLE("0", "1024") ", found \"many\"\n"},
