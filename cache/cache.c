@@ -17,7 +17,8 @@ static int open_parts(struct cache *c, const struct cache_options *options, stru
 {
     c->root = open(options->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (c->root < 0)
-        return base_fail(why, -errno, "%s: cannot open the corpus folder: %s", options->root, strerror(errno));
+        return base_fail(why, -errno, "%s: cannot open the corpus folder: %s", options->root,
+                         strerror(errno));
     if (access(options->decoder, X_OK) < 0)
         return base_fail(why, -errno, "%s: cannot run the decoder: %s", options->decoder, strerror(errno));
     int err = cache_store_open(options->dir, options->size_bytes, &c->store, why);
@@ -84,7 +85,8 @@ void cache_waiter_finish(struct cache_waiter *w)
     cache_segment_unref(base_steal_pointer(w->segment));
 }
 
-/* What the task that a waiter waited for ended with: told once, to the question about its clip. A listing asks about others before. */
+/* What the task that a waiter waited for ended with: told once, to the question about its clip. A listing
+ * asks about others before. */
 static int take_error(struct cache_waiter *w, size_t clip)
 {
     if (!w || w->clip != clip)
@@ -106,7 +108,8 @@ static int known_media(struct cache *c, size_t clip, uint32_t version, struct me
 }
 
 /* Indexing is keyed by the clip: what its file is, is found out by the task. */
-static int get_media(struct cache *c, size_t clip, uint32_t version, struct cache_waiter *w, struct media **ret)
+static int get_media(struct cache *c, size_t clip, uint32_t version, struct cache_waiter *w,
+                     struct media **ret)
 {
     int err = take_error(w, clip);
     if (!err)
@@ -120,8 +123,8 @@ static int get_media(struct cache *c, size_t clip, uint32_t version, struct cach
 }
 
 /* Waits until count (and, with `measured`, size) of a view are known; for subtitles that means made. */
-static int need_view(struct cache *c, size_t clip, size_t view, struct media *m, bool measured, struct cache_waiter *w,
-                     struct clip_view *ret)
+static int need_view(struct cache *c, size_t clip, size_t view, struct media *m, bool measured,
+                     struct cache_waiter *w, struct clip_view *ret)
 {
     *ret = media_view(c, m, view);
     if (ret->counted && (!measured || ret->measured || ret->n_files == 0))
@@ -136,7 +139,8 @@ static int need_view(struct cache *c, size_t clip, size_t view, struct media *m,
 }
 
 /* get_media() and need_view() in one; *ret_media has a reference on success. */
-static int ask_view(struct cache *c, size_t clip, uint32_t version, size_t view, bool measured, struct cache_waiter *w, struct media **ret_media, struct clip_view *ret)
+static int ask_view(struct cache *c, size_t clip, uint32_t version, size_t view, bool measured,
+                    struct cache_waiter *w, struct media **ret_media, struct clip_view *ret)
 {
     struct media *m;
     int err = get_media(c, clip, version, w, &m);
@@ -150,7 +154,8 @@ static int ask_view(struct cache *c, size_t clip, uint32_t version, size_t view,
     return err;
 }
 
-int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint32_t *ret)
+int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
+                uint32_t *ret)
 {
     struct media *m;
     struct clip_view v;
@@ -162,7 +167,8 @@ int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, str
     return 0;
 }
 
-int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint64_t *ret_bytes)
+int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
+               uint64_t *ret_bytes)
 {
     struct media *m;
     struct clip_view v;
@@ -328,8 +334,8 @@ static ssize_t read_whole(struct reading *r, enum task_kind kind)
     return wait_for_segment(r, kind, 0, 0, r->w);
 }
 
-ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file, struct cache_waiter *w,
-                   void *out, size_t len, uint64_t offset)
+ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file,
+                   struct cache_waiter *w, void *out, size_t len, uint64_t offset)
 {
     struct reading r = {.c = c, .clip = clip, .view = view, .w = w, .out = out, .len = len, .offset = offset};
     ssize_t n = ask_view(c, clip, version, view, true, w, &r.media, &r.v);

@@ -2,15 +2,15 @@
 /*
  * cache: knows what every file of every view is, and makes it when it is asked for.
  *
- * The room's two halves: store.h keeps what was made on disk; this one knows the clips, runs jobs on the workers, and lets each
- * missing thing be made once, however many readers wait. It knows nothing of FUSE, paths of the tree or the configuration's
- * language, and parses no byte of the corpus: workers do. Start with cache_read() in cache.c; jobs.c has the queue and
- * the threads, make*.c what they do with a task, media.c what is known of a source, plan.c how frames are cut into segments,
- * worker_process.c the processes.
+ * The room's two halves: store.h keeps what was made on disk; this one knows the clips, runs jobs on the
+ * workers, and lets each missing thing be made once, however many readers wait. It knows nothing of FUSE,
+ * paths of the tree or the configuration's language, and parses no byte of the corpus: workers do. Start with
+ * cache_read() in cache.c; jobs.c has the queue and the threads, make*.c what they do with a task, media.c
+ * what is known of a source, plan.c how frames are cut into segments, worker_process.c the processes.
  *
  * Questions never block for decoding. When the answer has to be made first, they return -EINPROGRESS and
- * remember the waiter; its wake() is called once, and then the same question is asked again. (Without a waiter, where a function
- * allows that, they only see to it that the answer is being made.)
+ * remember the waiter; its wake() is called once, and then the same question is asked again. (Without a
+ * waiter, where a function allows that, they only see to it that the answer is being made.)
  *
  * Threads: all functions, any thread.
  */
@@ -44,21 +44,23 @@ struct cache_source {
 };
 
 struct cache_options {
-    const char *root; /* absolute */
+    const char *root;                   /* absolute */
     const struct cache_source *sources; /* n_clips; borrowed */
     size_t n_clips;
     const struct cache_view *views; /* n_views, at most 128; copied */
     size_t n_views;
-    const char *dir; /* of the disk cache */
-    uint64_t size_bytes; /* its budget */
-    uint64_t min_free_bytes; /* of the disk, to be left free */
-    int workers; /* processes; 0 = as many as CPUs */
+    const char *dir;              /* of the disk cache */
+    uint64_t size_bytes;          /* its budget */
+    uint64_t min_free_bytes;      /* of the disk, to be left free */
+    int workers;                  /* processes; 0 = as many as CPUs */
     uint64_t worker_memory_bytes; /* address space of one; 0 = no limit */
-    const char *decoder; /* path of the worker program */
-    /* Seconds between looks at the files of clips that were looked into, besides inotify; 0 = the corpus does not change. */
+    const char *decoder;          /* path of the worker program */
+    /* Seconds between looks at the files of clips that were looked into, besides inotify; 0 = the corpus does
+     * not change. */
     uint32_t refresh_seconds;
-    /* What was told of this version of a clip is no longer so, and n_files (for each view) is how many files it had then; 0 = not known.
-     * When the version is still the clip's, its files stay but are others than was told. Any thread; may be NULL. */
+    /* What was told of this version of a clip is no longer so, and n_files (for each view) is how many files
+     * it had then; 0 = not known. When the version is still the clip's, its files stay but are others than
+     * was told. Any thread; may be NULL. */
     void (*on_change)(void *context, size_t clip, uint32_t version, const uint32_t *n_files);
     void *context;
 };
@@ -72,46 +74,52 @@ void cache_destroy(struct cache *c);
 
 /* Somebody who waits: embedded in the caller's request, zero-initialised but for wake. */
 struct cache_waiter {
-    void (*wake)(struct cache_waiter *w); /* called once for each -EINPROGRESS, from another thread, no locks held */
+    void (*wake)(
+        struct cache_waiter *w); /* called once for each -EINPROGRESS, from another thread, no locks held */
     /* private to the cache */
     struct cache_waiter *next;
     struct cache_task *task;
     struct cache_segment *segment; /* what it was woken with */
     struct base_hash segment_key;
     int error;
-    size_t clip; /* of the task that it waited for last: whose error it is */
+    size_t clip;                 /* of the task that it waited for last: whose error it is */
     struct base_hash waited_for; /* key of the task that it waited for last, */
     uint32_t attempts;           /* how often in a row, */
     uint32_t waits;              /* and how often it waited at all */
 };
-/* Takes back a question that returned -EINPROGRESS. true: the waiter is forgotten, wake() will not be called. false: too late. */
+/* Takes back a question that returned -EINPROGRESS. true: the waiter is forgotten, wake() will not be called.
+ * false: too late. */
 bool cache_cancel(struct cache *c, struct cache_waiter *w);
 /* Releases what a waiter may hold; call when its request is answered. */
 void cache_waiter_finish(struct cache_waiter *w);
 
-/* The version of a clip, from 0: goes up each time that its files were found changed. The questions below are about one version, and all
- * answers about it fit together; of an earlier one nothing is told any more. After CACHE_MAX_VERSION changes the clip cannot be
- * read. */
+/* The version of a clip, from 0: goes up each time that its files were found changed. The questions below are
+ * about one version, and all answers about it fit together; of an earlier one nothing is told any more. After
+ * CACHE_MAX_VERSION changes the clip cannot be read. */
 enum { CACHE_MAX_VERSION = 0x7fff, CACHE_MAX_FILES = 10000000 };
 uint32_t cache_version(struct cache *c, size_t clip);
-/* How many files a view gives for a clip: frames, at most CACHE_MAX_FILES, or 1, or 0 when there is none. Needs demuxing at most. w may be NULL.
- * 0, -EINPROGRESS, -EIO (bad source), -ENOENT (source gone), -ESTALE (not its version now), or another negative errno. */
-int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint32_t *ret);
+/* How many files a view gives for a clip: frames, at most CACHE_MAX_FILES, or 1, or 0 when there is none.
+ * Needs demuxing at most. w may be NULL. 0, -EINPROGRESS, -EIO (bad source), -ENOENT (source gone), -ESTALE
+ * (not its version now), or another negative errno. */
+int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
+                uint32_t *ret);
 /* The size in bytes of each of these files. Errors as above. w may be NULL. */
-int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w, uint64_t *ret_bytes);
-/* Modification time of a clip's source, in ns. One stat at most; on_change tells when it is no longer so. 0, -ENOENT (source gone), or
- * another negative errno. */
+int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
+               uint64_t *ret_bytes);
+/* Modification time of a clip's source, in ns. One stat at most; on_change tells when it is no longer so. 0,
+ * -ENOENT (source gone), or another negative errno. */
 int cache_mtime_ns(struct cache *c, size_t clip, int64_t *ret);
-/* Reads up to len bytes at offset of file number `file` (from 0). The number of bytes, or an error as above; -ENOENT: no such file. */
-ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file, struct cache_waiter *w,
-                   void *out, size_t len, uint64_t offset);
+/* Reads up to len bytes at offset of file number `file` (from 0). The number of bytes, or an error as above;
+ * -ENOENT: no such file. */
+ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file,
+                   struct cache_waiter *w, void *out, size_t len, uint64_t offset);
 
 /* What was done since start, and what is being done. */
 struct cache_counters {
     uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles;
     uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
-    /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which a
-     * read may need several). Reads that failed are neither. */
+    /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which
+     * a read may need several). Reads that failed are neither. */
     uint64_t hits, misses;
     uint64_t workers, workers_busy, queued; /* now */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue of things to be made, one thread a worker process, and the waiters. A task is found by its key while it is queued or runs:
- * that is what makes it single.
+ * The queue of things to be made, one thread a worker process, and the waiters. A task is found by its key
+ * while it is queued or runs: that is what makes it single.
  */
 #include "base/log.h"
 #include "cache/private.h"
@@ -202,7 +202,8 @@ static void finish_task(struct cache *c, struct cache_task *t, int error, struct
     wake_all(waiters, error == -EAGAIN ? 0 : error, segment);
 }
 
-/* How well a task suits a worker: lower is better. A clip's jobs go to the worker that has its session open. */
+/* How well a task suits a worker: lower is better. A clip's jobs go to the worker that has its session open.
+ */
 static int unsuitability(const struct cache *c, const struct cache_task *t, const struct worker_thread *w)
 {
     int owner = c->clips[t->clip].worker;

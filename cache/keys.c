@@ -3,8 +3,8 @@
 #include "cache/private.h"
 
 /* Bytes follow from the build of the worker as well: its protocol's version goes into every name. */
-static struct base_hash key_of(const char *what, const struct base_hash *a, const struct base_hash *b, uint32_t first,
-                               uint32_t last)
+static struct base_hash key_of(const char *what, const struct base_hash *a, const struct base_hash *b,
+                               uint32_t first, uint32_t last)
 {
     struct {
         char what[16];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker's thread does with a task: look whether it was made before, run the job, check and keep the result. */
+/* What a worker's thread does with a task: look whether it was made before, run the job, check and keep the
+ * result. */
 #include "cache/making.h"
 
 #include <errno.h>

@@ -7,7 +7,7 @@
 
 /* What a file is made of. */
 struct ingredients {
-    int source, index; /* descriptors; index may be -1 */
+    int source, index;             /* descriptors; index may be -1 */
     struct cache_file_stamp stamp; /* of the source */
     struct base_hash identity;     /* of the source */
 };
@@ -26,17 +26,20 @@ static void on_progress(void *context, uint64_t bytes)
         jobs_produced(s->m->c, s->m->t, s->output, bytes);
 }
 
-/* Runs a job that writes one whole file, and keeps it under `key`. Readers of sound get its beginning while it is made.
- * 0 or a failure that is told already. */
-static int run_file_job(struct making *m, struct dec_job *job, const struct ingredients *in, const struct base_hash *key,
-                        uint64_t max_bytes, struct cache_segment **ret)
+/* Runs a job that writes one whole file, and keeps it under `key`. Readers of sound get its beginning while
+ * it is made. 0 or a failure that is told already. */
+static int run_file_job(struct making *m, struct dec_job *job, const struct ingredients *in,
+                        const struct base_hash *key, uint64_t max_bytes, struct cache_segment **ret)
 {
     struct cache_writer *writer;
     int err = making_begin_output(m, max_bytes, &writer);
     if (err)
         return err;
     const int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
-    struct streaming s = {.m = m, .in = in, .output = job->kind == DEC_AUDIO ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
+    struct streaming s = {
+        .m = m,
+        .in = in,
+        .output = job->kind == DEC_AUDIO ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
     struct job_result result;
     int64_t begin_ns = base_now_ns();
     err = run_job(m->worker, job, fds, max_bytes, s.output >= 0 ? on_progress : NULL, &s, &result);
@@ -84,7 +87,8 @@ static uint64_t max_subtitle_bytes(const struct cache_file_stamp *stamp)
     return BASE_MIN(stamp->size * 4 + (64 << 10), most);
 }
 
-/* Opens the subtitle file as it was when the clip was looked into. 0, -ENOENT, -EAGAIN, or a failure that is told already. */
+/* Opens the subtitle file as it was when the clip was looked into. 0, -ENOENT, -EAGAIN, or a failure that is
+ * told already. */
 static int open_sidecar(struct making *m, struct ingredients *in)
 {
     m->path = m->c->options.sources[m->t->clip].sidecar;
@@ -123,8 +127,8 @@ static int open_text(struct making *m, struct dec_job *job, struct ingredients *
     return 0;
 }
 
-static int make_text(struct making *m, struct dec_job *job, const struct ingredients *in, const struct base_hash *key,
-                     struct cache_segment **ret)
+static int make_text(struct making *m, struct dec_job *job, const struct ingredients *in,
+                     const struct base_hash *key, struct cache_segment **ret)
 {
     if (cache_segment_get(m->c->store, key, ret) == 0)
         return 0;

@@ -48,7 +48,8 @@ static bool install_media(struct making *m, struct media *media)
     return current;
 }
 
-/* 0, -EAGAIN when the clip has a newer version, -EPROTO for an index that makes no sense, -EFBIG, -ENOMEM; m->why is filled. */
+/* 0, -EAGAIN when the clip has a newer version, -EPROTO for an index that makes no sense, -EFBIG, -ENOMEM;
+ * m->why is filled. */
 static int adopt_index(struct making *m, struct base_bytes *packed, const struct base_hash *identity,
                        const struct cache_file_stamp *stamp, uint32_t version)
 {
@@ -64,7 +65,8 @@ static int adopt_index(struct making *m, struct base_bytes *packed, const struct
     return install_media(m, media) ? 0 : -EAGAIN;
 }
 
-/* An index that makes no sense: what was kept is made anew at the next question, but a worker that gave it would give it again. */
+/* An index that makes no sense: what was kept is made anew at the next question, but a worker that gave it
+ * would give it again. */
 static int fail_adopting(struct making *m, int err, bool kept, const struct base_hash *key)
 {
     if (err != -EPROTO)
@@ -140,7 +142,8 @@ static bool is_current(struct making *m, const struct media *media)
     return current;
 }
 
-/* Decoding did not find what packets had promised: count the frames by decoding, once, and go on with the truth. */
+/* Decoding did not find what packets had promised: count the frames by decoding, once, and go on with the
+ * truth. */
 int make_recount(struct making *m, int source, const struct base_hash *failure)
 {
     struct cache *c = m->c;
@@ -150,8 +153,8 @@ int make_recount(struct making *m, int source, const struct base_hash *failure)
         return making_fail_job(m, -EIO, failure);
     if (!is_current(m, old))
         return -EAGAIN;
-    base_log(BASE_LOG_WARNING, "%s/%s: damaged: %s; its frames are counted by decoding", c->options.root, m->path,
-             m->why.text);
+    base_log(BASE_LOG_WARNING, "%s/%s: damaged: %s; its frames are counted by decoding", c->options.root,
+             m->path, m->why.text);
     struct base_bytes packed = {0};
     int err = run_index_job(m, source, true, failure, &packed);
     if (!err)

@@ -40,7 +40,8 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
     output = making_memory_file();
     if (output < 0)
         return making_fail(m, base_fail(&m->why, -ENOMEM, "out of memory"));
-    struct dec_job job = making_new_job(m, view->kind == CACHE_FRAMES ? DEC_MEASURE_FRAMES : DEC_MEASURE_AUDIO);
+    struct dec_job job =
+        making_new_job(m, view->kind == CACHE_FRAMES ? DEC_MEASURE_FRAMES : DEC_MEASURE_AUDIO);
     if (view->kind == CACHE_FRAMES)
         job.frames = view->frames;
     else

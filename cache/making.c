@@ -85,7 +85,8 @@ int making_open_unchanged(struct making *m, int *ret_fd)
     return making_forget(m);
 }
 
-int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was, const struct base_hash *identity)
+int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was,
+                           const struct base_hash *identity)
 {
     struct cache_file_stamp now;
     return source_is(m->c, m->path, fd, &now, was, identity) ? 0 : making_forget(m);
@@ -96,7 +97,8 @@ struct dec_job making_new_job(struct making *m, enum dec_kind kind)
     struct cache *c = m->c;
     struct dec_job job = {.kind = kind};
     pthread_mutex_lock(&c->lock);
-    /* Never that of another index: frame numbers mean something in one index only. Indexing has no session, but the field must not be 0. */
+    /* Never that of another index: frame numbers mean something in one index only. Indexing has no session,
+     * but the field must not be 0. */
     job.session = m->t->media ? m->t->media->session : UINT64_MAX;
     /* A lone job may use all processors; when other workers are busy, each has its own. */
     job.threads = c->n_idle + 1 >= c->n_workers ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
@@ -134,5 +136,7 @@ int making_open_inputs(struct making *m, int *ret_source, int *ret_index)
 int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_writer **ret)
 {
     int err = cache_writer_begin(m->c->store, max_bytes, ret);
-    return err ? making_fail(m, base_fail(&m->why, err, "no place to write what is made of it: %s", strerror(-err))) : 0;
+    return err ? making_fail(
+                     m, base_fail(&m->why, err, "no place to write what is made of it: %s", strerror(-err)))
+               : 0;
 }

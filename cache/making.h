@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making one task: what the files make*.c share. They run on a worker's thread, and hold no lock while they do I/O or wait for the worker.
+ * Making one task: what the files make*.c share. They run on a worker's thread, and hold no lock while they
+ * do I/O or wait for the worker.
  */
 #ifndef CACHE_MAKING_H
 #define CACHE_MAKING_H
@@ -14,18 +15,18 @@ struct making {
     struct worker_thread *worker;
     struct cache *c;
     struct cache_task *t;
-    const char *path; /* of the source, for messages */
+    const char *path;               /* of the source, for messages */
     struct cache_file_stamp opened; /* of the source, by making_open_unchanged() */
     struct base_reason why;
 };
 
 /* ---- making.c ---- */
 
-/* Ends a failure whose reason stands in m->why: one line a clip in the log. Returns what its readers get: err for lack of memory or
- * descriptors, else -EIO. */
+/* Ends a failure whose reason stands in m->why: one line a clip in the log. Returns what its readers get: err
+ * for lack of memory or descriptors, else -EIO. */
 int making_fail(struct making *m, int err);
-/* The same for a job that failed: what the source itself caused is remembered under `key` for this version of the source, so that it
- * does not run again on every read; what befell the worker is not. */
+/* The same for a job that failed: what the source itself caused is remembered under `key` for this version of
+ * the source, so that it does not run again on every read; what befell the worker is not. */
 int making_fail_job(struct making *m, int err, const struct base_hash *key);
 /* Whether that was remembered; then m->why has the reason. */
 bool making_failed_before(struct making *m, const struct base_hash *key);
@@ -34,13 +35,15 @@ bool making_failed_before(struct making *m, const struct base_hash *key);
 int making_open(struct making *m, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);
 /* The files are others than those that the task's media is about: -EAGAIN, after its version has ended. */
 int making_forget(struct making *m);
-/* Opens the source of a task whose media is known. A source that changed since is not read: a reader that has the old size must
- * not get new bytes. 0, -EAGAIN after making_forget(), or a failure that is told already. */
+/* Opens the source of a task whose media is known. A source that changed since is not read: a reader that has
+ * the old size must not get new bytes. 0, -EAGAIN after making_forget(), or a failure that is told already.
+ */
 int making_open_unchanged(struct making *m, int *ret_fd);
 /* That, and the media index for the worker: what most jobs need. */
 int making_open_inputs(struct making *m, int *ret_source, int *ret_index);
 /* After a job: a file that was written to meanwhile may have given a mixture. As above. */
-int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was, const struct base_hash *identity);
+int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was,
+                           const struct base_hash *identity);
 
 struct dec_job making_new_job(struct making *m, enum dec_kind kind);
 /* An empty file in memory. A descriptor or a negative errno. */
@@ -50,8 +53,8 @@ int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_write
 
 /* ---- make_index.c ---- */
 int make_index(struct making *m);
-/* Decoding did not find what packets had promised: counts the frames by decoding, once. -EAGAIN: the media is new, ask again. failure:
- * where it is remembered that this does not help either. */
+/* Decoding did not find what packets had promised: counts the frames by decoding, once. -EAGAIN: the media is
+ * new, ask again. failure: where it is remembered that this does not help either. */
 int make_recount(struct making *m, int source, const struct base_hash *failure);
 
 /* ---- make_size.c, make_frames.c, make_file.c ---- */

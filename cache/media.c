@@ -27,13 +27,14 @@ struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
     return v;
 }
 
-/* A segment holds at most this many frames; the number falls where frames are large. Made by one job, it is also the longest that a reader
- * in the middle of a run waits. */
+/* A segment holds at most this many frames; the number falls where frames are large. Made by one job, it is
+ * also the longest that a reader in the middle of a run waits. */
 enum { SEGMENT_FRAMES = 32 };
 
 _Static_assert(DEC_MAX_FRAMES <= CACHE_MAX_FILES, "as cache.h says");
 
-static int count_frames(const struct dec_index *index, const struct dec_frames_spec *spec, struct clip_view *v)
+static int count_frames(const struct dec_index *index, const struct dec_frames_spec *spec,
+                        struct clip_view *v)
 {
     if (index->n_frames == 0)
         return 0;
@@ -87,7 +88,8 @@ int media_create(const struct cache *c, struct base_bytes *packed, const struct 
         m->has_audio = index.audio_stream >= 0;
         m->has_text = index.text_stream >= 0;
         m->counted = index.counted;
-        m->clip_us = m->has_audio ? (index.audio_samples / index.audio_rate) * 1000000 + (index.audio_samples % index.audio_rate) * 1000000 / index.audio_rate
+        m->clip_us = m->has_audio ? (index.audio_samples / index.audio_rate) * 1000000 +
+                                        (index.audio_samples % index.audio_rate) * 1000000 / index.audio_rate
                                   : index.duration_us;
         err = count_views(c, &index, m);
     } else {

@@ -11,8 +11,8 @@ static bool is_key(const struct dec_index *index, uint32_t *next_key, uint32_t f
     return *next_key < index->n_keys && index->keys[*next_key].frame == frame;
 }
 
-/* A segment ends at a keyframe when it has at least a quarter of its full length by then (so that all-key codecs do not give
- * segments of one frame), or when it is full. */
+/* A segment ends at a keyframe when it has at least a quarter of its full length by then (so that all-key
+ * codecs do not give segments of one frame), or when it is full. */
 int plan_starts(const struct dec_index *index, const uint32_t *map, uint32_t n, uint32_t max_frames,
                 uint32_t **ret_starts, uint32_t *ret_n)
 {
@@ -64,9 +64,11 @@ void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first
     *ret_last = segment_end(v, number);
 }
 
-/* A lone read pays for its own frame. A read that goes on where the last one was, or that comes back to a segment of which a lone
- * frame was made before, gets the whole segment; in an ascending run the next one is begun as well. */
-void plan_read_locked(struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last, bool *ret_ahead)
+/* A lone read pays for its own frame. A read that goes on where the last one was, or that comes back to a
+ * segment of which a lone frame was made before, gets the whole segment; in an ascending run the next one is
+ * begun as well. */
+void plan_read_locked(struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last,
+                      bool *ret_ahead)
 {
     uint32_t number = segment_number(v, frame);
     bool ascending = frame == v->last_frame + 1;

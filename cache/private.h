@@ -14,7 +14,8 @@ enum { CACHE_MAX_VIEWS = 128, CACHE_MAX_ATTEMPTS = 16, CACHE_MAX_WAITS = 1 << 20
 
 struct stat;
 
-/* What is known of one view of one clip. Guarded by cache.lock; `starts` is immutable once set and freed with the media. */
+/* What is known of one view of one clip. Guarded by cache.lock; `starts` is immutable once set and freed with
+ * the media. */
 struct clip_view {
     bool counted;  /* n_files and starts are known */
     bool measured; /* file_bytes is known */
@@ -22,7 +23,7 @@ struct clip_view {
     uint32_t width, height; /* frames */
     uint64_t file_bytes;
     uint32_t n_starts;
-    uint32_t *starts; /* frames: first frame of each segment, ascending, from 0 */
+    uint32_t *starts;          /* frames: first frame of each segment, ascending, from 0 */
     struct base_hash text_key; /* subtitles: name of their segment; it hangs on which text was found */
     /* The access pattern: the frame read last, and the segment in which a lone frame was made. */
     uint32_t last_frame, lone_segment;
@@ -31,14 +32,15 @@ struct clip_view {
 /* What indexing a clip's source told; counted, immutable but for the views. */
 struct media {
     atomic_uint refs;
-    struct base_bytes packed; /* the media index as workers get it */
+    struct base_bytes packed;  /* the media index as workers get it */
     struct base_hash identity; /* of the source */
     struct base_hash hash;     /* of identity and packed: names of what is made from it */
     struct cache_file_stamp stamp;
     int64_t clip_us; /* length for subtitles: of the sound, else of the picture */
     bool has_audio, has_text, counted;
     uint32_t version; /* of the clip, that it belongs to */
-    uint64_t session; /* of the workers' decoders for this index of this source; given when the clip gets the media */
+    uint64_t session; /* of the workers' decoders for this index of this source; given when the clip gets the
+                         media */
     struct clip_view views[]; /* n_views */
 };
 
@@ -48,9 +50,11 @@ struct clip {
     int16_t worker;      /* that has its session; -1 = none */
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
-    /* Its files as they were when they were looked at, all zero = not there; they are watched from then on. */
+    /* Its files as they were when they were looked at, all zero = not there; they are watched from then on.
+     */
     bool looked, sidecar_looked;
-    uint32_t version; /* goes up when one of them changed; CACHE_MAX_VERSION: no more, nothing of it is told or read */
+    uint32_t version; /* goes up when one of them changed; CACHE_MAX_VERSION: no more, nothing of it is told
+                         or read */
     struct cache_file_stamp seen, sidecar;
     struct base_hash sidecar_identity;
 };
@@ -66,7 +70,7 @@ struct cache_task {
     struct media *media; /* a reference; NULL for TASK_INDEX */
     /* guarded: */
     unsigned refs;
-    unsigned passed_over; /* how often a later one was taken first */
+    unsigned passed_over;          /* how often a later one was taken first */
     bool running, finished, ahead; /* ahead: nobody waits, it is made because a run of reads will want it */
     struct cache_waiter *waiters;
     struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;
@@ -86,8 +90,8 @@ struct cache {
     struct worker_thread *workers;
     struct cache_watch *watch; /* NULL: the corpus does not change */
 
-    /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a worker's
-     * answer, a wake() or a call into the store. */
+    /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a
+     * worker's answer, a wake() or a call into the store. */
     pthread_mutex_t lock;
     pthread_cond_t work; /* something was queued, or stopping */
     bool stopping;
@@ -113,7 +117,8 @@ struct media *media_ref(struct media *m);
 void media_unref(struct media *m, size_t n_views);
 /* What is known of a view now. */
 struct clip_view media_view(struct cache *c, const struct media *m, size_t view);
-/* Checks a packed index (taking the bytes over, also on failure) and fills in what follows from it for every view. 0 or a negative errno. */
+/* Checks a packed index (taking the bytes over, also on failure) and fills in what follows from it for every
+ * view. 0 or a negative errno. */
 int media_create(const struct cache *c, struct base_bytes *packed, const struct base_hash *identity,
                  const struct cache_file_stamp *stamp, struct media **ret);
 
@@ -123,14 +128,14 @@ int source_open(const struct cache *c, const char *path, int *ret_fd, struct cac
 int source_identity(struct cache *c, const char *path, int fd, const struct cache_file_stamp *stamp,
                     struct base_hash *ret);
 
-/* Whether a file is the one of that stamp and identity: the same stamp, or only other permissions, links, or numbers of the filesystem.
- * Renews the stamp. */
-bool source_is(struct cache *c, const char *path, int fd, struct cache_file_stamp *stamp, const struct cache_file_stamp *was,
-               const struct base_hash *identity);
+/* Whether a file is the one of that stamp and identity: the same stamp, or only other permissions, links, or
+ * numbers of the filesystem. Renews the stamp. */
+bool source_is(struct cache *c, const char *path, int fd, struct cache_file_stamp *stamp,
+               const struct cache_file_stamp *was, const struct base_hash *identity);
 /* Whether what was read from it since is of one piece: strictly, without reading. */
 bool source_unchanged(int fd, const struct cache_file_stamp *was);
-/* Waits until a file that was changed a moment ago is at rest, and renews the stamp. 0, -EBUSY for a file that is written to all the
- * while, or a negative errno. */
+/* Waits until a file that was changed a moment ago is at rest, and renews the stamp. 0, -EBUSY for a file
+ * that is written to all the while, or a negative errno. */
 int source_settle(int fd, struct cache_file_stamp *stamp);
 
 /* ---- changes.c: versions of clips ---- */
@@ -141,11 +146,14 @@ void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache
 /* The same for its subtitle file. false: the clip has changed, or was seen with another one. */
 bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp,
                       const struct base_hash *identity);
-/* Looks at a clip's source from outside, which is watched from then on. 0, also when it is not there, or a negative errno. */
+/* Looks at a clip's source from outside, which is watched from then on. 0, also when it is not there, or a
+ * negative errno. */
 int clip_glance(struct cache *c, size_t clip, uint32_t version, struct cache_file_stamp *ret);
-/* Ends a version: forgets what was known of the clip, and tells. The next question finds out anew. false: it had ended before. */
+/* Ends a version: forgets what was known of the clip, and tells. The next question finds out anew. false: it
+ * had ended before. */
 bool clip_forget(struct cache *c, size_t clip, uint32_t version);
-/* Looks whether a clip's files are still as they were seen, and forgets it if not; true then. Does I/O, no lock held. */
+/* Looks whether a clip's files are still as they were seen, and forgets it if not; true then. Does I/O, no
+ * lock held. */
 bool clip_check(struct cache *c, size_t clip);
 /* Calls on_change: what was known of a clip's version is no longer so. old may be NULL. */
 void clip_tell(struct cache *c, size_t clip, uint32_t version, const struct media *old);
@@ -156,9 +164,10 @@ int plan_starts(const struct dec_index *index, const uint32_t *map, uint32_t n, 
                 uint32_t **ret_starts, uint32_t *ret_n);
 /* The segment that holds a frame. */
 void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last);
-/* What to make for a read of `frame` that found nothing, from the access pattern: its segment or that frame alone. Notes the read.
- * *ret_ahead: the segment behind it is wanted next. */
-void plan_read_locked(struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last, bool *ret_ahead);
+/* What to make for a read of `frame` that found nothing, from the access pattern: its segment or that frame
+ * alone. Notes the read. *ret_ahead: the segment behind it is wanted next. */
+void plan_read_locked(struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last,
+                      bool *ret_ahead);
 
 /* ---- keys.c: names of what is made ---- */
 struct base_hash key_of_view(const struct cache_view *v);
@@ -173,12 +182,14 @@ struct base_hash key_of_subtitles(const struct cache *c, const struct media *m, 
 /* ---- jobs.c: the queue ---- */
 int jobs_start(struct cache *c);
 void jobs_stop(struct cache *c);
-/* The task for a key, new or in flight, with the waiter on it (NULL: made ahead). Takes lock itself. Returns -EINPROGRESS or a negative errno. */
+/* The task for a key, new or in flight, with the waiter on it (NULL: made ahead). Takes lock itself. Returns
+ * -EINPROGRESS or a negative errno. */
 int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache_waiter *w);
 /* A task in flight, with a reference, or NULL. */
 struct cache_task *jobs_find(struct cache *c, const struct base_hash *key);
 void jobs_release(struct cache *c, struct cache_task *t);
-/* Puts a waiter onto a task in flight, unless more than `produced` bytes are final by now or it ended: -EINPROGRESS or -EAGAIN. */
+/* Puts a waiter onto a task in flight, unless more than `produced` bytes are final by now or it ended:
+ * -EINPROGRESS or -EAGAIN. */
 int jobs_wait_more(struct cache *c, struct cache_task *t, struct cache_waiter *w, uint64_t produced);
 /* Called by the running thread: more bytes are final; wakes all waiters. */
 void jobs_produced(struct cache *c, struct cache_task *t, int output, uint64_t bytes);
@@ -191,8 +202,9 @@ struct job_result {
     struct dec_reply reply;
     struct base_reason why;
 };
-/* fds: source, output, index (-1 = none). on_progress may be NULL. 0; the worker's error as negative errno; -EIO or -ETIMEDOUT for a source
- * that killed the worker or let it hang; -EAGAIN for a worker that could not run or was killed from outside. */
+/* fds: source, output, index (-1 = none). on_progress may be NULL. 0; the worker's error as negative errno;
+ * -EIO or -ETIMEDOUT for a source that killed the worker or let it hang; -EAGAIN for a worker that could not
+ * run or was killed from outside. */
 int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FDS], uint64_t max_bytes,
             void (*on_progress)(void *context, uint64_t bytes), void *context, struct job_result *ret);
 

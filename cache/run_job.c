@@ -71,8 +71,8 @@ static bool is_stopping(struct cache *c)
 /* Signals by which a program ends itself, or the sandbox ends it: then what it was decoding is to blame. */
 static bool is_crash(int signal)
 {
-    return signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT || signal == SIGFPE || signal == SIGILL ||
-           signal == SIGTRAP || signal == SIGSYS || signal == SIGXFSZ;
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT || signal == SIGFPE ||
+           signal == SIGILL || signal == SIGTRAP || signal == SIGSYS || signal == SIGXFSZ;
 }
 
 /* What the end of the conversation means: -ETIMEDOUT and -EIO are the source's fault, -EAGAIN is not. */

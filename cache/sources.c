@@ -56,8 +56,8 @@ int source_identity(struct cache *c, const char *path, int fd, const struct cach
     return 0;
 }
 
-bool source_is(struct cache *c, const char *path, int fd, struct cache_file_stamp *stamp, const struct cache_file_stamp *was,
-               const struct base_hash *identity)
+bool source_is(struct cache *c, const char *path, int fd, struct cache_file_stamp *stamp,
+               const struct cache_file_stamp *was, const struct base_hash *identity)
 {
     struct base_hash now;
     struct stat st;

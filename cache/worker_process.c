@@ -18,7 +18,8 @@ void cache_worker_init(struct cache_worker *w, const char *program, uint64_t mem
     atomic_init(&w->pid, 0);
 }
 
-/* A worker sees nothing of the user's environment, which may hold secrets; only what steers the sanitizers. */
+/* A worker sees nothing of the user's environment, which may hold secrets; only what steers the sanitizers.
+ */
 static void clean_environment(char *out[], size_t room)
 {
     static const char *const kept[] = {"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS="};
@@ -51,7 +52,8 @@ static int spawn(struct cache_worker *w, int socket)
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     pid_t pid = 0;
     int err = posix_spawn(&pid, w->program, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
@@ -80,7 +82,8 @@ int cache_worker_start(struct cache_worker *w)
 
 void cache_worker_limit(struct cache_worker *w, uint64_t bytes)
 {
-    /* Room for what a dying worker has to say on stderr, which may be a file. The sandbox lets it not change limits. */
+    /* Room for what a dying worker has to say on stderr, which may be a file. The sandbox lets it not change
+     * limits. */
     const uint64_t slack = 1 << 20;
     struct rlimit limit = {.rlim_cur = bytes + slack, .rlim_max = RLIM_INFINITY};
     int pid = atomic_load(&w->pid);

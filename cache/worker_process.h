@@ -21,15 +21,16 @@ void cache_worker_init(struct cache_worker *w, const char *program, uint64_t mem
 int cache_worker_start(struct cache_worker *w);
 /* Ends it, and waits for it. Returns the signal that it had died of before, 0 = none. */
 int cache_worker_stop(struct cache_worker *w);
-/* The most that it may write into any file from now on: more ends it. Does nothing for a daemon of root, whose workers are
- * another user's. */
+/* The most that it may write into any file from now on: more ends it. Does nothing for a daemon of root,
+ * whose workers are another user's. */
 void cache_worker_limit(struct cache_worker *w, uint64_t bytes);
 /* Any thread: makes a job in work fail at once. */
 void cache_worker_kill(struct cache_worker *w);
 
 /* Sends a job. 0, -EPIPE when the process is gone, or another negative errno. */
 int cache_worker_send(struct cache_worker *w, const struct dec_job *job, const int *fds);
-/* Waits for the next reply. 0; -EPIPE: the process died; -ETIMEDOUT: nothing came in time; -EPROTO: nonsense came. */
+/* Waits for the next reply. 0; -EPIPE: the process died; -ETIMEDOUT: nothing came in time; -EPROTO: nonsense
+ * came. */
 int cache_worker_reply(struct cache_worker *w, const struct dec_job *job, uint64_t max_bytes, int timeout_ms,
                        struct dec_reply *ret);
 

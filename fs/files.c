@@ -6,12 +6,13 @@
 #include <fcntl.h>
 
 /*
- * An inode number is, from its low end: of a directory or single file its place in the tree plus one (32 bits); of a frame its number
- * plus one (24 bits) and its set (23 bits, then bit 47 is 1). The 15 bits above are the clip's version.
+ * An inode number is, from its low end: of a directory or single file its place in the tree plus one (32
+ * bits); of a frame its number plus one (24 bits) and its set (23 bits, then bit 47 is 1). The 15 bits above
+ * are the clip's version.
  *
- * So the number of a file is that of one version of its clip: what the kernel keeps under a number, and what it asks for under it, is of
- * one version, and a source that changes gives its files new numbers. Who reads on under an old one gets what the kernel still has of
- * the old bytes, or EIO, and never a mixture.
+ * So the number of a file is that of one version of its clip: what the kernel keeps under a number, and what
+ * it asks for under it, is of one version, and a source that changes gives its files new numbers. Who reads
+ * on under an old one gets what the kernel still has of the old bytes, or EIO, and never a mixture.
  */
 enum { VERSION_SHIFT = 48, SET_SHIFT = 24 };
 static const uint64_t frame_flag = UINT64_C(1) << 47;
@@ -26,14 +27,18 @@ fuse_ino_t fs_ino_of_node(uint32_t node, uint32_t version)
 
 fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame, uint32_t version)
 {
-    return (fuse_ino_t)version << VERSION_SHIFT | frame_flag | (fuse_ino_t)set << SET_SHIFT | ((fuse_ino_t)frame + 1);
+    return (fuse_ino_t)version << VERSION_SHIFT | frame_flag | (fuse_ino_t)set << SET_SHIFT |
+           ((fuse_ino_t)frame + 1);
 }
 
 static struct fs_inode inode_of_node(const struct fs *fs, uint32_t node, uint32_t version)
 {
     const struct fs_node *n = &fs->tree.nodes[node];
-    return (struct fs_inode){
-        .what = n->kind == FS_DIR ? FS_IS_DIR : FS_IS_FILE, .node = node, .clip = n->clip, .view = n->view, .version = version};
+    return (struct fs_inode){.what = n->kind == FS_DIR ? FS_IS_DIR : FS_IS_FILE,
+                             .node = node,
+                             .clip = n->clip,
+                             .view = n->view,
+                             .version = version};
 }
 
 static struct fs_inode inode_of_frame(const struct fs *fs, uint32_t set, uint32_t frame, uint32_t version)
@@ -86,11 +91,13 @@ static bool is_text(const struct fs *fs, const struct fs_inode *inode)
 }
 
 /* The bytes of a text view's file. Appends to out. */
-static int make_text(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, struct base_bytes *out)
+static int make_text(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w,
+                     struct base_bytes *out)
 {
     const struct cfg_view *view = cfg_view(fs->options->cfg, inode->view);
     uint32_t n_frames = 0;
-    int counted = cfg_template_uses_nframes(view->text) ? fs_counted_view(&fs->tree, &fs->tree.nodes[inode->node]) : -1;
+    int counted =
+        cfg_template_uses_nframes(view->text) ? fs_counted_view(&fs->tree, &fs->tree.nodes[inode->node]) : -1;
     if (counted >= 0) {
         int err = cache_count(fs->cache, inode->clip, inode->version, (size_t)counted, w, &n_frames);
         if (err)
@@ -159,7 +166,7 @@ int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_wait
     if (err)
         return err;
     ret->st_ino = inode->what == FS_IS_FRAME ? fs_ino_of_frame(inode->set, inode->frame, inode->version)
-                                              : fs_ino_of_node(inode->node, inode->version);
+                                             : fs_ino_of_node(inode->node, inode->version);
     ret->st_mode = S_IFREG | 0444;
     ret->st_nlink = 1;
     ret->st_size = (off_t)bytes;
@@ -169,8 +176,8 @@ int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_wait
     return 0;
 }
 
-static ssize_t read_text(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, void *out, size_t len,
-                         uint64_t offset)
+static ssize_t read_text(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, void *out,
+                         size_t len, uint64_t offset)
 {
     struct base_bytes text = {0};
     ssize_t n = make_text(fs, inode, w, &text);

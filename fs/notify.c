@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread of its own, because the kernel takes a directory's lock to forget a name in it, and a parked request on that directory may hold
- * the lock until the very job that noticed the change has ended.
+ * A thread of its own, because the kernel takes a directory's lock to forget a name in it, and a parked
+ * request on that directory may hold the lock until the very job that noticed the change has ended.
  */
 #include "fs/private.h"
 
@@ -51,7 +51,8 @@ static void forget_frames(struct fs *fs, const struct change *change, uint32_t s
     forget_inode(fs, fs_ino_of_node(s->node, 0)); /* its listing and its time */
 }
 
-/* The inodes of an earlier version are left alone: they get no more bytes, and what the kernel has of them may serve who reads them yet. */
+/* The inodes of an earlier version are left alone: they get no more bytes, and what the kernel has of them
+ * may serve who reads them yet. */
 static void forget_clip(struct fs *fs, const struct change *change)
 {
     for (uint32_t i = 0; i < fs->tree.n_sets; i++)

@@ -192,8 +192,10 @@ static int put(struct listing *l, const char *name, const struct stat *st, bool 
     struct request *r = l->r;
     size_t room = r->size - l->used, need;
     if (r->plus) {
-        struct fuse_entry_param entry = {.attr = *st, .attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
-        /* Without an inode number the kernel takes the name only, and asks for the rest when somebody wants it. */
+        struct fuse_entry_param entry = {
+            .attr = *st, .attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
+        /* Without an inode number the kernel takes the name only, and asks for the rest when somebody wants
+         * it. */
         entry.ino = known ? st->st_ino : 0;
         need = fuse_add_direntry_plus(r->req, l->buffer + l->used, room, name, &entry, next);
     } else {
@@ -286,8 +288,8 @@ static int put_frames(struct listing *l, uint32_t set_number, uint32_t from, off
     return err;
 }
 
-/* Whether a directory holds frames of one clip only. Then what is wrong with the clip is told by its listing; else one bad clip would hide
- * the others. */
+/* Whether a directory holds frames of one clip only. Then what is wrong with the clip is told by its listing;
+ * else one bad clip would hide the others. */
 static bool is_of_one_clip(const struct fs *fs, const struct fs_node *dir)
 {
     for (uint32_t i = 1; i < dir->n_sets; i++)
@@ -362,13 +364,18 @@ static int run_readdir(struct request *r)
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, (struct request){.run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset});
+    start(req,
+          (struct request){.run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset});
 }
 
-static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                           struct fuse_file_info *file)
 {
     (void)file;
-    start(req, (struct request){.run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset, .plus = true});
+    start(
+        req,
+        (struct request){
+            .run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset, .plus = true});
 }
 
 /* ---- read and the rest ---- */
@@ -393,7 +400,8 @@ static int run_read(struct request *r)
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, (struct request){.run = run_read, .op = FS_READ_WARM, .ino = ino, .size = size, .offset = offset});
+    start(req,
+          (struct request){.run = run_read, .op = FS_READ_WARM, .ino = ino, .size = size, .offset = offset});
 }
 
 /* Nothing about a file depends on its being open: "not implemented" once, and the kernel never asks again. */

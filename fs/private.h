@@ -40,8 +40,8 @@ struct fs {
 enum fs_what { FS_IS_DIR, FS_IS_FILE, FS_IS_FRAME, FS_IS_NOTHING };
 struct fs_inode {
     enum fs_what what;
-    uint32_t node;  /* FS_IS_DIR, FS_IS_FILE; of a frame its directory */
-    uint32_t clip;  /* UINT32_MAX = none */
+    uint32_t node; /* FS_IS_DIR, FS_IS_FILE; of a frame its directory */
+    uint32_t clip; /* UINT32_MAX = none */
     uint16_t view;
     uint32_t set, frame; /* FS_IS_FRAME */
     uint32_t version;    /* of the clip */
@@ -54,7 +54,8 @@ fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame, uint32_t version);
 struct fs_inode fs_node_now(const struct fs *fs, uint32_t node);
 struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame);
 
-/* Attributes. 0, -EINPROGRESS (w may be NULL), -ENOENT for a file that its clip does not give, -ESTALE for an earlier version, -EIO, ... */
+/* Attributes. 0, -EINPROGRESS (w may be NULL), -ENOENT for a file that its clip does not give, -ESTALE for an
+ * earlier version, -EIO, ... */
 int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, struct stat *ret);
 /* Reads; the number of bytes or an error as above. */
 ssize_t fs_read(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, void *out, size_t len,
@@ -66,7 +67,8 @@ int fs_exists(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *
 extern const struct fuse_lowlevel_ops fs_ops;
 
 /* ---- stats.c ---- */
-/* Appends the status: one JSON object and a newline, in ASCII; its keys stand in corpusfs.1. Any thread, while there is a cache. */
+/* Appends the status: one JSON object and a newline, in ASCII; its keys stand in corpusfs.1. Any thread,
+ * while there is a cache. */
 void fs_stats_json(const struct fs *fs, struct base_bytes *out);
 /* The same into a file, which is replaced. */
 void fs_stats_write(const struct fs *fs, const char *path);
@@ -83,7 +85,8 @@ struct fs_notifier;
 /* Starts its thread. 0 or a negative errno. */
 int fs_notifier_create(struct fs *fs, struct fs_notifier **ret);
 void fs_notifier_destroy(struct fs_notifier *n);
-/* The kernel is to forget what it was told of a version of a clip; the cache's on_change. Any thread; returns at once. */
+/* The kernel is to forget what it was told of a version of a clip; the cache's on_change. Any thread; returns
+ * at once. */
 void fs_notify_clip(void *notifier, size_t clip, uint32_t version, const uint32_t *n_files);
 
 /* ---- views.c ---- */

@@ -10,7 +10,8 @@
 
 /* ---- Mounting ---- */
 
-/* Read-only: then the kernel keeps attributes after reads, too. Its checks of permission need no call of ours. */
+/* Read-only: then the kernel keeps attributes after reads, too. Its checks of permission need no call of
+ * ours. */
 static int parse_options(const struct fs_options *o, struct fuse_args *args)
 {
     base_autofree char *name = NULL;
@@ -49,7 +50,8 @@ static int mount_session(struct fs *fs, struct base_reason *why)
     if (fuse_session_mount(fs->session, fs->options->mountpoint) < 0) {
         fuse_remove_signal_handlers(fs->session);
         fuse_session_destroy(base_steal_pointer(fs->session));
-        return base_fail(why, -EIO, "%s: cannot mount there; is /dev/fuse there, and is the folder yours and free?",
+        return base_fail(why, -EIO,
+                         "%s: cannot mount there; is /dev/fuse there, and is the folder yours and free?",
                          fs->options->mountpoint);
     }
     return 0;
@@ -124,7 +126,8 @@ static int serve(struct fs *fs, struct base_reason *why)
     struct fs_control *control = NULL;
     int control_err = socket ? fs_control_create(fs, socket, &control) : 0;
     if (control_err)
-        base_log(BASE_LOG_WARNING, "%s: no status can be asked for there: %s", socket, strerror(-control_err));
+        base_log(BASE_LOG_WARNING, "%s: no status can be asked for there: %s", socket,
+                 strerror(-control_err));
     bool with_stats = stats_file && pthread_create(&stats_thread, NULL, stats_main, fs) == 0;
     if (fs->options->on_ready)
         fs->options->on_ready(fs->options->context);
@@ -163,7 +166,8 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         err = mount_session(&fs, why);
     if (!err)
         err = serve(&fs, why);
-    /* Waiting requests are answered by the cache's end, on its threads: until then the session's descriptor must stay open. */
+    /* Waiting requests are answered by the cache's end, on its threads: until then the session's descriptor
+     * must stay open. */
     cache_destroy(fs.cache);
     fs_notifier_destroy(fs.notifier);
     if (fs.session) {

@@ -222,7 +222,6 @@ static int build(struct builder *b)
     return err;
 }
 
-
 int fs_tree_create(const struct cfg *cfg, const struct cfg_clips *clips, struct fs_tree *ret)
 {
     *ret = (struct fs_tree){.cfg = cfg, .clips = clips};

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tree: directories and files by name, and the sets of frames that a directory holds. Built once from the configuration's views and
- * clips, immutable after that. Names only: sizes and counts are the cache's to tell.
+ * The tree: directories and files by name, and the sets of frames that a directory holds. Built once from the
+ * configuration's views and clips, immutable after that. Names only: sizes and counts are the cache's to
+ * tell.
  *
- * Inode numbers are computed from places in the tree (files.c), so nothing is kept for a frame that was listed.
+ * Inode numbers are computed from places in the tree (files.c), so nothing is kept for a frame that was
+ * listed.
  *
  * Threads: any, after tree_create().
  */
@@ -18,7 +20,7 @@ enum fs_node_kind { FS_DIR, FS_FILE };
 
 struct fs_node {
     uint32_t parent;
-    uint32_t name; /* offset into fs_tree.names */
+    uint32_t name;                    /* offset into fs_tree.names */
     uint32_t first_child, n_children; /* FS_DIR: consecutive nodes, sorted by name bytewise */
     uint32_t first_set, n_sets;       /* FS_DIR: frame sets in it */
     uint32_t n_subdirs;
@@ -49,7 +51,8 @@ struct fs_tree {
     uint32_t n_frame_names;
 };
 
-/* cfg and clips are borrowed and must live as long. 0, -E2BIG for more than FS_MAX_SETS frame sets, or a negative errno. */
+/* cfg and clips are borrowed and must live as long. 0, -E2BIG for more than FS_MAX_SETS frame sets, or a
+ * negative errno. */
 int fs_tree_create(const struct cfg *cfg, const struct cfg_clips *clips, struct fs_tree *ret);
 void fs_tree_finish(struct fs_tree *t);
 
@@ -63,7 +66,8 @@ int64_t fs_tree_child(const struct fs_tree *t, uint32_t dir, const char *name);
 int64_t fs_frame_number(const struct fs_frame_set *set, const char *name);
 /* Writes a frame's name, terminated. */
 void fs_frame_name(const struct fs_frame_set *set, uint32_t frame, char out[NAME_MAX + 1]);
-/* The frames view that a text file of a clip counts: of the same directory if there is one, else the first; -1 = the configuration has none. */
+/* The frames view that a text file of a clip counts: of the same directory if there is one, else the first;
+ * -1 = the configuration has none. */
 int fs_counted_view(const struct fs_tree *t, const struct fs_node *text);
 
 #endif

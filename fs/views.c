@@ -8,7 +8,9 @@ static struct dec_frames_spec frames_spec(const struct cfg_frames *f)
         .timing = f->timing == CFG_TIMING_CFR           ? DEC_CFR
                   : f->timing == CFG_TIMING_PASSTHROUGH ? DEC_PASSTHROUGH
                                                         : DEC_FPS,
-        .format = f->format == CFG_JPG ? DEC_JPG : f->format == CFG_PNG ? DEC_PNG : DEC_PPM,
+        .format = f->format == CFG_JPG   ? DEC_JPG
+                  : f->format == CFG_PNG ? DEC_PNG
+                                         : DEC_PPM,
         .quality = (uint8_t)f->quality,
         .subsampling = (uint16_t)f->subsampling,
         .fps_num = f->fps_num,
