@@ -144,13 +144,28 @@ static bool unpack_keys(struct base_reader *in, struct dec_index *index)
 }
 
 /* The scalar fields in their order on disk; `flags` are the four bools. */
-#define FOR_EACH_FIELD(DO)                                                                                   \
-    DO(duration_us)                                                                                          \
-    DO(video_stream)                                                                                         \
-    DO(width)                                                                                                \
-    DO(height) DO(tb_num) DO(tb_den) DO(rate_num) DO(rate_den) DO(start_pts) DO(end_us) DO(largest_packet)   \
-        DO(n_frames) DO(n_keys) DO(audio_stream) DO(audio_rate) DO(audio_channels) DO(audio_samples)         \
-            DO(audio_start_us) DO(text_stream)
+/* clang-format off */
+#define FOR_EACH_FIELD(DO) \
+    DO(duration_us) \
+    DO(video_stream) \
+    DO(width) \
+    DO(height) \
+    DO(tb_num) \
+    DO(tb_den) \
+    DO(rate_num) \
+    DO(rate_den) \
+    DO(start_pts) \
+    DO(end_us) \
+    DO(largest_packet) \
+    DO(n_frames) \
+    DO(n_keys) \
+    DO(audio_stream) \
+    DO(audio_rate) \
+    DO(audio_channels) \
+    DO(audio_samples) \
+    DO(audio_start_us) \
+    DO(text_stream)
+/* clang-format on */
 
 void dec_index_pack(const struct dec_index *index, struct base_bytes *out)
 {
