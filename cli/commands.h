@@ -24,8 +24,12 @@ int cli_verify(int argc, char **argv);
 void cli_record_mount(const char *mountpoint);
 /* Removes the note. */
 void cli_forget_mount(const char *mountpoint);
-/* Waits up to `seconds` until no daemon serves the mount point any more. false: it still does. */
-bool cli_wait_for_end(const char *mountpoint, int seconds);
+/* The note on a mount point, to be opened before it is unmounted: a descriptor for the caller to close, -1 =
+ * there is none. */
+int cli_open_record(const char *mountpoint);
+/* Waits up to `seconds` until the daemon that wrote a note has ended. false: it has not. Without a note (-1)
+ * true at once. */
+bool cli_wait_for_end(int record, int seconds);
 
 /* The path of the status socket of a mount point's daemon, which runs as `owner`; beside the note. false:
  * there is no place for one. */

@@ -59,36 +59,42 @@ bool cli_status_socket(const char *mountpoint, uid_t owner, char out[512])
     return true;
 }
 
+/* The daemon's own; open, and locked, until its process ends. */
+static int own_record = -1;
+
 void cli_record_mount(const char *mountpoint)
 {
     char path[512];
     if (!record_path(mountpoint, path))
         return;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0)
-        (void)flock(fd, LOCK_EX | LOCK_NB); /* stays open, and locked, until the process ends */
+    own_record = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (own_record >= 0)
+        (void)flock(own_record, LOCK_EX | LOCK_NB);
 }
 
 void cli_forget_mount(const char *mountpoint)
 {
     char path[512];
-    if (record_path(mountpoint, path))
+    struct stat own, there;
+    /* The next daemon for this mount point may have put its own there already. */
+    if (own_record >= 0 && record_path(mountpoint, path) && fstat(own_record, &own) == 0 &&
+        lstat(path, &there) == 0 && own.st_ino == there.st_ino && own.st_dev == there.st_dev)
         (void)unlink(path);
 }
 
-bool cli_wait_for_end(const char *mountpoint, int seconds)
+int cli_open_record(const char *mountpoint)
 {
     char path[512];
-    if (!record_path(mountpoint, path))
-        return true;
-    base_autoclose int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return true;
+    return record_path(mountpoint, path) ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+}
+
+bool cli_wait_for_end(int record, int seconds)
+{
     const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
-    for (int i = 0; i < seconds * 50; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+    for (int i = 0; record >= 0 && i < seconds * 50; i++) {
+        if (flock(record, LOCK_EX | LOCK_NB) == 0)
             return true;
         nanosleep(&moment, NULL);
     }
-    return false;
+    return record < 0;
 }

@@ -49,6 +49,7 @@ int cli_unmount(int argc, char **argv)
         (void)fprintf(stderr, "corpusfs: %s: no corpus is mounted there\n", argv[1]);
         return 1;
     }
+    base_autoclose int record = cli_open_record(path);
     int err = geteuid() == 0 ? (umount2(path, UMOUNT_NOFOLLOW) < 0 ? -errno : 0) : run_fusermount(path);
     if (err == -EBUSY) {
         (void)fprintf(
@@ -62,7 +63,7 @@ int cli_unmount(int argc, char **argv)
         (void)fprintf(stderr, "corpusfs: %s: cannot unmount: %s\n", argv[1], strerror(-err));
         return 1;
     }
-    if (!cli_wait_for_end(path, 30)) {
+    if (!cli_wait_for_end(record, 30)) {
         (void)fprintf(stderr, "corpusfs: %s: unmounted, but its daemon is still at work\n", argv[1]);
         return 1;
     }
