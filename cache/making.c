@@ -136,6 +136,12 @@ int making_open_inputs(struct making *m, int *ret_source, int *ret_index)
 int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_writer **ret)
 {
     int err = cache_writer_begin(m->c->store, max_bytes, ret);
+    if (err == -ENOSPC)
+        return making_fail(
+            m, base_fail(&m->why, err,
+                         "what is made of it takes up to %llu bytes, more than the cache has room "
+                         "for; give it a larger cache.size",
+                         (unsigned long long)max_bytes));
     return err ? making_fail(
                      m, base_fail(&m->why, err, "no place to write what is made of it: %s", strerror(-err)))
                : 0;

@@ -91,7 +91,7 @@ int cache_segment_get(struct cache_store *store, const struct base_hash *key, st
 
 /* Where a new segment is written. Reserves `max_bytes` (payload and entries) of the budget, evicting older
  * segments as needed. When the disk is full or the budget is too small the writer is in memory (memfd), and
- * its segment is served but not kept: not an error. */
+ * its segment is served but not kept: not an error. -ENOSPC: that would take more than 1 GiB of memory. */
 struct cache_writer;
 int cache_writer_begin(struct cache_store *store, uint64_t max_bytes, struct cache_writer **ret);
 /* The descriptor to write payload and entries into, from offset 0. Belongs to the writer. */

@@ -62,8 +62,13 @@ static int begin_on_disk(struct cache_writer *w)
     return err;
 }
 
+/* What is not kept is held in memory, but not without end. */
+#define MOST_IN_MEMORY_BYTES (UINT64_C(1) << 30)
+
 static int begin_in_memory(struct cache_writer *w)
 {
+    if (w->max_bytes > MOST_IN_MEMORY_BYTES)
+        return -ENOSPC;
     w->in_memory = true;
     w->fd = memfd_create("corpusfs-segment", MFD_CLOEXEC);
     return w->fd < 0 ? -errno : 0;

@@ -404,6 +404,9 @@ static void test_too_small(void)
     CHECK(make(store, 2, 3 * MIB, 1)); /* from memory */
     CHECK_INT(n_files(), 1);           /* and nothing was evicted for what cannot fit */
     CHECK_INT(usage(store).unkept, 1);
+    struct cache_writer *writer = NULL;
+    CHECK_INT(cache_writer_begin(store, (uint64_t)2 << 30, &writer), -ENOSPC); /* too much for memory */
+    CHECK(writer == NULL);
     cache_store_set_min_free(store, (uint64_t)1 << 60);
     CHECK(make(store, 3, 100 * KIB, 1));
     CHECK_INT(usage(store).unkept, 2);
