@@ -95,7 +95,8 @@ int cache_db_publish_end(struct cache_db *db, struct cache_work work, const stru
 /* Removes the row of a key whose file is not there (somebody outside removed it): 1 if there was one, else 0.
  */
 int cache_db_forget_missing(struct cache_db *db, const struct base_hash *key);
-/* Adds rows for files that have none, where neither a row nor work stands and the file is still there. */
+/* Adds rows for files that have none, where neither a row nor work stands and the file is still there: how
+ * many, or a negative errno. */
 int cache_db_adopt(struct cache_db *db, const struct cache_db_segment *segments, size_t n);
 /* 1, 0, or a negative errno. */
 int cache_db_has(struct cache_db *db, const struct base_hash *key);

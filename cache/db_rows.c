@@ -243,6 +243,7 @@ int cache_db_forget_missing(struct cache_db *db, const struct base_hash *key)
 
 int cache_db_adopt(struct cache_db *db, const struct cache_db_segment *segments, size_t n)
 {
+    int n_added = 0;
     if (n == 0)
         return 0;
     pthread_mutex_lock(&db->lock);
@@ -250,13 +251,15 @@ int cache_db_adopt(struct cache_db *db, const struct cache_db_segment *segments,
     if (!err) {
         for (size_t i = 0; err >= 0 && i < n; i++) {
             err = taken_locked(db, &segments[i].key);
-            if (err == 0 && !file_missing(db, &segments[i].key))
-                err = add_locked(db, &segments[i]);
+            if (err != 0 || file_missing(db, &segments[i].key))
+                continue;
+            err = add_locked(db, &segments[i]);
+            n_added++;
         }
-        err = db_end_locked(db, err);
+        err = db_end_locked(db, BASE_MIN(err, 0));
     }
     pthread_mutex_unlock(&db->lock);
-    return err;
+    return err ? err : n_added;
 }
 
 int cache_db_has(struct cache_db *db, const struct base_hash *key)

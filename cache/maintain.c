@@ -80,7 +80,7 @@ int cache_store_verify(struct cache_store *store,
 
 static int remove_segment(void *store, const struct base_hash *key)
 {
-    cache_space_remove(store, key);
+    (void)cache_space_remove(store, key);
     return 0;
 }
 

@@ -89,11 +89,13 @@ void cache_space_trim(struct cache_store *store)
     }
 }
 
-void cache_space_remove(struct cache_store *store, const struct base_hash *key)
+bool cache_space_remove(struct cache_store *store, const struct base_hash *key)
 {
     struct cache_db_work work = {.id = next_works(store, 1), .key = *key, .has_key = true};
-    if (cache_db_claim_key(store->db, work.id, key) == 0)
-        finish_removal(store, &work, 1);
+    if (cache_db_claim_key(store->db, work.id, key) < 0)
+        return false;
+    finish_removal(store, &work, 1);
+    return true;
 }
 
 /* Sees to it that what writers are about to allocate fits on the disk. */

@@ -361,7 +361,7 @@ void cache_store_remove_bad(struct cache_store *store, const struct base_hash *k
     base_hash_hex(key, hex);
     base_log(BASE_LOG_WARNING, "%s: segment %s is damaged: removed, it will be made again", store->dir, hex);
     atomic_fetch_add(&store->bad, 1);
-    cache_space_remove(store, key);
+    (void)cache_space_remove(store, key);
 }
 
 /* A file that was removed after it was opened holds its room on disk as long as it is in the list. */

@@ -175,7 +175,7 @@ int cache_space_evict(struct cache_store *store, uint64_t bytes);
 void cache_space_trim(struct cache_store *store);
 /* Ends work whose files are gone. */
 void cache_space_release(struct cache_store *store, const struct cache_db_work *works, size_t n);
-/* Removes a bad segment. */
-void cache_space_remove(struct cache_store *store, const struct base_hash *key);
+/* Removes a segment, with or without a row. false: somebody is at work on it. */
+bool cache_space_remove(struct cache_store *store, const struct base_hash *key);
 
 #endif

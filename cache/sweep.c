@@ -19,10 +19,11 @@ struct sweep {
 
 static int adopt(struct sweep *sweep)
 {
-    int err = cache_db_adopt(sweep->store->db, sweep->found, sweep->n_found);
-    sweep->n.n_adopted += err ? 0 : sweep->n_found;
+    /* Some may have been evicted and made again since they were found: those have their row by now. */
+    int n = cache_db_adopt(sweep->store->db, sweep->found, sweep->n_found);
     sweep->n_found = 0;
-    return err;
+    sweep->n.n_adopted += (uint64_t)BASE_MAX(n, 0);
+    return BASE_MIN(n, 0);
 }
 
 /* A file without a row. Its content is checked when it is opened for reading; the footer says enough for a
@@ -36,8 +37,7 @@ static int sweep_file(struct sweep *sweep, const struct base_hash *key)
     struct cache_footer footer;
     struct stat st;
     if (fd < 0 || cache_footer_read(fd, key, &footer) < 0 || fstat(fd, &st) < 0) {
-        cache_space_remove(sweep->store, key);
-        sweep->n.n_removed++;
+        sweep->n.n_removed += cache_space_remove(sweep->store, key);
         return 0;
     }
     uint64_t bytes = cache_charge_fd(fd, (uint64_t)st.st_size);
