@@ -411,6 +411,9 @@ def _stop(number, _frame):
 def main(needs_mount=True, limit=240):
     """Runs the tests of the calling module. CORPUSFS_TEST=WORD runs those whose name contains WORD."""
     signal.signal(signal.SIGTERM, _stop)
+    # Behind nohup, or a shell's &, these are ignored, and every program that is started here would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     faulthandler.enable()
     adopt_orphans()
     limit_of_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
