@@ -74,8 +74,6 @@ bool dec_packets_are_frames(const AVStream *stream)
     case AV_CODEC_ID_H264:
     case AV_CODEC_ID_HEVC:
     case AV_CODEC_ID_AV1:
-    case AV_CODEC_ID_MPEG1VIDEO:
-    case AV_CODEC_ID_MPEG2VIDEO:
         return !fields;
     default:
         return false;

@@ -2,14 +2,15 @@
 /*
  * DEC_INDEX: reads all packets of a source once and writes its media index.
  *
- * Frames are told from packets alone where that is exact. Everything that could make it wrong (a codec that
- * hides or merges frames, missing or repeated times, damage, a start in the middle of a group of pictures) is
- * noticed on the way, and then the frames are counted by decoding, once, exactly as ffmpeg's command line
- * would.
+ * Frames are told from packets alone where that is exact, for some codecs from the headers of the pictures in
+ * them (reorder.h). Everything that could make it wrong (a codec that hides or merges frames, missing or
+ * repeated times, damage, a start in the middle of a group of pictures) is noticed on the way, and then the
+ * frames are counted by decoding, once, exactly as ffmpeg's command line would.
  */
 #include "base/io.h"
 #include "decoders/decode.h"
 #include "decoders/input_clock.h"
+#include "decoders/reorder.h"
 
 #include <errno.h>
 
@@ -68,8 +69,54 @@ struct indexing {
     struct frame_list list;
     struct dec_audio_count *audio;
     int64_t first_key_pts;
+    bool reorders; /* frames are told from picture headers, by this: */
+    struct dec_reorder order;
+    bool own_pts;      /* and all of them have the times of their own packets */
     const char *doubt; /* why packets do not tell the frames; NULL = they do */
 };
+
+static int add_shown(struct indexing *x, const struct dec_shown *f)
+{
+    int64_t start = x->index->start_pts;
+    int64_t pts = f->best == AV_NOPTS_VALUE ? AV_NOPTS_VALUE : f->best + start;
+    int64_t dts = f->dts == AV_NOPTS_VALUE ? DEC_NO_PTS : f->dts + start;
+    x->own_pts = x->own_pts && f->pts != AV_NOPTS_VALUE && f->pts == f->best;
+    dec_input_clock_frame(&x->clock, f->best, f->duration, x->video->avg_frame_rate);
+    int err =
+        f->key ? add_key(&x->list, (struct dec_key){x->list.n, pts, dts, f->pos, (uint32_t)f->bytes, false})
+               : 0;
+    return err ? err : add_frame(&x->list, pts, f->duration);
+}
+
+/* The same steps as in counting by decoding: the times that come out depend on all of them. */
+static void note_reordered_packet(struct indexing *x, AVPacket *packet, int *err)
+{
+    struct dec_shown shown;
+    bool any;
+    dec_input_clock_packet(&x->clock, packet);
+    x->index->largest_packet = BASE_MAX(x->index->largest_packet, packet->size);
+    if (packet->flags & (AV_PKT_FLAG_CORRUPT | AV_PKT_FLAG_DISCARD))
+        x->doubt = "a damaged packet";
+    if (packet->size == 0 || x->doubt)
+        return;
+    packet->dts = dec_input_clock_send(&x->clock, packet);
+    x->doubt = dec_reorder_packet(&x->order, packet, &shown, &any);
+    dec_input_clock_sent(&x->clock, packet, x->video->avg_frame_rate);
+    if (!x->doubt && any)
+        *err = add_shown(x, &shown);
+}
+
+static int note_reordered_end(struct indexing *x)
+{
+    struct dec_shown shown;
+    if (!dec_reorder_end(&x->order, &shown))
+        return 0;
+    int64_t dts = dec_input_clock_send(&x->clock, NULL);
+    dec_input_clock_sent(&x->clock, NULL, x->video->avg_frame_rate);
+    if (shown.best == AV_NOPTS_VALUE)
+        shown.best = dts;
+    return add_shown(x, &shown);
+}
 
 static void note_video_packet(struct indexing *x, AVPacket *packet, int *err)
 {
@@ -111,7 +158,7 @@ static int read_packets(struct indexing *x)
     int err = 0, averror = 0;
     while (!err && (averror = av_read_frame(x->media->format, packet)) >= 0) {
         if (packet->stream_index == x->media->video)
-            note_video_packet(x, packet, &err);
+            x->reorders ? note_reordered_packet(x, packet, &err) : note_video_packet(x, packet, &err);
         else if (x->audio && packet->stream_index == x->media->audio)
             dec_audio_count_packet(x->audio, packet);
         av_packet_unref(packet);
@@ -189,6 +236,14 @@ static void frames_from_packets(struct indexing *x)
                               x->video->avg_frame_rate);
     }
     x->index->end_us = dec_input_clock_end(&x->clock);
+}
+
+static int frames_from_headers(struct indexing *x)
+{
+    int err = note_reordered_end(x);
+    x->index->pts_unique = x->own_pts && !x->clock.corrected && has_unique_pts(&x->list);
+    x->index->end_us = dec_input_clock_end(&x->clock);
+    return err ? base_fail(&x->work->why, err, "out of memory") : 0;
 }
 
 /* ---- Counting by decoding ---- */
@@ -388,17 +443,25 @@ static void describe_video(struct indexing *x)
     index->only_stream = x->media->format->nb_streams == 1;
     dec_input_clock_init(&x->clock, x->media, x->media->video, x->video->codecpar->video_delay);
     index->start_pts = -av_rescale_q(x->clock.offset_us, AV_TIME_BASE_Q, x->video->time_base);
+    x->reorders = dec_headers_for(x->video->codecpar->codec_id);
+    x->own_pts = true;
+    if (x->reorders)
+        x->doubt = dec_reorder_init(&x->order, x->video->codecpar);
 }
 
 static int index_video(struct indexing *x, bool must_count)
 {
-    if (!dec_packets_are_frames(x->video))
+    if (!x->reorders && !dec_packets_are_frames(x->video))
         x->doubt = "a codec whose packets do not tell its frames";
     if (must_count)
         x->doubt = "an index that decoding did not confirm";
-    if (!x->doubt)
+    int err = 0;
+    if (!x->doubt && x->reorders)
+        err = frames_from_headers(x);
+    else if (!x->doubt)
         frames_from_packets(x);
-    int err = x->doubt ? frames_from_decoding(x) : 0;
+    if (!err && x->doubt)
+        err = frames_from_decoding(x);
     if (err)
         return err;
     if (x->list.n == 0)

@@ -2,12 +2,13 @@
 /*
  * Runs all kinds of jobs over damaged copies of media files, in this process and without the sandbox:
  *
- *     fuzz_decode [-s SEED] [-f FIRST_ROUND] [-n ROUNDS] [-o COPY] [-v] FILE...
+ *     fuzz_decode [-s SEED] [-f FIRST_ROUND] [-n ROUNDS] [-o COPY] [-i] [-v] FILE...
  *
  * Round 0 takes each file as it is, every other round damages it in its own way, which follows from the seed
  * alone. Made for a build with sanitizers, which find what is wrong inside; the driver itself finds results
  * that break the protocol, jobs that take too long, and frames whose bytes depend on what was read before.
- * Exit code 1: something was found; `-v` names each round before it runs, `-o` keeps the copy of the last.
+ * Exit code 1: something was found; `-v` names each round before it runs, `-o` keeps the copy of the last,
+ * `-i` only compares the frames that demuxing tells with those that decoding finds.
  */
 #include "base/base.h"
 #include "base/hash.h"
@@ -25,7 +26,7 @@ static int64_t round_begin_ns;
 static const char *current_file;
 static unsigned long current_round;
 static int n_findings;
-static bool verbose;
+static bool verbose, only_indexes;
 static const char *save_path;
 
 /* splitmix64 */
@@ -228,6 +229,27 @@ static int make_index(struct subject *s, bool recount)
     return err;
 }
 
+static bool same_frames(const struct dec_index *a, const struct dec_index *b)
+{
+    for (uint32_t i = 0; i < a->n_frames && i < b->n_frames; i++)
+        if (a->frames[i].pts != b->frames[i].pts || a->frames[i].duration != b->frames[i].duration)
+            return false;
+    return a->n_frames == b->n_frames && a->pts_unique == b->pts_unique;
+}
+
+/* What demuxing tells of a file is what decoding it finds, unless there is damage, which only decoding sees.
+ */
+static void compare_indexes(struct subject *s)
+{
+    struct subject counted = {.fd = s->fd};
+    if (s->index.counted || s->index.n_frames == 0 || make_index(&counted, true) < 0)
+        return;
+    if (!counted.index.damaged && !same_frames(&s->index, &counted.index))
+        finding("demuxing finds %u frames, decoding %u, or others", s->index.n_frames,
+                counted.index.n_frames);
+    dec_index_finish(&counted.index);
+}
+
 /* The hash of each frame that a job gave; of an empty one where it could not be made. */
 static void hash_frames(const struct dec_job *job, const struct result *r, struct base_hash *ret)
 {
@@ -368,6 +390,12 @@ static void try_all(int fd)
 {
     static uint64_t session;
     struct subject s = {.fd = fd, .session = ++session};
+    if (only_indexes) {
+        if (make_index(&s, false) == 0)
+            compare_indexes(&s);
+        dec_index_finish(&s.index);
+        return;
+    }
     try_subtitles(&s, 1);
     if (make_index(&s, false) == 0) {
         for (int i = 0; i < 2; i++) {
@@ -444,7 +472,7 @@ int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     unsigned long first = 0, n_rounds = 1;
-    for (int option; (option = getopt(argc, argv, "s:f:n:o:v")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "s:f:n:o:iv")) != -1;) {
         if (option == 's')
             seed = strtoull(optarg, NULL, 10);
         else if (option == 'f')
@@ -453,6 +481,8 @@ int main(int argc, char **argv)
             n_rounds = strtoul(optarg, NULL, 10);
         else if (option == 'o')
             save_path = optarg;
+        else if (option == 'i')
+            only_indexes = true;
         else if (option == 'v')
             verbose = true;
         else
