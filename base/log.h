@@ -12,7 +12,8 @@ enum base_log_level { BASE_LOG_ERROR, BASE_LOG_WARNING, BASE_LOG_INFO, BASE_LOG_
 
 /* Lines less severe than `level` are dropped. The default is BASE_LOG_INFO. */
 void base_log_set_level(enum base_log_level level);
-/* A log file that has grown past this becomes FILE.1, in the place of an older one, and a new one is begun. */
+/* A log file that has grown past this becomes FILE.1, in the place of an older one, and a new one is begun.
+ */
 #define BASE_LOG_MAX_BYTES (UINT64_C(4) << 20)
 /* Appends to a file, with a time before each line; processes may share one. 0 or a negative errno. Call once,
  * before threads start. */
