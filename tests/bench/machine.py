@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it runs on, and what has to be installed."""
+import datetime
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+# What a thing that is looked for comes with: programs by their name, Python modules behind "python3:".
+PACKAGES = {
+    'ffmpeg': 'ffmpeg', 'ffprobe': 'ffmpeg', 'ffmpegfs': 'ffmpegfs', 'fusermount3': 'fuse3', 'perf': 'linux-perf',
+    'python3:av': 'python3-av', 'python3:cv2': 'python3-opencv', 'python3:PIL': 'python3-pil',
+    'python3:numpy': 'python3-numpy', 'meson': 'meson', 'ninja': 'ninja-build',
+}
+
+
+def missing(things):
+    """The Debian packages that lack, of those that the things come with."""
+    def is_there(thing):
+        if thing.startswith('python3:'):
+            return importlib.util.find_spec(thing.partition(':')[2]) is not None
+        return shutil.which(thing) is not None
+    return sorted({PACKAGES[thing] for thing in things if not is_there(thing)})
+
+
+def _first_line(command):
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    except OSError:
+        return 'not installed'
+    return done.stdout.decode(errors='replace').partition('\n')[0].strip()
+
+
+def _field(path, name):
+    for line in Path(path).read_text(encoding='utf-8').splitlines():
+        if line.startswith(name):
+            return line.partition(':')[2].strip()
+    return 'unknown'
+
+
+def _filesystem(path):
+    """The type of the filesystem that a path is on."""
+    return _first_line(['findmnt', '-n', '-o', 'FSTYPE', '-T', str(path)])
+
+
+def _packages():
+    names = ['ffmpeg', 'ffmpegfs', 'python3-av', 'python3-opencv', 'python3-pil', 'libturbojpeg0', 'libfuse3-3']
+    done = subprocess.run(['dpkg-query', '-W', '-f', '${Package} ${Version}, ', *names], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, check=False)
+    return done.stdout.decode().rstrip(', ')
+
+
+def facts(work, source):
+    """What a reader of the numbers has to know: {name: text}."""
+    return {
+        'processor': f'{_field("/proc/cpuinfo", "model name")}, {os.cpu_count()} processors, '
+                     f'{_field("/proc/cpuinfo", "cpu MHz")} MHz',
+        'memory': f'{int(_field("/proc/meminfo", "MemTotal").split()[0]) >> 20} GiB',
+        'kernel': platform.release(),
+        'work folder': _filesystem(work),
+        'software': _packages(),
+        'corpusfs': _first_line(['git', '-C', str(source), 'log', '-1', '--format=%h of %cs']),
+        'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d'),
+    }
+
+
+def drop_caches():
+    """Empties the page cache and forgets names and attributes; needs root."""
+    os.sync()
+    Path('/proc/sys/vm/drop_caches').write_text('3\n', encoding='ascii')
+
+
+def may_drop_caches():
+    return os.access('/proc/sys/vm/drop_caches', os.W_OK)
+
+
+def warm(files):
+    """Brings files into the page cache."""
+    for path in files:
+        with open(path, 'rb') as file:
+            while file.read(1 << 22):
+                pass
+
+
+def disk_bytes(folder):
+    """What a folder takes on disk, itself included."""
+    total = os.lstat(folder).st_blocks
+    for directory, folders, files in os.walk(folder):
+        total += sum(os.lstat(os.path.join(directory, name)).st_blocks for name in folders + files)
+    return total * 512
