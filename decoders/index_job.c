@@ -134,6 +134,8 @@ static void note_video_packet(struct indexing *x, AVPacket *packet, int *err)
         x->doubt = "a jump in its times";
     if (!key && x->list.n_keys == 0)
         x->doubt = "no keyframe at its start";
+    if (key && x->list.n_keys == 0)
+        x->first_key_pts = raw_pts;
     if (key)
         *err = add_key(&x->list, (struct dec_key){x->list.n, raw_pts, raw_dts, packet->pos,
                                                   (uint32_t)packet->size, false});
@@ -141,9 +143,7 @@ static void note_video_packet(struct indexing *x, AVPacket *packet, int *err)
         return;
     if (raw_pts == AV_NOPTS_VALUE)
         x->doubt = "frames without a time";
-    if (x->list.n == 0)
-        x->first_key_pts = raw_pts;
-    else if (raw_pts < x->first_key_pts)
+    if (raw_pts < x->first_key_pts)
         x->doubt = "frames before its first keyframe";
     *err = add_frame(&x->list, raw_pts, packet->duration);
 }

@@ -39,7 +39,7 @@ class Fuzz(unittest.TestCase):
         """The frames that demuxing tells are those that decoding finds, in every clip; nearly all can be told."""
         said = self.fuzz('-i', *clips.EVERYTHING)
         by_decoding = re.findall(r'(\S+): round 0\n.*, counted', said)
-        self.assertEqual(sorted(by_decoding), ['containers/h264.avi', 'timing/editlist.mp4', 'timing/editlist_cut_end.mp4'])
+        self.assertEqual(by_decoding, ['containers/h264.avi'])
 
 
 if __name__ == '__main__':
