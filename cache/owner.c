@@ -130,7 +130,7 @@ static bool reap_files(const char *dir, struct cache_db *db, int64_t self)
     return alive;
 }
 
-bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self, bool with_files)
+bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self)
 {
     int64_t owners[OWNERS_AT_ONCE];
     size_t n = 0;
@@ -140,7 +140,7 @@ bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self, bool 
         if (owners[i] != self && cache_owner_reap(dir, db, owners[i]) == -EBUSY)
             alive = true;
     }
-    if (with_files && reap_files(dir, db, self))
+    if (reap_files(dir, db, self))
         alive = true;
     return alive;
 }

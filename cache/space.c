@@ -52,7 +52,7 @@ int cache_space_evict(struct cache_store *store, uint64_t bytes)
     size_t n;
     /* What was read a moment ago must not look old, and what dead owners hold is free. */
     cache_store_flush_uses(store);
-    (void)cache_owners_reap(store->dir, store->db, cache_store_owner(store).id, false);
+    (void)cache_owners_reap(store->dir, store->db, cache_store_owner(store).id);
     int err = cache_db_claim_victims(store->db, next_works(store, VICTIMS_AT_ONCE), bytes, cache_now_ms(),
                                      works, VICTIMS_AT_ONCE, &n);
     if (err)

@@ -99,7 +99,7 @@ static int set_up_index(struct cache_store *store, bool replaced, struct base_re
     if (err)
         return base_fail(why, err, "cannot write in %s/tmp: %s", store->dir, strerror(-err));
     become(store, &owner, fd);
-    (void)cache_owners_reap(store->dir, store->db, owner.id, true);
+    (void)cache_owners_reap(store->dir, store->db, owner.id);
     err = sweep_if_needed(store, replaced);
     return err ? base_fail(why, err, "cannot read the cache in %s: %s", store->dir, strerror(-err)) : 0;
 }
@@ -204,7 +204,7 @@ static void *keep_house(void *data)
         cache_store_flush_uses(store);
         cache_open_list_drop_unlinked(store->open);
         if (i % REAP_EVERY == 0) {
-            (void)cache_owners_reap(store->dir, store->db, cache_store_owner(store).id, false);
+            (void)cache_owners_reap(store->dir, store->db, cache_store_owner(store).id);
             cache_space_trim(store);
         }
     }
@@ -314,7 +314,7 @@ static void end_well(struct cache_store *store)
     if (!ground_good(store))
         return;
     int64_t self = store->owner.id;
-    bool others = cache_owners_reap(store->dir, store->db, self, true);
+    bool others = cache_owners_reap(store->dir, store->db, self);
     /* Without its lock this owner is a dead one like any other. */
     close(store->owner_fd);
     store->owner_fd = -1;

@@ -30,9 +30,9 @@ int cache_owner_create(const char *dir, struct cache_owner *ret, int *ret_fd);
 bool cache_owner_intact(const char *dir, const struct cache_owner *owner);
 /* Removes what a dead owner left: files of its work, then its rows, then its lock. -EBUSY: it lives. */
 int cache_owner_reap(const char *dir, struct cache_db *db, int64_t id);
-/* Reaps all dead owners that have work rows, and with `with_files` also those that left only files in tmp/.
- * Returns whether other owners live (as far as was looked). */
-bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self, bool with_files);
+/* Reaps all dead owners, those that have work rows and those that left only files in tmp/. Returns whether
+ * other owners live (as far as was looked). */
+bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self);
 
 /* ---- sweep.c ---- */
 

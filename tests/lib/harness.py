@@ -80,6 +80,13 @@ def is_mounted(path):
     return re.sub(r'[ \t\n\\]', lambda m: f'\\{ord(m[0]):03o}', str(path)) in points
 
 
+def unmount_dead(path):
+    """Takes a mount away whose daemon is dead, also while somebody uses it."""
+    for command in (['fusermount3', '-u', '-z', str(path)], ['umount', '-l', str(path)]):
+        if is_mounted(path):
+            subprocess.run(command, check=False)
+
+
 def wait_until(what, condition, patience=PATIENCE):
     """Waits for condition() to become true, and returns what it gave."""
     end = time.monotonic() + patience
@@ -125,6 +132,14 @@ def corpusfs(*args, check=None, **env):
     if check is not None and done.returncode != check:
         raise AssertionError(f'corpusfs {args}: exit code {done.returncode} instead of {check}: {done.stdout}')
     return done
+
+
+def read_and_drop(path):
+    """A file's bytes, of which the kernel keeps none."""
+    with open(path, 'rb') as file:
+        data = file.read()
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return data
 
 
 def config_text(root, views, cache, cache_size='1GiB', source=None, more=''):
@@ -209,10 +224,10 @@ class Mount:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.daemon.wait()
-        if is_mounted(self.path):
-            subprocess.run(['fusermount3', '-u', '-z', str(self.path)], check=False)
-        if is_mounted(self.path):
-            subprocess.run(['umount', '-l', str(self.path)], check=False)
+        for pid in self.family:  # they are our children now
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+        unmount_dead(self.path)
 
     def unmount(self):
         """Asks for the unmount as a user would; retried while something that ended a moment ago still holds it."""

@@ -23,14 +23,6 @@ COUNTERS = {
 OPERATIONS = ['lookup', 'getattr', 'readdir', 'read_warm', 'read_cold']
 
 
-def read_and_drop(path):
-    """A file's bytes, of which the kernel keeps none."""
-    with open(path, 'rb') as file:
-        data = file.read()
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return data
-
-
 class Base(harness.Case):
 
     def setUp(self):
@@ -243,7 +235,7 @@ class Verify(Base):
                         stop.set()
                 while not stop.is_set():
                     for path in self.shuffled(paths):
-                        self.assertEqual(read_and_drop(mount.path / path), truth[path], path)
+                        self.assertEqual(harness.read_and_drop(mount.path / path), truth[path], path)
             harness.in_threads(3, work)
             self.assertGreater(self.status(mount.path)['evicted'], 0)
 
@@ -337,7 +329,7 @@ class MinFree(Base):
             try:
                 def read(i):
                     for path in self.shuffled(paths):
-                        self.assertEqual(read_and_drop(mount.path / path), truth[path], path)
+                        self.assertEqual(harness.read_and_drop(mount.path / path), truth[path], path)
                 harness.in_threads(4, read)
                 figures = self.status(mount.path)
             finally:
