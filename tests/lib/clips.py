@@ -95,6 +95,22 @@ def _piped(out):
         subprocess.run(command, stdout=file, check=True)
 
 
+def _not_coded(out):
+    """MPEG-4 in which every fourth picture is marked as not coded, as encoders do that leave pictures out. ISO/IEC
+    14496-2, 6.2.5: the mark follows the type (2 bits), seconds (a run of ones, a zero), a marker, the time (5 bits at
+    25 a second) and a marker."""
+    ffmpeg(*picture(), '-c:v', 'libxvid', '-g', '15', out)
+    data = bytearray(out.read_bytes())
+    at = data.find(b'movi')
+    for number in range(data.count(b'\0\0\1\xb6', at)):
+        at = data.find(b'\0\0\1\xb6', at) + 4
+        head = f'{int.from_bytes(data[at:at + 4], "big"):032b}'
+        mark = head.index('0', 2) + 1 + 1 + 5 + 1
+        if number % 4 == 3:
+            data[at + mark // 8] &= ~(0x80 >> mark % 8)
+    out.write_bytes(data)
+
+
 SRT = ('1\n00:00:00,200 --> 00:00:00,900\nGood morning.\n\n'
        '2\n00:00:01,000 --> 00:00:01,500\n<i>Second</i> cue,\nof two lines: naïve café\n\n'
        '3\n00:00:01,700 --> 00:00:09,000\nPast the end\n\n')
@@ -129,6 +145,7 @@ CONTAINERS = {
     'xvid_packed.avi': [*picture(), *sound(), '-c:v', 'libxvid', '-bf', '2', '-g', '15', '-c:a', 'libmp3lame'],
     'xvid_unpacked.avi': _from([*picture(), '-c:v', 'libxvid', '-bf', '2', '-g', '15'],
                                '-c', 'copy', '-bsf:v', 'mpeg4_unpack_bframes'),
+    'xvid_not_coded.avi': _not_coded,
     'mpeg1.mpg': [*picture(), *sound(), '-c:v', 'mpeg1video', '-bf', '2', '-g', '12', '-c:a', 'mp2'],
     'mpeg2.mpg': [*picture(), *sound(), '-c:v', 'mpeg2video', '-bf', '2', '-g', '12', '-f', 'vob', '-c:a', 'mp2'],
     'mpeg2.ts': [*picture(), *sound(), '-c:v', 'mpeg2video', '-bf', '2', '-g', '12', '-c:a', 'mp2'],
