@@ -38,6 +38,11 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     c->root = -1;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->work, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->linger, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     c->n_workers = options->workers > 0 ? (size_t)options->workers : cpu_count();
     c->clips = calloc(options->n_clips + 1, sizeof *c->clips);
     for (size_t i = 0; i < options->n_views; i++) {
@@ -76,6 +81,7 @@ void cache_destroy(struct cache *c)
     cache_store_close(c->store);
     base_close_fd(&c->root);
     pthread_cond_destroy(&c->work);
+    pthread_cond_destroy(&c->linger);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -215,7 +221,7 @@ struct reading {
 static struct cache_segment *find_segment(struct reading *r, const struct base_hash *key)
 {
     struct cache_segment *s = NULL;
-    if (r->w->segment && base_hash_equal(&r->w->segment_key, key))
+    if (r->w->segment && base_hash_equal(cache_segment_key(r->w->segment), key))
         return base_steal_pointer(r->w->segment);
     return cache_segment_get(r->c->store, key, &s) == 0 ? s : NULL;
 }
@@ -227,71 +233,69 @@ static ssize_t read_segment(struct reading *r, struct cache_segment *s, uint32_t
     return n;
 }
 
-static int wait_for_segment(struct reading *r, enum task_kind kind, uint32_t first, uint32_t last,
-                            struct cache_waiter *w)
+static struct cache_task new_task(const struct reading *r, enum task_kind kind, uint32_t first, uint32_t last)
 {
     struct cache_task task = {
         .kind = kind, .clip = r->clip, .view = r->view, .media = r->media, .first = first, .last = last};
     task.key = key_of_segment(r->c, r->media, r->view, first, last);
-    if (w)
-        w->segment_key = task.key;
-    return jobs_wait_for(r->c, &task, w);
+    return task;
 }
 
-/* Begins the segment behind the one that holds `last`, unless it is there. */
+/* Begins the segment behind the one that ends with `last`, unless it is there. */
 static void read_ahead(struct reading *r, uint32_t last)
 {
     uint32_t first;
+    if (last + 1 >= r->v.n_files)
+        return;
     plan_segment(&r->v, last + 1, &first, &last);
-    struct base_hash key = key_of_segment(r->c, r->media, r->view, first, last);
+    struct cache_task task = new_task(r, TASK_FRAMES, first, last);
     struct cache_segment *s;
-    if (cache_segment_get(r->c->store, &key, &s) == 0)
+    if (cache_segment_get(r->c->store, &task.key, &s) == 0)
         cache_segment_unref(s);
     else
-        (void)wait_for_segment(r, TASK_FRAMES, first, last, NULL);
+        (void)jobs_wait_for(r->c, &task, NULL);
 }
 
-/* Notes a read for the access pattern; *ret_ahead: an ascending run has just come into this segment. */
-static void note_read(struct reading *r, uint32_t frame, uint32_t first, bool *ret_ahead)
+static void note_asked(struct reading *r, uint32_t frame)
 {
-    struct cache *c = r->c;
-    pthread_mutex_lock(&c->lock);
-    struct clip_view *v = &r->media->views[r->view];
-    *ret_ahead = frame == first && v->last_frame + 1 == frame;
-    v->last_frame = frame;
-    pthread_mutex_unlock(&c->lock);
+    if (r->w->asked)
+        return;
+    r->w->asked = true;
+    pthread_mutex_lock(&r->c->lock);
+    plan_asked_locked(&r->media->views[r->view], frame);
+    pthread_mutex_unlock(&r->c->lock);
+}
+
+static ssize_t read_kept_frame(struct reading *r, struct cache_segment *s, uint32_t frame, uint32_t entry,
+                               uint32_t last)
+{
+    pthread_mutex_lock(&r->c->lock);
+    bool ahead = plan_answered_locked(&r->media->views[r->view], frame);
+    pthread_mutex_unlock(&r->c->lock);
+    if (ahead)
+        read_ahead(r, last);
+    return read_segment(r, s, entry);
 }
 
 static ssize_t read_frame(struct reading *r, uint32_t frame)
 {
     uint32_t first, last;
     bool ahead;
+    note_asked(r, frame);
     plan_segment(&r->v, frame, &first, &last);
-    struct base_hash key = key_of_segment(r->c, r->media, r->view, first, last);
-    struct cache_segment *s = find_segment(r, &key);
-    if (s) {
-        note_read(r, frame, first, &ahead);
-        if (ahead && last + 1 < r->v.n_files)
-            read_ahead(r, last);
-        return read_segment(r, s, frame - first);
-    }
+    struct cache_task task = new_task(r, TASK_FRAMES, first, last);
+    struct cache_segment *s = find_segment(r, &task.key);
+    if (s)
+        return read_kept_frame(r, s, frame, frame - first, last);
     struct base_hash lone = key_of_segment(r->c, r->media, r->view, frame, frame);
-    if (first != last && (s = find_segment(r, &lone))) {
-        note_read(r, frame, first, &ahead);
-        return read_segment(r, s, 0);
-    }
-    struct cache_task *running = jobs_find(r->c, &key);
-    if (running) {
-        /* Its segment is being made already: a lone frame would be made twice. */
-        jobs_release(r->c, running);
-        return wait_for_segment(r, TASK_FRAMES, first, last, r->w);
-    }
+    if (first != last && (s = find_segment(r, &lone)))
+        return read_kept_frame(r, s, frame, 0, last);
     pthread_mutex_lock(&r->c->lock);
-    uint32_t make_first, make_last;
-    plan_read_locked(&r->media->views[r->view], frame, &make_first, &make_last, &ahead);
+    task.wanted = plan_read_locked(&r->media->views[r->view], frame, &ahead);
     pthread_mutex_unlock(&r->c->lock);
-    int err = wait_for_segment(r, TASK_FRAMES, make_first, make_last, r->w);
-    if (ahead && make_first != make_last && last + 1 < r->v.n_files)
+    r->w->frame = frame + 1;
+    int err = jobs_wait_for(r->c, &task, r->w);
+    if (ahead)
         read_ahead(r, last);
     return err;
 }
@@ -314,24 +318,18 @@ static ssize_t read_whole(struct reading *r, enum task_kind kind)
 {
     if (r->offset >= r->v.file_bytes)
         return 0;
-    struct base_hash task_key = key_of_segment(r->c, r->media, r->view, 0, 0);
-    struct base_hash key = kind == TASK_SUBTITLES ? r->v.text_key : task_key;
-    struct cache_segment *s = NULL;
-    if (r->w->segment && base_hash_equal(&r->w->segment_key, &task_key))
-        s = base_steal_pointer(r->w->segment);
-    else
-        s = find_segment(r, &key);
+    const struct cache_task task = new_task(r, kind, 0, 0);
+    struct cache_segment *s = find_segment(r, kind == TASK_SUBTITLES ? &r->v.text_key : &task.key);
     if (s)
         return read_segment(r, s, 0);
-    struct cache_task *t = jobs_find(r->c, &task_key);
+    struct cache_task *t = jobs_find(r->c, &task.key);
     if (t) {
-        r->w->segment_key = task_key;
         ssize_t n = read_running(r, t, r->v.file_bytes);
         jobs_release(r->c, t);
         if (n != -EAGAIN)
             return n;
     }
-    return wait_for_segment(r, kind, 0, 0, r->w);
+    return jobs_wait_for(r->c, &task, r->w);
 }
 
 ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file,
@@ -358,9 +356,8 @@ void cache_counters(struct cache *c, struct cache_counters *ret)
     pthread_mutex_lock(&c->lock);
     *ret = c->counters;
     ret->workers = c->n_workers;
-    ret->workers_busy = c->n_workers - c->n_idle;
-    for (const struct cache_task *t = c->queue_head; t; t = t->next_in_queue)
-        ret->queued++;
+    ret->workers_busy = c->n_workers - c->n_idle - c->n_lingering;
+    ret->queued = c->n_queued;
     pthread_mutex_unlock(&c->lock);
     ret->hits = atomic_load(&c->hits);
     ret->misses = atomic_load(&c->misses);

@@ -80,7 +80,8 @@ struct cache_waiter {
     struct cache_waiter *next;
     struct cache_task *task;
     struct cache_segment *segment; /* what it was woken with */
-    struct base_hash segment_key;
+    uint32_t frame;                /* 1 + the one that it waits for, if its task makes several */
+    bool asked;                    /* for the access pattern */
     int error;
     size_t clip;                 /* of the task that it waited for last: whose error it is */
     struct base_hash waited_for; /* key of the task that it waited for last, */

@@ -49,7 +49,9 @@ static void enqueue_locked(struct cache *c, struct cache_task *t)
     else
         c->queue_head = t;
     c->queue_tail = t;
+    c->n_queued++;
     pthread_cond_signal(&c->work);
+    pthread_cond_broadcast(&c->linger);
 }
 
 static void dequeue_locked(struct cache *c, struct cache_task *t)
@@ -57,6 +59,31 @@ static void dequeue_locked(struct cache *c, struct cache_task *t)
     *(t->previous_in_queue ? &t->previous_in_queue->next_in_queue : &c->queue_head) = t->next_in_queue;
     *(t->next_in_queue ? &t->next_in_queue->previous_in_queue : &c->queue_tail) = t->previous_in_queue;
     t->next_in_queue = t->previous_in_queue = NULL;
+    c->n_queued--;
+}
+
+static uint32_t *making_of_view_locked(struct cache_task *t)
+{
+    return &t->media->views[t->view].n_making;
+}
+
+static void begin_locked(struct cache *c, struct cache_task *t)
+{
+    struct cache_task **bucket = bucket_of(c, &t->key);
+    t->next_in_bucket = *bucket;
+    *bucket = t;
+    if (t->kind == TASK_FRAMES)
+        ++*making_of_view_locked(t);
+    enqueue_locked(c, t);
+}
+
+/* From then on nobody finds it. */
+static void end_locked(struct cache *c, struct cache_task *t)
+{
+    leave_bucket_locked(c, t);
+    t->finished = true;
+    if (t->kind == TASK_FRAMES)
+        --*making_of_view_locked(t);
 }
 
 static void add_waiter_locked(struct cache_task *t, struct cache_waiter *w)
@@ -98,10 +125,10 @@ int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache
     } else {
         if (!t) {
             t = base_steal_pointer(fresh);
-            struct cache_task **bucket = bucket_of(c, &t->key);
-            t->next_in_bucket = *bucket;
-            *bucket = t;
-            enqueue_locked(c, t);
+            begin_locked(c, t);
+        } else if (t->wanted != wanted->wanted) {
+            t->wants_all = true;
+            pthread_cond_broadcast(&c->linger);
         }
         if (w)
             add_waiter_locked(t, w);
@@ -157,13 +184,22 @@ bool cache_cancel(struct cache *c, struct cache_waiter *w)
     return found;
 }
 
-/* Takes all waiters off a task; from then on cancelling them is too late. */
-static struct cache_waiter *take_waiters_locked(struct cache_task *t)
+/* Takes waiters off a task, all (0) or those for one frame; from then on cancelling them is too late. */
+static struct cache_waiter *take_waiters_locked(struct cache_task *t, uint32_t frame)
 {
-    struct cache_waiter *list = base_steal_pointer(t->waiters);
-    for (struct cache_waiter *w = list; w; w = w->next)
+    struct cache_waiter *taken = NULL, **at = &t->waiters;
+    while (*at) {
+        struct cache_waiter *w = *at;
+        if (frame && w->frame != frame) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
         w->task = NULL;
-    return list;
+        w->next = taken;
+        taken = w;
+    }
+    return taken;
 }
 
 static void wake_all(struct cache_waiter *list, int error, struct cache_segment *segment)
@@ -184,22 +220,76 @@ void jobs_produced(struct cache *c, struct cache_task *t, int output, uint64_t b
     if (t->output < 0)
         t->output = output;
     t->produced = bytes;
-    struct cache_waiter *waiters = take_waiters_locked(t);
+    struct cache_waiter *waiters = take_waiters_locked(t, 0);
     pthread_mutex_unlock(&c->lock);
     wake_all(waiters, 0, NULL);
+}
+
+/* More than the wanted frame is to be made: another of its segment is asked for, or there are tasks for other
+ * frames of its clip. */
+static bool wants_all_locked(struct cache_task *t)
+{
+    return t->wants_all || *making_of_view_locked(t) > 1;
+}
+
+uint32_t jobs_wanted(struct cache *c, struct cache_task *t)
+{
+    pthread_mutex_lock(&c->lock);
+    if (wants_all_locked(t))
+        t->wanted = 0;
+    uint32_t wanted = t->wanted;
+    pthread_mutex_unlock(&c->lock);
+    return wanted;
+}
+
+/* For so long a job waits for company, as long as no other task needs its worker. */
+enum { LINGER_MS = 100 };
+
+static void linger_locked(struct cache *c, struct cache_task *t)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LINGER_MS * 1000 * 1000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    c->n_lingering++;
+    while (!wants_all_locked(t) && !c->stopping && c->n_queued <= c->n_idle)
+        if (pthread_cond_timedwait(&c->linger, &c->lock, &until) == ETIMEDOUT)
+            break;
+    c->n_lingering--;
+}
+
+bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment *segment)
+{
+    pthread_mutex_lock(&c->lock);
+    struct cache_waiter *waiters = take_waiters_locked(t, t->wanted);
+    pthread_mutex_unlock(&c->lock);
+    wake_all(waiters, 0, segment);
+    pthread_mutex_lock(&c->lock);
+    linger_locked(c, t);
+    bool goes_on = wants_all_locked(t) && !c->stopping;
+    if (goes_on)
+        t->wanted = 0;
+    else
+        end_locked(c, t);
+    pthread_mutex_unlock(&c->lock);
+    return goes_on;
 }
 
 static void finish_task(struct cache *c, struct cache_task *t, int error, struct cache_segment *segment)
 {
     pthread_mutex_lock(&c->lock);
-    leave_bucket_locked(c, t);
-    t->finished = true;
+    if (!t->finished)
+        end_locked(c, t);
     if (error && error != -EAGAIN)
         c->counters.failed++;
-    struct cache_waiter *waiters = take_waiters_locked(t);
+    /* A frame that cannot be made alone says nothing of the others. */
+    struct cache_waiter *waiters = take_waiters_locked(t, error ? t->wanted : 0);
+    struct cache_waiter *others = take_waiters_locked(t, 0);
     release_locked(c, t);
     pthread_mutex_unlock(&c->lock);
     wake_all(waiters, error == -EAGAIN ? 0 : error, segment);
+    wake_all(others, 0, NULL);
 }
 
 /* How well a task suits a worker: lower is better. A clip's jobs go to the worker that has its session open.
@@ -247,7 +337,6 @@ static void *worker_main(void *argument)
             continue;
         }
         dequeue_locked(c, t);
-        t->running = true;
         if (t->kind != TASK_SUBTITLES)
             c->clips[t->clip].worker = w->number;
         pthread_mutex_unlock(&c->lock);
@@ -299,6 +388,7 @@ void jobs_stop(struct cache *c)
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
     pthread_cond_broadcast(&c->work);
+    pthread_cond_broadcast(&c->linger);
     pthread_mutex_unlock(&c->lock);
     for (size_t i = 0; i < c->n_workers && c->workers; i++)
         end_thread(&c->workers[i]);

@@ -35,14 +35,15 @@ static int run_file_job(struct making *m, struct dec_job *job, const struct ingr
     int err = making_begin_output(m, max_bytes, &writer);
     if (err)
         return err;
-    const int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
+    int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
     struct streaming s = {
         .m = m,
         .in = in,
         .output = job->kind == DEC_AUDIO ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
+    const struct job_listener listener = {.on_progress = s.output >= 0 ? on_progress : NULL, .context = &s};
     struct job_result result;
     int64_t begin_ns = base_now_ns();
-    err = run_job(m->worker, job, fds, max_bytes, s.output >= 0 ? on_progress : NULL, &s, &result);
+    err = run_job(m->worker, job, fds, max_bytes, &listener, &result);
     pthread_mutex_lock(&m->c->lock);
     if (m->t->output != s.output)
         base_close_fd(&s.output); /* no progress was told, so the task does not own it */

@@ -46,9 +46,9 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
         job.frames = view->frames;
     else
         job.audio = view->audio;
-    const int fds[DEC_N_FDS] = {source, output, index};
+    int fds[DEC_N_FDS] = {source, output, index};
     struct job_result result;
-    err = run_job(m->worker, &job, fds, 0, NULL, NULL, &result);
+    err = run_job(m->worker, &job, fds, 0, NULL, &result);
     if (err) {
         m->why = result.why;
         return result.reply.stale ? make_recount(m, source, key) : making_fail_job(m, err, key);

@@ -101,7 +101,8 @@ struct dec_job making_new_job(struct making *m, enum dec_kind kind)
      * but the field must not be 0. */
     job.session = m->t->media ? m->t->media->session : UINT64_MAX;
     /* A lone job may use all processors; when other workers are busy, each has its own. */
-    job.threads = c->n_idle + 1 >= c->n_workers ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
+    job.threads =
+        c->n_idle + c->n_lingering + 1 >= c->n_workers ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
     pthread_mutex_unlock(&c->lock);
     return job;
 }

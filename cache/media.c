@@ -56,7 +56,7 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
     int err = 0;
     for (size_t i = 0; !err && i < c->options.n_views; i++) {
         struct clip_view *v = &m->views[i];
-        v->last_frame = UINT32_MAX - 1;
+        v->last_asked = v->last_answered = UINT32_MAX - 1;
         if (c->views[i].kind == CACHE_FRAMES)
             err = count_frames(index, &c->views[i].frames, v);
         else if (c->views[i].kind == CACHE_AUDIO)

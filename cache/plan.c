@@ -64,22 +64,46 @@ void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first
     *ret_last = segment_end(v, number);
 }
 
-/* A lone read pays for its own frame. A read that goes on where the last one was, or that comes back to a
- * segment of which a lone frame was made before, gets the whole segment; in an ascending run the next one is
- * begun as well. */
-void plan_read_locked(struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last,
-                      bool *ret_ahead)
+/*
+ * A lone read pays for its own frame. A read that goes on where the last one was, or that comes back to a
+ * segment of which a lone frame was asked for before, gets the whole segment; in an ascending run the next
+ * one is begun as well.
+ *
+ * That many readers of one segment cause one job, whatever their order, is seen to in jobs.c: a segment has
+ * one task, whose job makes the lone frame first. If by then another frame of the segment is wanted, or
+ * frames of other segments of this clip are being made, the job goes on with the whole segment; it lingers
+ * for those who are about to ask, unless its worker is needed. A read after that is a new job.
+ *
+ * A run is of reads that each came after the last was answered, one frame further. Readers at the same time
+ * are none, even where one comes by chance right after another: a frame that nobody reads would be made for
+ * them.
+ */
+void plan_asked_locked(struct clip_view *v, uint32_t frame)
+{
+    if (frame == v->last_asked)
+        return;
+    bool goes_on = frame == v->last_asked + 1 && v->last_answered == v->last_asked;
+    /* Who begins with the first frame is believed earlier. */
+    v->run = goes_on ? v->run + 1 : frame == 0;
+    v->last_asked = frame;
+}
+
+bool plan_answered_locked(struct clip_view *v, uint32_t frame)
+{
+    bool news = v->last_answered != frame;
+    v->last_answered = frame;
+    bool begins = v->starts[segment_number(v, frame)] == frame;
+    return news && (v->run == 2 || (v->run > 2 && begins));
+}
+
+uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead)
 {
     uint32_t number = segment_number(v, frame);
-    bool ascending = frame == v->last_frame + 1;
-    bool again = v->lone_segment == number + 1;
-    v->last_frame = frame;
-    *ret_ahead = ascending && number + 1 < v->n_starts;
-    if (ascending || again) {
-        *ret_first = v->starts[number];
-        *ret_last = segment_end(v, number);
-        return;
-    }
-    v->lone_segment = number + 1;
-    *ret_first = *ret_last = frame;
+    bool ascending = frame > 0 && v->run > 0;
+    bool again = v->lone > 0 && v->lone != frame + 1 && segment_number(v, v->lone - 1) == number;
+    *ret_ahead = v->run >= 2;
+    if (ascending || again)
+        return 0;
+    v->lone = frame + 1;
+    return v->lone;
 }

@@ -25,8 +25,10 @@ struct clip_view {
     uint32_t n_starts;
     uint32_t *starts;          /* frames: first frame of each segment, ascending, from 0 */
     struct base_hash text_key; /* subtitles: name of their segment; it hangs on which text was found */
-    /* The access pattern: the frame read last, and the segment in which a lone frame was made. */
-    uint32_t last_frame, lone_segment;
+    /* The access pattern (plan.c): the frames that were asked for and answered last, how many reads in a row
+     * went on where the last one was, and 1 + the frame that was last made alone. */
+    uint32_t last_asked, last_answered, run, lone;
+    uint32_t n_making; /* frames: tasks in flight */
 };
 
 /* What indexing a clip's source told; counted, immutable but for the views. */
@@ -65,13 +67,15 @@ enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITL
 struct cache_task {
     enum task_kind kind;
     size_t clip, view;
-    uint32_t first, last; /* TASK_FRAMES */
+    uint32_t first, last; /* TASK_FRAMES: a segment */
+    uint32_t wanted;      /* 1 + its frame that may be all that is needed; 0 = the segment is */
     struct base_hash key;
     struct media *media; /* a reference; NULL for TASK_INDEX */
     /* guarded: */
     unsigned refs;
-    unsigned passed_over;          /* how often a later one was taken first */
-    bool running, finished, ahead; /* ahead: nobody waits, it is made because a run of reads will want it */
+    unsigned passed_over; /* how often a later one was taken first */
+    bool finished, ahead; /* ahead: nobody waits, it is made because a run of reads will want it */
+    bool wants_all;       /* more than `wanted` is needed by now */
     struct cache_waiter *waiters;
     struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;
     uint64_t produced; /* bytes of the output that are final */
@@ -93,12 +97,14 @@ struct cache {
     /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a
      * worker's answer, a wake() or a call into the store. */
     pthread_mutex_t lock;
-    pthread_cond_t work; /* something was queued, or stopping */
+    pthread_cond_t work;   /* something was queued, or stopping */
+    pthread_cond_t linger; /* the same, or a task wants more; on the monotonic clock */
     bool stopping;
     struct clip *clips;
     struct cache_task *buckets[TASK_BUCKETS];
     struct cache_task *queue_head, *queue_tail;
-    size_t n_idle;
+    size_t n_queued;
+    size_t n_idle, n_lingering; /* threads that wait for work, or for company of the frame they made */
     uint64_t last_session;
     struct cache_counters counters; /* but for what is below, and what is now */
     _Atomic uint64_t hits, misses;
@@ -164,10 +170,13 @@ int plan_starts(const struct dec_index *index, const uint32_t *map, uint32_t n, 
                 uint32_t **ret_starts, uint32_t *ret_n);
 /* The segment that holds a frame. */
 void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last);
-/* What to make for a read of `frame` that found nothing, from the access pattern: its segment or that frame
- * alone. Notes the read. *ret_ahead: the segment behind it is wanted next. */
-void plan_read_locked(struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last,
-                      bool *ret_ahead);
+/* Notes that a read came, for the access pattern; once a read. */
+void plan_asked_locked(struct clip_view *v, uint32_t frame);
+/* Notes that it was answered. true: a run of reads has come so far that the next segment is to be begun. */
+bool plan_answered_locked(struct clip_view *v, uint32_t frame);
+/* What a read that found nothing needs: 1 + frame for that frame alone, 0 for its segment. *ret_ahead: the
+ * segment behind it is wanted next. */
+uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead);
 
 /* ---- keys.c: names of what is made ---- */
 struct base_hash key_of_view(const struct cache_view *v);
@@ -193,6 +202,11 @@ void jobs_release(struct cache *c, struct cache_task *t);
 int jobs_wait_more(struct cache *c, struct cache_task *t, struct cache_waiter *w, uint64_t produced);
 /* Called by the running thread: more bytes are final; wakes all waiters. */
 void jobs_produced(struct cache *c, struct cache_task *t, int output, uint64_t bytes);
+/* Called by the running thread of TASK_FRAMES: the frame that is to be made first; 0 = all alike. */
+uint32_t jobs_wanted(struct cache *c, struct cache_task *t);
+/* Called likewise: that frame is made, in a segment of its own. Wakes who waits for it, and waits a moment
+ * for others. true: the whole segment is wanted; false: the task has ended. */
+bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment *segment);
 
 /* ---- make.c: what a worker thread does with a task. Fills *ret_segment where the task makes one. ---- */
 int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segment **ret_segment);
@@ -202,10 +216,18 @@ struct job_result {
     struct dec_reply reply;
     struct base_reason why;
 };
-/* fds: source, output, index (-1 = none). on_progress may be NULL. 0; the worker's error as negative errno;
- * -EIO or -ETIMEDOUT for a source that killed the worker or let it hang; -EAGAIN for a worker that could not
- * run or was killed from outside. */
-int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FDS], uint64_t max_bytes,
-            void (*on_progress)(void *context, uint64_t bytes), void *context, struct job_result *ret);
+/* What is told while a job runs; each may be NULL where its kind of job has no such thing. */
+struct job_listener {
+    void (*on_progress)(void *context, uint64_t bytes);
+    /* The wanted frame stands in the output. Returns another output if the rest is wanted, too, else -1: then
+     * the job ends, and reply is its result. */
+    int (*on_first)(void *context, const struct dec_reply *reply);
+    void *context;
+};
+/* fds: source, output, index (-1 = none); the output is replaced as the listener says. listener: NULL = none.
+ * 0; the worker's error as negative errno; -EIO or -ETIMEDOUT for a source that killed the worker or let it
+ * hang; -EAGAIN for a worker that could not run or was killed from outside. */
+int run_job(struct worker_thread *w, struct dec_job *job, int fds[DEC_N_FDS], uint64_t max_bytes,
+            const struct job_listener *listener, struct job_result *ret);
 
 #endif

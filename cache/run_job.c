@@ -8,8 +8,22 @@
 /* A worker says at least that it is alive every now and then; one that is silent for so long hangs. */
 enum { DEADLINE_MS = 60 * 1000 };
 
-static int converse(struct worker_thread *w, const struct dec_job *job, const int *fds, uint64_t max_bytes,
-                    void (*on_progress)(void *, uint64_t), void *context, struct dec_reply *reply)
+/* The wanted frame is made. 1: the job goes on, and if it is tried again, without a wanted frame; 0: it has
+ * ended; or a negative errno of the socket. */
+static int after_first(struct worker_thread *w, struct dec_job *job, int *fds,
+                       const struct job_listener *listener, const struct dec_reply *reply)
+{
+    int output = listener->on_first(listener->context, reply);
+    int err = cache_worker_verdict(&w->process, job, output);
+    job->wanted = 0;
+    if (output < 0)
+        return 0; /* a worker that died since is the next job's trouble */
+    fds[DEC_FD_OUTPUT] = output;
+    return err ? err : 1;
+}
+
+static int converse(struct worker_thread *w, struct dec_job *job, int *fds, uint64_t max_bytes,
+                    const struct job_listener *listener, struct dec_reply *reply)
 {
     int err = cache_worker_start(&w->process);
     if (err) {
@@ -20,10 +34,15 @@ static int converse(struct worker_thread *w, const struct dec_job *job, const in
     err = cache_worker_send(&w->process, job, fds);
     while (!err) {
         err = cache_worker_reply(&w->process, job, max_bytes, DEADLINE_MS, reply);
-        if (err || reply->kind != DEC_PROGRESS)
+        if (err || (reply->kind != DEC_PROGRESS && reply->kind != DEC_FIRST))
             break;
-        if (on_progress && reply->bytes > 0)
-            on_progress(context, reply->bytes);
+        if (reply->kind == DEC_FIRST) {
+            int goes_on = after_first(w, job, fds, listener, reply);
+            if (goes_on <= 0)
+                return goes_on;
+        } else if (listener && listener->on_progress && reply->bytes > 0) {
+            listener->on_progress(listener->context, reply->bytes);
+        }
     }
     return err;
 }
@@ -93,8 +112,8 @@ static int after_death(struct worker_thread *w, int err, struct base_reason *why
     return base_fail(why, -EAGAIN, "the worker program %s cannot run", w->process.program);
 }
 
-int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FDS], uint64_t max_bytes,
-            void (*on_progress)(void *context, uint64_t bytes), void *context, struct job_result *ret)
+int run_job(struct worker_thread *w, struct dec_job *job, int fds[DEC_N_FDS], uint64_t max_bytes,
+            const struct job_listener *listener, struct job_result *ret)
 {
     int err = -EIO;
     count_job(w->cache, job->kind);
@@ -102,10 +121,10 @@ int run_job(struct worker_thread *w, struct dec_job *job, const int fds[DEC_N_FD
         job->magic = DEC_MAGIC;
         job->version = DEC_VERSION;
         job->id = ++w->next_job;
-        err = converse(w, job, fds, max_bytes, on_progress, context, &ret->reply);
+        err = converse(w, job, fds, max_bytes, listener, &ret->reply);
         if (!err) {
             count_reply(w->cache, &ret->reply);
-            if (ret->reply.kind == DEC_DONE)
+            if (ret->reply.kind != DEC_FAILED)
                 return 0;
             err = base_fail(&ret->why, -ret->reply.error, "%s", ret->reply.reason);
             if (err != -ENOMEM || w->process.memory_bytes == 0)

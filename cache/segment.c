@@ -206,6 +206,11 @@ void cache_segment_unref(struct cache_segment *s)
     free(s);
 }
 
+const struct base_hash *cache_segment_key(const struct cache_segment *s)
+{
+    return &s->key;
+}
+
 const struct cache_layout *cache_segment_layout(const struct cache_segment *s)
 {
     return &s->layout;

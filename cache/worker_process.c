@@ -119,6 +119,14 @@ int cache_worker_send(struct cache_worker *w, const struct dec_job *job, const i
     return dec_send(w->socket, job, sizeof *job, fds);
 }
 
+int cache_worker_verdict(struct cache_worker *w, const struct dec_job *job, int output)
+{
+    const struct dec_verdict verdict = {
+        .magic = DEC_MAGIC, .version = DEC_VERSION, .id = job->id, .goes_on = output >= 0};
+    const int fds[DEC_N_FDS] = {output, -1, -1};
+    return dec_send(w->socket, &verdict, sizeof verdict, fds);
+}
+
 int cache_worker_reply(struct cache_worker *w, const struct dec_job *job, uint64_t max_bytes, int timeout_ms,
                        struct dec_reply *ret)
 {

@@ -29,6 +29,8 @@ void cache_worker_kill(struct cache_worker *w);
 
 /* Sends a job. 0, -EPIPE when the process is gone, or another negative errno. */
 int cache_worker_send(struct cache_worker *w, const struct dec_job *job, const int *fds);
+/* What follows a DEC_FIRST: the job goes on with this output, -1 = it has ended. As above. */
+int cache_worker_verdict(struct cache_worker *w, const struct dec_job *job, int output);
 /* Waits for the next reply. 0; -EPIPE: the process died; -ETIMEDOUT: nothing came in time; -EPROTO: nonsense
  * came. */
 int cache_worker_reply(struct cache_worker *w, const struct dec_job *job, uint64_t max_bytes, int timeout_ms,

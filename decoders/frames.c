@@ -140,6 +140,10 @@ struct run {
     struct base_bytes encoded; /* the frame in work */
     struct dec_entry *entries;
     uint64_t offset;
+    /* The wanted frame, when it was made before the others. */
+    bool has_wanted;
+    uint32_t wanted_source;
+    struct base_bytes wanted;
 };
 
 /* Only this frame fails: its entry stays empty, and the reply says why. */
@@ -147,6 +151,19 @@ static int leave_out(struct dec_work *work, uint32_t frame)
 {
     (void)snprintf(work->reply->reason, sizeof work->reply->reason, "frame %u: %.200s", frame,
                    work->why.text);
+    return 0;
+}
+
+static int put_frame(struct run *r, const struct base_bytes *encoded, struct dec_entry *entry)
+{
+    struct dec_work *work = r->work;
+    if (r->offset + encoded->len > UINT32_MAX)
+        return base_fail(&work->why, -EFBIG, "a run of frames over 4 GiB");
+    int err = base_pwrite_all(work->output, encoded->data, encoded->len, (off_t)r->offset);
+    if (err)
+        return base_fail(&work->why, err, "cannot write frames: %s", strerror(-err));
+    *entry = (struct dec_entry){(uint32_t)r->offset, (uint32_t)encoded->len};
+    r->offset += encoded->len;
     return 0;
 }
 
@@ -173,14 +190,37 @@ static int make_frame(struct run *r, uint32_t source_frame, struct dec_entry *en
         return err;
     if (err)
         return leave_out(work, source_frame);
-    if (r->offset + r->encoded.len > UINT32_MAX)
-        return base_fail(&work->why, -EFBIG, "a run of frames over 4 GiB");
-    err = base_pwrite_all(work->output, r->encoded.data, r->encoded.len, (off_t)r->offset);
-    if (err)
-        return base_fail(&work->why, err, "cannot write frames: %s", strerror(-err));
-    *entry = (struct dec_entry){(uint32_t)r->offset, (uint32_t)r->encoded.len};
-    r->offset += r->encoded.len;
     work->reply->n_lowered += lowered;
+    return put_frame(r, &r->encoded, entry);
+}
+
+static int put_table(struct run *r, uint32_t n)
+{
+    struct dec_work *work = r->work;
+    uint64_t bytes = n * sizeof *r->entries;
+    int err = base_pwrite_all(work->output, r->entries, bytes, (off_t)r->offset);
+    work->reply->bytes = r->offset + bytes;
+    work->reply->n_frames = n;
+    return err ? base_fail(&work->why, err, "cannot write frames: %s", strerror(-err)) : 0;
+}
+
+/* The frame that somebody waits for, before the others; they may turn out not to be wanted. */
+static int make_wanted(struct run *r, uint32_t source)
+{
+    struct dec_work *work = r->work;
+    int err = make_frame(r, source, &r->entries[0]);
+    if (!err)
+        err = put_table(r, 1);
+    if (!err)
+        err = work->first(work);
+    if (err || work->ended)
+        return err;
+    r->has_wanted = r->entries[0].len > 0;
+    r->wanted_source = source;
+    r->wanted = r->encoded;
+    r->encoded = (struct base_bytes){0};
+    r->offset = 0;
+    work->reply->reason[0] = 0;
     return 0;
 }
 
@@ -199,24 +239,25 @@ static int make_run(struct run *r)
     r->entries = calloc(n, sizeof *r->entries);
     if (!r->entries)
         return base_fail(&work->why, -ENOMEM, "out of memory");
-    for (uint32_t i = 0; !err && i < n; i++) {
+    if (job->wanted)
+        err = make_wanted(r, map[job->wanted - 1]);
+    for (uint32_t i = 0; !err && !work->ended && i < n; i++) {
         uint32_t source = map[job->first + i];
         if (i > 0 && source == map[job->first + i - 1])
             r->entries[i] = r->entries[i - 1];
+        else if (r->has_wanted && source == r->wanted_source)
+            err = put_frame(r, &r->wanted, &r->entries[i]);
         else
             err = make_frame(r, source, &r->entries[i]);
         work->progress(work, 0);
     }
-    if (!err)
-        err = base_pwrite_all(work->output, r->entries, n * sizeof *r->entries, (off_t)r->offset);
-    work->reply->bytes = r->offset + n * sizeof *r->entries;
-    work->reply->n_frames = n;
-    return err;
+    return err || work->ended ? err : put_table(r, n);
 }
 
 int dec_run_frames(struct dec_work *work)
 {
     struct run r = {.work = work};
+    dec_picture_filling(&work->job->frames, &work->reply->fill, &work->reply->tail_bytes);
     int err = dec_session_get(work, &r.session);
     if (!err)
         err = get_pictures(r.session, &r.pictures, &work->why);
@@ -228,8 +269,8 @@ int dec_run_frames(struct dec_work *work)
     }
     if (err && r.session)
         dec_session_drop(r.session);
-    dec_picture_filling(&work->job->frames, &work->reply->fill, &work->reply->tail_bytes);
     free(r.entries);
+    base_bytes_finish(&r.wanted);
     base_bytes_finish(&r.encoded);
     return err;
 }

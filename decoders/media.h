@@ -35,6 +35,10 @@ struct dec_work {
     /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often
      * as you like: sends at most every 20 ms. */
     void (*progress)(struct dec_work *work, uint64_t bytes);
+    /* Tells the daemon that the wanted frame is made, as `reply` says, and waits for the verdict: `output` is
+     * a fresh one, or the job has ended. 0 or a negative errno. */
+    int (*first)(struct dec_work *work);
+    bool ended; /* no reply is due any more */
     int64_t last_progress_ns;
     int socket;
 };

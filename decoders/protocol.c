@@ -21,6 +21,8 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
     switch (reply->kind) {
     case DEC_PROGRESS:
         return true;
+    case DEC_FIRST:
+        return job->kind == DEC_FRAMES && job->wanted != 0 && reply->n_frames == 1;
     case DEC_FAILED:
         return reply->error > 0 && reply->error < 4096;
     case DEC_DONE:
@@ -57,6 +59,8 @@ bool dec_job_check(const struct dec_job *job)
         if (spec->timing == DEC_FPS && (spec->fps_num <= 0 || spec->fps_den <= 0))
             return false;
         if (!is_terminated(spec->size, sizeof spec->size) || !is_terminated(spec->crop, sizeof spec->crop))
+            return false;
+        if (job->wanted != 0 && (job->wanted - 1 < job->first || job->wanted - 1 > job->last))
             return false;
         return job->first <= job->last && job->last - job->first < 65536;
     }

@@ -5,6 +5,8 @@
  * The daemon sends a struct dec_job with descriptors (SCM_RIGHTS): the source, the output, and for some
  * kinds the media index. The worker writes the result into the output, sends any number of
  * DEC_PROGRESS replies while at it, and ends the job with one DEC_DONE or DEC_FAILED. One job at a time.
+ * A job of frames that has a `wanted` one makes that first and says DEC_FIRST; then the worker waits for a
+ * struct dec_verdict: whether the job goes on, with another output, or has ended.
  * All fields are fixed-size, in the machine's byte order (both ends are one build: `version` says so).
  * The daemon checks every field of a reply: dec_reply_check().
  *
@@ -17,7 +19,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 2u
+#define DEC_VERSION 3u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 enum dec_kind {
@@ -69,8 +71,8 @@ struct dec_job {
     uint32_t first, last;   /* DEC_FRAMES: output frames, counted from 0, inclusive */
     uint32_t width, height; /* DEC_FRAMES: what the MEASURE job found: all frames have this size */
     uint32_t recount;       /* DEC_INDEX: 1 = count the frames by decoding, whatever the packets say */
-    uint32_t reserved;
-    uint64_t file_bytes; /* what the MEASURE job found; every frame, or the audio file, has this size */
+    uint32_t wanted;        /* DEC_FRAMES: 1 + the frame of first..last that is made first; 0 = none is */
+    uint64_t file_bytes;    /* what the MEASURE job found; every frame, or the audio file, has this size */
     union {
         struct dec_frames_spec frames;
         struct dec_audio_spec audio;
@@ -81,7 +83,15 @@ struct dec_job {
 /* Descriptors travel in this order; DEC_FD_INDEX is sent for all kinds but DEC_INDEX and DEC_SUBTITLES. */
 enum { DEC_FD_SOURCE, DEC_FD_OUTPUT, DEC_FD_INDEX, DEC_N_FDS };
 
-enum dec_reply_kind { DEC_PROGRESS = 1, DEC_DONE, DEC_FAILED };
+/* After DEC_FIRST. The output for the whole of the job travels with it if it goes on. */
+struct dec_verdict {
+    uint32_t magic, version;
+    uint64_t id; /* of the job */
+    uint32_t goes_on;
+    uint32_t reserved;
+};
+
+enum dec_reply_kind { DEC_PROGRESS = 1, DEC_FIRST, DEC_DONE, DEC_FAILED };
 
 struct dec_reply {
     uint32_t magic, version;
@@ -92,13 +102,14 @@ struct dec_reply {
     uint64_t
         file_bytes; /* MEASURE: the size each file will have; 0 = there is no such file (no audio stream) */
     uint32_t width, height; /* MEASURE_FRAMES, pixels */
-    uint32_t n_frames;      /* DEC_FRAMES: entries; the table of dec_entry stands at the end of `bytes` */
-    uint32_t n_lowered;     /* DEC_FRAMES: distinct frames encoded below the wanted quality to fit */
-    uint32_t n_decoded;     /* pictures decoded for this job */
-    uint32_t fill;          /* DEC_FRAMES: the byte that fills the room between head and tail, 0..255 */
-    uint32_t tail_bytes;    /* DEC_FRAMES: how many of each entry's bytes stand after the filling */
-    uint32_t stale; /* DEC_FAILED: 1 = the media index promised what decoding did not find: index again,
-                       counting */
+    uint32_t
+        n_frames; /* DEC_FRAMES: entries; the table of dec_entry stands at the end of `bytes`. DEC_FIRST: 1 */
+    uint32_t n_lowered;  /* DEC_FRAMES: distinct frames encoded below the wanted quality to fit */
+    uint32_t n_decoded;  /* pictures decoded for this job */
+    uint32_t fill;       /* DEC_FRAMES: the byte that fills the room between head and tail, 0..255 */
+    uint32_t tail_bytes; /* DEC_FRAMES: how many of each entry's bytes stand after the filling */
+    uint32_t stale;      /* DEC_FAILED: 1 = the media index promised what decoding did not find: index again,
+                            counting */
     /* DEC_FAILED: a sentence without the source's name. DEC_FRAMES, done: why an entry is empty, "" = none
      * is. Terminated. */
     char reason[256];

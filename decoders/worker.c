@@ -44,6 +44,30 @@ static void send_progress(struct dec_work *work, uint64_t bytes)
         exit(0); /* the daemon is gone */
 }
 
+static int tell_first(struct dec_work *work)
+{
+    struct dec_reply reply = *work->reply;
+    struct dec_verdict verdict;
+    int fds[DEC_N_FDS];
+    reply.kind = DEC_FIRST;
+    int err = dec_send(work->socket, &reply, sizeof reply, NULL);
+    if (!err)
+        err = dec_receive(work->socket, &verdict, sizeof verdict, fds);
+    if (err == -EPIPE)
+        exit(0); /* the daemon is gone */
+    if (err)
+        return base_fail(&work->why, err, "no verdict came");
+    if (verdict.magic != DEC_MAGIC || verdict.version != DEC_VERSION || verdict.id != work->job->id ||
+        (verdict.goes_on != 0) != (fds[0] >= 0))
+        return base_fail(&work->why, -EPROTO, "a verdict that makes no sense");
+    work->ended = !verdict.goes_on;
+    if (verdict.goes_on) {
+        close(work->output);
+        work->output = fds[0];
+    }
+    return 0;
+}
+
 static int read_index(int fd, struct dec_index *ret)
 {
     struct stat st;
@@ -98,9 +122,11 @@ static int serve(struct dec_job *job, int fds[DEC_N_FDS])
         .output = fds[DEC_FD_OUTPUT],
         .reply = &reply,
         .progress = send_progress,
+        .first = tell_first,
         .socket = SOCKET,
     };
     int err = run(&work, fds[DEC_FD_INDEX]);
+    fds[DEC_FD_OUTPUT] = work.output;
     if (err) {
         reply.kind = DEC_FAILED;
         reply.error = -err;
@@ -109,7 +135,7 @@ static int serve(struct dec_job *job, int fds[DEC_N_FDS])
     }
     for (int i = 0; i < DEC_N_FDS; i++)
         base_close_fd(&fds[i]);
-    return dec_send(SOCKET, &reply, sizeof reply, NULL);
+    return work.ended ? 0 : dec_send(SOCKET, &reply, sizeof reply, NULL);
 }
 
 #ifdef __SANITIZE_ADDRESS__

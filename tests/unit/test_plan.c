@@ -83,37 +83,64 @@ static void test_keyframe_rule(void)
     free(starts);
 }
 
-struct made {
-    uint32_t first, last;
-    bool ahead;
-};
-
-static struct made read_frame(struct clip_view *v, uint32_t frame)
+/* Reads a frame, one reader, each after the last: whether the segment is made for it, and whether the next
+ * one is begun. */
+static void check_read(struct clip_view *v, uint32_t frame, bool whole, bool ahead)
 {
-    struct made m;
-    plan_read_locked(v, frame, &m.first, &m.last, &m.ahead);
-    return m;
+    bool begins = false;
+    plan_asked_locked(v, frame);
+    CHECK_INT(plan_read_locked(v, frame, &begins), whole ? 0 : frame + 1);
+    CHECK_INT(begins, ahead);
+    (void)plan_answered_locked(v, frame);
 }
 
-static void check_made(struct made m, uint32_t first, uint32_t last, bool ahead)
+static struct clip_view new_view(uint32_t *starts, uint32_t n_starts, uint32_t n)
 {
-    CHECK_INT(m.first, first);
-    CHECK_INT(m.last, last);
-    CHECK_INT(m.ahead, ahead);
+    return (struct clip_view){.n_files = n,
+                              .starts = starts,
+                              .n_starts = n_starts,
+                              .last_asked = UINT32_MAX - 1,
+                              .last_answered = UINT32_MAX - 1};
 }
 
 static void test_access_pattern(void)
 {
     uint32_t starts[] = {0, 10, 20};
-    struct clip_view v = {.n_files = 30, .starts = starts, .n_starts = 3, .last_frame = UINT32_MAX - 1};
-    check_made(read_frame(&v, 15), 15, 15, false); /* a lone read pays for its own frame */
-    check_made(read_frame(&v, 3), 3, 3, false);
-    check_made(read_frame(&v, 25), 25, 25, false);
-    check_made(read_frame(&v, 22), 20, 29, false); /* again in one segment: all of it */
-    check_made(read_frame(&v, 4), 4, 4, false);
-    check_made(read_frame(&v, 5), 0, 9, true); /* goes on where the last one was: the next as well */
-    check_made(read_frame(&v, 20), 20, 20, false);
-    check_made(read_frame(&v, 21), 20, 29, false); /* there is none behind the last */
+    struct clip_view v = new_view(starts, 3, 30);
+    check_read(&v, 15, false, false); /* a lone read pays for its own frame */
+    check_read(&v, 15, false, false); /* also when it comes again */
+    check_read(&v, 3, false, false);
+    check_read(&v, 25, false, false);
+    check_read(&v, 22, true, false); /* again in one segment: all of it */
+    check_read(&v, 4, false, false);
+    check_read(&v, 5, true, false); /* goes on where the last one was */
+    check_read(&v, 6, true, true);  /* and on: the next as well */
+    check_read(&v, 20, false, false);
+    check_read(&v, 0, false, false); /* a run from the beginning is believed earlier */
+    check_read(&v, 1, true, true);
+}
+
+/* A run that finds all kept begins the next segment once, and then each time that it enters one. */
+static void test_kept_run(void)
+{
+    uint32_t starts[] = {0, 10, 20};
+    struct clip_view v = new_view(starts, 3, 30);
+    for (uint32_t frame = 3; frame < 30; frame++) {
+        plan_asked_locked(&v, frame);
+        CHECK_INT(plan_answered_locked(&v, frame), frame == 5 || frame == 10 || frame == 20);
+        CHECK(!plan_answered_locked(&v, frame)); /* another part of the same file */
+    }
+}
+
+/* Readers at the same time are no run, however their frames follow one another. */
+static void test_crowd(void)
+{
+    uint32_t starts[] = {0, 10, 20};
+    struct clip_view v = new_view(starts, 3, 30);
+    for (uint32_t frame = 0; frame < 30; frame++)
+        plan_asked_locked(&v, frame);
+    for (uint32_t frame = 0; frame < 30; frame++)
+        CHECK(!plan_answered_locked(&v, frame));
 }
 
 int main(void)
@@ -122,5 +149,7 @@ int main(void)
     CHECK_RUN(test_no_frames);
     CHECK_RUN(test_keyframe_rule);
     CHECK_RUN(test_access_pattern);
+    CHECK_RUN(test_kept_run);
+    CHECK_RUN(test_crowd);
     return check_result();
 }
