@@ -253,9 +253,11 @@ static void linger_locked(struct cache *c, struct cache_task *t)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     c->n_lingering++;
-    while (!wants_all_locked(t) && !c->stopping && c->n_queued <= c->n_idle)
+    --*making_of_view_locked(t); /* who asks for a frame elsewhere now has got this one */
+    while (!t->wants_all && !c->stopping && c->n_queued <= c->n_idle)
         if (pthread_cond_timedwait(&c->linger, &c->lock, &until) == ETIMEDOUT)
             break;
+    ++*making_of_view_locked(t);
     c->n_lingering--;
 }
 
@@ -266,8 +268,11 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
     pthread_mutex_unlock(&c->lock);
     wake_all(waiters, 0, segment);
     pthread_mutex_lock(&c->lock);
-    linger_locked(c, t);
-    bool goes_on = wants_all_locked(t) && !c->stopping;
+    if (!wants_all_locked(t))
+        linger_locked(c, t);
+    else
+        t->wants_all = true;
+    bool goes_on = t->wants_all && !c->stopping;
     if (goes_on)
         t->wanted = 0;
     else
