@@ -276,4 +276,4 @@ class Crash(harness.Case):
 
 
 if __name__ == '__main__':
-    harness.main()
+    harness.main(limit=480)
