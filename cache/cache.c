@@ -241,7 +241,8 @@ static struct cache_task new_task(const struct reading *r, enum task_kind kind, 
     return task;
 }
 
-/* Begins the segment behind the one that ends with `last`, unless it is there. */
+/* Gets the segment behind the one that ends with `last` at hand, unless it is: its task makes it, or reads
+ * what is kept of it from the disk. */
 static void read_ahead(struct reading *r, uint32_t last)
 {
     uint32_t first;
@@ -249,10 +250,7 @@ static void read_ahead(struct reading *r, uint32_t last)
         return;
     plan_segment(&r->v, last + 1, &first, &last);
     struct cache_task task = new_task(r, TASK_FRAMES, first, last);
-    struct cache_segment *s;
-    if (cache_segment_get(r->c->store, &task.key, &s) == 0)
-        cache_segment_unref(s);
-    else
+    if (!cache_segment_at_hand(r->c->store, &task.key))
         (void)jobs_wait_for(r->c, &task, NULL);
 }
 

@@ -124,6 +124,14 @@ struct cache_segment *cache_open_list_find(struct cache_open_list *list, const s
     return s;
 }
 
+bool cache_open_list_has(struct cache_open_list *list, const struct base_hash *key)
+{
+    pthread_mutex_lock(&list->lock);
+    bool has = find_locked(list, key) != NULL;
+    pthread_mutex_unlock(&list->lock);
+    return has;
+}
+
 /* The segment that has to go to keep the bounds, or NULL. */
 static struct cache_segment *surplus_locked(struct cache_open_list *list)
 {

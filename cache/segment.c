@@ -173,6 +173,8 @@ int cache_segment_load(const char *dir, const struct base_hash *key, struct cach
     base_autoclose int fd = open(path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOTDIR ? -ENOENT : errno == ELOOP ? -EBADMSG : -errno;
+    /* All of it is read below: the disk may begin with all at once. */
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
     struct cache_footer footer;
     struct cache_layout layout;
     struct base_hash sum;

@@ -401,6 +401,11 @@ int cache_segment_get(struct cache_store *store, const struct base_hash *key, st
     return 0;
 }
 
+bool cache_segment_at_hand(struct cache_store *store, const struct base_hash *key)
+{
+    return cache_open_list_has(store->open, key);
+}
+
 /* ---- Facts ---- */
 
 /* Evicts for a put that said -ENOSPC. True: try again. */

@@ -89,6 +89,8 @@ ssize_t cache_segment_read(const struct cache_segment *s, uint32_t entry, void *
  * cheap: no SQLite query and no system call when it was used lately. The use is noted for eviction, and
  * written to the index now and then, in batches. */
 int cache_segment_get(struct cache_store *store, const struct base_hash *key, struct cache_segment **ret);
+/* Whether that would be answered without looking at the disk. Notes no use. */
+bool cache_segment_at_hand(struct cache_store *store, const struct base_hash *key);
 
 /* Where a new segment is written. Reserves `max_bytes` (payload and entries) of the budget, evicting older
  * segments as needed. When the disk is full or the budget is too small the writer is in memory (memfd), and

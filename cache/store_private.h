@@ -53,6 +53,7 @@ int cache_open_list_create(struct cache_open_list **ret);
 void cache_open_list_destroy(struct cache_open_list *list);
 /* A new reference, or NULL. Notes the use. */
 struct cache_segment *cache_open_list_find(struct cache_open_list *list, const struct base_hash *key);
+bool cache_open_list_has(struct cache_open_list *list, const struct base_hash *key);
 /* Keeps segment open, unless one with its key is open already; takes no reference from the caller. `dirty`:
  * its use is to be written to the index. */
 void cache_open_list_add(struct cache_open_list *list, struct cache_segment *segment, bool dirty);

@@ -16,7 +16,10 @@ static void test_whole(void)
     cache_store_close(store);
     CHECK_INT(n_tmp(), 0);
     store = open_store(64 * MIB);
+    struct base_hash key = key_of(1);
+    CHECK(!cache_segment_at_hand(store, &key));
     CHECK_INT(look(store, 1, 5000), 1);
+    CHECK(cache_segment_at_hand(store, &key));
     CHECK_INT(look(store, 2, 0), 1);
     CHECK_INT(usage(store).n_segments, 2);
     cache_store_close(store);
