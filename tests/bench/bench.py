@@ -29,7 +29,7 @@ class Bench:
     """One run. `rows` are dictionaries as report.py describes them."""
 
     def __init__(self, work, home, settings):
-        self.home, self.settings, self.quick = Path(home), settings, settings.quick
+        self.work, self.home, self.settings, self.quick = Path(work), Path(home), settings, settings.quick
         self.rounds = settings.rounds
         self.made = Corpora(work, settings.corpus_c, settings.quick, self.say)
         self.corpora, self.rows, self.title = {}, [], ''

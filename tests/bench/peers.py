@@ -34,16 +34,19 @@ def _lines(things):
     return ''.join(f'{thing}\n' for thing in things).encode()
 
 
-def _together(command, paths, readers, limit):
-    """So many of a program, each with its part of the list; all begin when the slowest should be ready."""
-    parts = [paths[i::readers] for i in range(readers)]
-    begin = {'START_AT': str(time.monotonic_ns() + 10 ** 9)} if readers > 1 else {}
-    return parse(*at_once(readers, lambda part: run(command, limit, _lines(part), **begin), parts))
+def _together(command, parts, limit):
+    """A program for each part of a list; all begin when the slowest should be ready."""
+    begin = {'START_AT': str(time.monotonic_ns() + 10 ** 9)} if len(parts) > 1 else {}
+    return parse(*at_once(len(parts), lambda part: run(command, limit, _lines(part), **begin), parts))
+
+
+def _dealt(things, count):
+    return [things[i::count] for i in range(count)]
 
 
 def read_list(paths, readers=1, limit=LIMIT):
     """Reads files in the order given, dealt out to so many readers; measured by the readers' own clocks."""
-    return _together([helper('read_files')], paths, readers, limit)
+    return _together([helper('read_files')], _dealt(paths, readers), limit)
 
 
 def read_folders(folders, readers):
@@ -54,8 +57,13 @@ def read_folders(folders, readers):
 
 
 def decode_list(library, paths, readers=1):
-    """Opens and decodes files by PIL or OpenCV."""
-    return _together([sys.executable, HERE / 'decode_files.py', library], paths, readers, LIMIT)
+    """Opens and decodes files by PIL or OpenCV, dealt out to so many readers."""
+    return decode_parts(library, _dealt(paths, readers))
+
+
+def decode_parts(library, parts):
+    """The same with a reader for each part."""
+    return _together([sys.executable, HERE / 'decode_files.py', library], parts, LIMIT)
 
 
 def extract_one(video, out, threads=None):
@@ -81,8 +89,6 @@ def in_process(library, how, quality, work, save=None):
 
 
 def floor(step, threads, quality, lines, processes=1):
-    """The loop around libavcodec; `lines` as in floor.c, and `files` counts them."""
-    parts = [lines[i::processes] for i in range(processes)]
-    command = [helper('floor'), step, threads, quality]
-    return parse(*at_once(processes, lambda part: run(command, LIMIT, _lines(part)), parts))
+    """The loop around libavcodec; `lines` as in floor.c."""
+    return _together([helper('floor'), step, threads, quality], _dealt(lines, processes), LIMIT)
 
