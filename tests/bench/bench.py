@@ -35,10 +35,15 @@ class Bench:
         self.corpora, self.rows, self.title = {}, [], ''
 
     def say(self, text):
-        """Progress: one line that is overwritten, on a terminal only."""
+        """Progress: one line that is overwritten, on a terminal."""
         if sys.stderr.isatty():
             sys.stderr.write(f'\r\033[K{self.title}{text}')
             sys.stderr.flush()
+
+    def begin(self, test):
+        """A new test: a line of its own where there is no terminal."""
+        if not sys.stderr.isatty():
+            sys.stderr.write(f'{test}\n')
 
     def corpus(self, name):
         """A corpus whose sources are in the page cache, with its equal quality measured."""

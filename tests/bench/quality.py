@@ -27,7 +27,7 @@ def _luma(jpeg):
 
 
 def psnr(jpeg, plane):
-    ours = _luma(jpeg)
+    ours, plane = _luma(jpeg), plane.astype(numpy.int32)
     if ours.shape != plane.shape:
         raise RuntimeError(f'a frame of {ours.shape[::-1]} instead of {plane.shape[::-1]}')
     return 10 * math.log10(255 ** 2 / max(((ours - plane) ** 2).mean(), 0.01))
@@ -39,18 +39,22 @@ def _selected(video, numbers, *arguments):
             '-frames:v', len(numbers), *arguments]
 
 
-def references(video, numbers):
-    """(planes, JPEGs): luma in full range of these decoded frames as ffmpeg's encoder gets it, and what its encoder
-    makes of them at -q:v 2."""
+def planes_of(video, numbers):
+    """{number: luma plane} of these decoded frames of a video, in full range, as ffmpeg's JPEG encoder gets them."""
+    numbers = sorted(set(numbers))
+    stream = run(_selected(video, numbers, '-pix_fmt', 'yuvj420p', '-f', 'yuv4mpegpipe', '-'), limit=300)
+    head, _, body = stream.partition(b'\n')
+    width, height = (int(word[1:]) for letter in b'WH' for word in head.split()[1:] if word[0] == letter)
+    step = len(b'FRAME\n') + width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2)
+    return {n: numpy.frombuffer(body, numpy.uint8, width * height, i * step + len(b'FRAME\n')).reshape(height, width)
+            for i, n in enumerate(numbers[:len(body) // step])}
+
+
+def _jpegs_of(video, numbers):
+    """ffmpeg's JPEGs of these frames at -q:v 2."""
     with tempfile.TemporaryDirectory() as folder:
         run(_selected(video, numbers, '-q:v', '2', f'{folder}/%06d.jpg'), limit=300)
-        jpegs = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
-    width, height = Image.open(io.BytesIO(jpegs[0])).size
-    raw = run(_selected(video, numbers, '-pix_fmt', 'yuvj420p', '-f', 'rawvideo', '-'), limit=300)
-    size = width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2)
-    planes = [numpy.frombuffer(raw, numpy.uint8, width * height, i * size).reshape(height, width).astype(numpy.int32)
-              for i in range(len(jpegs))]
-    return planes, jpegs
+        return [path.read_bytes() for path in sorted(Path(folder).iterdir())]
 
 
 def mean_psnr(jpegs, planes):
@@ -67,10 +71,10 @@ class Match:
         step = -(-len(videos) // MOST_CLIPS)
         self.planes, self.names, peer = [], [], []
         for video in videos[::step]:
-            planes, jpegs = references(video, FRAMES)
-            self.planes += planes
-            peer += jpegs
-            self.names += [video.relative_to(root) / f'{n + 1:06d}.jpg' for n in FRAMES[:len(jpegs)]]
+            planes = planes_of(video, FRAMES)
+            self.planes += planes.values()
+            self.names += [video.relative_to(root) / f'{n + 1:06d}.jpg' for n in planes]
+            peer += _jpegs_of(video, FRAMES)
         self.peer_db = mean_psnr(peer, self.planes)
         self._search()
         if self.ours_db < self.peer_db - TOLERANCE_DB:

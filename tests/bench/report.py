@@ -17,7 +17,7 @@ MEASURES = {
     'memory': (lambda s: s['bytes'], lambda v: f'{v / 2**20:.1f} MiB', False),
 }
 HEAD = ('| test | corpus | work | corpusfs | p50 / p99 | against | | p50 / p99 | ratio (least to most of the rounds) | '
-        'target | |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |')
+        'target | | rounds |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |')
 
 
 def ratios(row):
@@ -84,7 +84,7 @@ def table(rows):
     for row in rows:
         peer = (row['peer'], _median(row, row['peer']), _latency(row, row['peer'])) if row['peer'] else ('-', '-', '-')
         cells = [row['test'], row['corpus'], row['work'], _median(row, 'corpusfs'), _latency(row, 'corpusfs'), *peer,
-                 _spread(row), _target(row), verdict(row)]
+                 _spread(row), _target(row), verdict(row), str(len(row['rounds']))]
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
@@ -93,8 +93,7 @@ def document(facts, qualities, rows):
     """All of it as Markdown."""
     lines = [f'- {name}: {text}' for name, text in facts.items()]
     lines += [f'- corpus {name}: {text}' for name, text in qualities.items()]
-    counts = sorted({len(row['rounds']) for row in rows})
-    lines += [f'- rounds: {" or ".join(map(str, counts))}', '', table(rows)]
+    lines += ['', table(rows)]
     notes = dict.fromkeys(f'- {row["test"]} {row["corpus"]}: {note}' for row in rows for note in row['notes'])
     return '\n'.join([*lines, *(['', *notes] if notes else [])]) + '\n'
 
@@ -103,7 +102,10 @@ def joined(results):
     """One result of several: the rounds of equal rows are put together."""
     facts, qualities, rows = {}, {}, {}
     for result in results:
-        facts.update(result['machine'])
+        for name, text in result['machine'].items():
+            known = facts.setdefault(name, text)
+            if text not in known:
+                facts[name] = f'{known}; {text}'
         qualities.update(result['quality'])
         for row in result['rows']:
             key = (row['test'], row['corpus'], row['work'], row['peer'], row['measure'])
