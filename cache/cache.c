@@ -45,13 +45,15 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     pthread_condattr_destroy(&monotonic);
     c->n_workers = options->workers > 0 ? (size_t)options->workers : cpu_count();
     c->clips = calloc(options->n_clips + 1, sizeof *c->clips);
+    c->sidecars = calloc(options->n_clips + 1, sizeof *c->sidecars);
     for (size_t i = 0; i < options->n_views; i++) {
         c->views[i] = options->views[i];
         c->view_hashes[i] = key_of_view(&options->views[i]);
     }
     for (size_t i = 0; c->clips && i < options->n_clips; i++)
         c->clips[i].worker = -1;
-    int err = c->clips ? open_parts(c, options, why) : base_fail(why, -ENOMEM, "out of memory");
+    int err =
+        c->clips && c->sidecars ? open_parts(c, options, why) : base_fail(why, -ENOMEM, "out of memory");
     if (!err) {
         err = jobs_start(c);
         if (err)
@@ -75,9 +77,9 @@ void cache_destroy(struct cache *c)
         return;
     jobs_stop(c);
     watch_stop(c->watch);
-    for (size_t i = 0; c->clips && i < c->options.n_clips; i++)
-        media_unref(c->clips[i].media, c->options.n_views);
+    media_unref_list(c->media_newest);
     free(c->clips);
+    free(c->sidecars);
     cache_store_close(c->store);
     base_close_fd(&c->root);
     pthread_cond_destroy(&c->work);
@@ -89,6 +91,7 @@ void cache_destroy(struct cache *c)
 void cache_waiter_finish(struct cache_waiter *w)
 {
     cache_segment_unref(base_steal_pointer(w->segment));
+    media_unref(base_steal_pointer(w->media));
 }
 
 /* What the task that a waiter waited for ended with: told once, to the question about its clip. A listing
@@ -102,13 +105,26 @@ static int take_error(struct cache_waiter *w, size_t clip)
     return err;
 }
 
+/* What was found out for a waiter is not lost to it, however many others are asked for meanwhile. */
+static void give_back_locked(struct cache *c, size_t clip, struct cache_waiter *w)
+{
+    const struct clip *k = &c->clips[clip];
+    struct media *m = w ? w->media : NULL;
+    if (m && !k->media && m->clip == clip && m->version == k->version && media_mark(m) == k->told)
+        media_attach_locked(c, clip, media_ref(m));
+}
+
 /* 0, also when nothing is known yet, -ESTALE, or -EIO for a clip whose versions are used up. */
-static int known_media(struct cache *c, size_t clip, uint32_t version, struct media **ret)
+static int known_media(struct cache *c, size_t clip, uint32_t version, struct cache_waiter *w,
+                       struct media **ret)
 {
     pthread_mutex_lock(&c->lock);
     const struct clip *k = &c->clips[clip];
     int err = k->version != version ? -ESTALE : version == CACHE_MAX_VERSION ? -EIO : 0;
+    if (!err)
+        give_back_locked(c, clip, w);
     *ret = !err && k->media ? media_ref(k->media) : NULL;
+    media_used_locked(c, *ret);
     pthread_mutex_unlock(&c->lock);
     return err;
 }
@@ -119,7 +135,7 @@ static int get_media(struct cache *c, size_t clip, uint32_t version, struct cach
 {
     int err = take_error(w, clip);
     if (!err)
-        err = known_media(c, clip, version, ret);
+        err = known_media(c, clip, version, w, ret);
     if (err || *ret)
         return err;
     struct cache_task task = {.kind = TASK_INDEX, .clip = clip};
@@ -154,7 +170,7 @@ static int ask_view(struct cache *c, size_t clip, uint32_t version, size_t view,
         return err;
     err = need_view(c, clip, view, m, measured, w, ret);
     if (err)
-        media_unref(m, c->options.n_views);
+        media_unref(m);
     else
         *ret_media = m;
     return err;
@@ -169,7 +185,7 @@ int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, str
     if (err)
         return err;
     *ret = v.n_files;
-    media_unref(m, c->options.n_views);
+    media_unref(m);
     return 0;
 }
 
@@ -182,7 +198,7 @@ int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, stru
     if (err)
         return err;
     *ret_bytes = v.file_bytes;
-    media_unref(m, c->options.n_views);
+    media_unref(m);
     return 0;
 }
 
@@ -345,7 +361,7 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
         n = read_whole(&r, c->views[view].kind == CACHE_AUDIO ? TASK_AUDIO : TASK_SUBTITLES);
     if (n >= 0)
         atomic_fetch_add_explicit(w->waits == 0 ? &c->hits : &c->misses, 1, memory_order_relaxed);
-    media_unref(r.media, c->options.n_views);
+    media_unref(r.media);
     return n;
 }
 

@@ -58,10 +58,10 @@ struct cache_options {
     /* Seconds between looks at the files of clips that were looked into, besides inotify; 0 = the corpus does
      * not change. */
     uint32_t refresh_seconds;
-    /* What was told of this version of a clip is no longer so, and n_files (for each view) is how many files
-     * it had then; 0 = not known. When the version is still the clip's, its files stay but are others than
-     * was told. Any thread; may be NULL. */
-    void (*on_change)(void *context, size_t clip, uint32_t version, const uint32_t *n_files);
+    /* What was told of this version of a clip is no longer so, and no view of it had more than n_files files.
+     * When the version is still the clip's, its files stay but are others than was told. Any thread; may be
+     * NULL. */
+    void (*on_change)(void *context, size_t clip, uint32_t version, uint32_t n_files);
     void *context;
 };
 
@@ -79,7 +79,8 @@ struct cache_waiter {
     /* private to the cache */
     struct cache_waiter *next;
     struct cache_task *task;
-    struct cache_segment *segment; /* what it was woken with */
+    struct cache_segment *segment; /* what it was woken with, */
+    struct media *media;           /* and what that is about */
     uint32_t frame;                /* 1 + the one that it waits for, if its task makes several */
     bool asked;                    /* for the access pattern */
     int error;

@@ -107,28 +107,19 @@ bool clip_saw_sidecar(struct cache *c, size_t clip, uint32_t version, const stru
                       const struct base_hash *identity)
 {
     pthread_mutex_lock(&c->lock);
-    struct clip *k = &c->clips[clip];
-    bool same =
-        k->version == version && (!k->sidecar_looked || base_hash_equal(&k->sidecar_identity, identity));
-    if (same) {
-        k->sidecar_looked = true;
-        k->sidecar_identity = *identity;
-        k->sidecar = *stamp;
-    }
+    struct clip_sidecar *sidecar = &c->sidecars[clip];
+    bool same = c->clips[clip].version == version &&
+                (!sidecar->looked || base_hash_equal(&sidecar->identity, identity));
+    if (same)
+        *sidecar = (struct clip_sidecar){true, *stamp, *identity};
     pthread_mutex_unlock(&c->lock);
     return same;
 }
 
-void clip_tell(struct cache *c, size_t clip, uint32_t version, const struct media *old)
+void clip_tell(struct cache *c, size_t clip, uint32_t version, uint32_t n_files)
 {
-    uint32_t n_files[CACHE_MAX_VIEWS] = {0};
-    if (!c->options.on_change)
-        return;
-    pthread_mutex_lock(&c->lock);
-    for (size_t i = 0; old && i < c->options.n_views; i++)
-        n_files[i] = old->views[i].n_files;
-    pthread_mutex_unlock(&c->lock);
-    c->options.on_change(c->options.context, clip, version, n_files);
+    if (c->options.on_change)
+        c->options.on_change(c->options.context, clip, version, n_files);
 }
 
 bool clip_forget(struct cache *c, size_t clip, uint32_t version)
@@ -137,10 +128,14 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     struct clip *k = &c->clips[clip];
     bool current = k->version == version && version < CACHE_MAX_VERSION;
     struct media *old = NULL;
+    uint32_t n_files = k->most_files;
     if (current) {
-        old = base_steal_pointer(k->media);
+        old = media_detach_locked(c, clip);
         k->version++;
-        k->logged = k->looked = k->sidecar_looked = false;
+        k->logged = k->looked = false;
+        k->most_files = k->told = 0;
+        if (c->options.sources[clip].sidecar)
+            c->sidecars[clip].looked = false;
     }
     pthread_mutex_unlock(&c->lock);
     if (!current)
@@ -152,14 +147,14 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     else
         base_log(BASE_LOG_INFO, "%s/%s: changed while mounted; what was known of it is forgotten",
                  c->options.root, path);
-    clip_tell(c, clip, version, old);
-    media_unref(old, c->options.n_views);
+    clip_tell(c, clip, version, n_files);
+    media_unref(old);
     return true;
 }
 
 enum look { SAME, RENEWED, CHANGED };
 
-/* Compares a file with what it was; no file had a stamp of zeros. identity: NULL when it is not known.
+/* Compares a file with what it was; no file had a stamp of zeros. identity: NULL when it is not at hand.
  * RENEWED: the same with another stamp, as after chmod or a new hard link. What cannot be told is taken for
  * the same. */
 static enum look look(struct cache *c, const char *path, const struct cache_file_stamp *was,
@@ -167,11 +162,14 @@ static enum look look(struct cache *c, const char *path, const struct cache_file
 {
     if (stat_file(c, path, ret) < 0 || stamp_equal(ret, was))
         return SAME;
+    if (ret->size != was->size || ret->mtime_ns != was->mtime_ns)
+        return CHANGED;
+    struct base_hash then;
+    if (!identity && source_identity_then(c, path, was, &then) == 0)
+        identity = &then;
     base_autoclose int fd = -1;
-    if (identity && ret->size == was->size && ret->mtime_ns == was->mtime_ns &&
-        source_open(c, path, &fd, ret) == 0 && source_is(c, path, fd, ret, was, identity))
-        return RENEWED;
-    return CHANGED;
+    bool same = identity && source_open(c, path, &fd, ret) == 0 && source_is(c, path, fd, ret, was, identity);
+    return same ? RENEWED : CHANGED;
 }
 
 bool clip_check(struct cache *c, size_t clip)
@@ -181,14 +179,15 @@ bool clip_check(struct cache *c, size_t clip)
     pthread_mutex_lock(&c->lock);
     struct clip was = c->clips[clip];
     struct base_hash identity = was.media ? was.media->identity : (struct base_hash){0};
+    struct clip_sidecar sidecar = source->sidecar ? c->sidecars[clip] : (struct clip_sidecar){0};
     pthread_mutex_unlock(&c->lock);
     enum look found =
         was.looked ? look(c, source->path, &was.seen, was.media ? &identity : NULL, &now) : SAME;
     if (found == RENEWED)
         clip_saw(c, clip, was.version, &now);
-    if (found != CHANGED && was.sidecar_looked && source->sidecar) {
-        found = look(c, source->sidecar, &was.sidecar, &was.sidecar_identity, &now);
-        if (found == RENEWED && !clip_saw_sidecar(c, clip, was.version, &now, &was.sidecar_identity))
+    if (found != CHANGED && sidecar.looked) {
+        found = look(c, source->sidecar, &sidecar.seen, &sidecar.identity, &now);
+        if (found == RENEWED && !clip_saw_sidecar(c, clip, was.version, &now, &sidecar.identity))
             found = CHANGED;
     }
     return found == CHANGED && clip_forget(c, clip, was.version);

@@ -24,12 +24,12 @@ static struct cache_task *find_locked(struct cache *c, const struct base_hash *k
     return t;
 }
 
-static void release_locked(struct cache *c, struct cache_task *t)
+static void release_locked(struct cache_task *t)
 {
     if (--t->refs > 0)
         return;
     base_close_fd(&t->output);
-    media_unref(t->media, c->options.n_views);
+    media_unref(t->media);
     free(t);
 }
 
@@ -134,7 +134,7 @@ int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache
             add_waiter_locked(t, w);
     }
     if (fresh)
-        release_locked(c, fresh);
+        release_locked(fresh);
     pthread_mutex_unlock(&c->lock);
     return err;
 }
@@ -152,7 +152,7 @@ struct cache_task *jobs_find(struct cache *c, const struct base_hash *key)
 void jobs_release(struct cache *c, struct cache_task *t)
 {
     pthread_mutex_lock(&c->lock);
-    release_locked(c, t);
+    release_locked(t);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -202,7 +202,7 @@ static struct cache_waiter *take_waiters_locked(struct cache_task *t, uint32_t f
     return taken;
 }
 
-static void wake_all(struct cache_waiter *list, int error, struct cache_segment *segment)
+static void wake_all(struct cache_waiter *list, int error, struct cache_segment *segment, struct media *media)
 {
     while (list) {
         struct cache_waiter *w = list;
@@ -210,6 +210,8 @@ static void wake_all(struct cache_waiter *list, int error, struct cache_segment 
         w->error = error;
         cache_segment_unref(w->segment);
         w->segment = segment ? cache_segment_ref(segment) : NULL;
+        media_unref(w->media);
+        w->media = media ? media_ref(media) : NULL;
         w->wake(w);
     }
 }
@@ -222,7 +224,7 @@ void jobs_produced(struct cache *c, struct cache_task *t, int output, uint64_t b
     t->produced = bytes;
     struct cache_waiter *waiters = take_waiters_locked(t, 0);
     pthread_mutex_unlock(&c->lock);
-    wake_all(waiters, 0, NULL);
+    wake_all(waiters, 0, NULL, t->media);
 }
 
 /* More than the wanted frame is to be made: another of its segment is asked for, or there are tasks for other
@@ -266,7 +268,7 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
     pthread_mutex_lock(&c->lock);
     struct cache_waiter *waiters = take_waiters_locked(t, t->wanted);
     pthread_mutex_unlock(&c->lock);
-    wake_all(waiters, 0, segment);
+    wake_all(waiters, 0, segment, t->media);
     pthread_mutex_lock(&c->lock);
     if (!wants_all_locked(t))
         linger_locked(c, t);
@@ -291,10 +293,10 @@ static void finish_task(struct cache *c, struct cache_task *t, int error, struct
     /* A frame that cannot be made alone says nothing of the others. */
     struct cache_waiter *waiters = take_waiters_locked(t, error ? t->wanted : 0);
     struct cache_waiter *others = take_waiters_locked(t, 0);
-    release_locked(c, t);
     pthread_mutex_unlock(&c->lock);
-    wake_all(waiters, error == -EAGAIN ? 0 : error, segment);
-    wake_all(others, 0, NULL);
+    wake_all(waiters, error == -EAGAIN ? 0 : error, segment, t->media);
+    wake_all(others, 0, NULL, t->media);
+    jobs_release(c, t);
 }
 
 /* How well a task suits a worker: lower is better. A clip's jobs go to the worker that has its session open.

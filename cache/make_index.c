@@ -36,15 +36,30 @@ static int run_index_job(struct making *m, int source, bool recount, const struc
 static bool install_media(struct making *m, struct media *media)
 {
     struct cache *c = m->c;
+    uint32_t told = media_mark(media), most_files = 0;
+    for (uint32_t i = 0; i < media->n_views; i++)
+        most_files = BASE_MAX(most_files, media->views[i].n_files);
     pthread_mutex_lock(&c->lock);
     struct clip *clip = &c->clips[m->t->clip];
     bool current = clip->version == media->version;
-    struct media *old = current ? clip->media : media;
+    struct media *old = current ? media_detach_locked(c, m->t->clip) : media;
+    uint32_t told_before = told, version = media->version;
     media->session = ++c->last_session;
-    if (current)
-        clip->media = media;
+    if (current) {
+        media_attach_locked(c, m->t->clip, media);
+        if (!m->t->media)
+            m->t->media = media_ref(media); /* for those who wait for it */
+        told_before = clip->told ? clip->told : told;
+        clip->told = told;
+        most_files = clip->most_files = BASE_MAX(clip->most_files, most_files);
+    }
+    struct media *list = media_trim_locked(c);
     pthread_mutex_unlock(&c->lock);
-    media_unref(old, c->options.n_views);
+    media_unref_list(list);
+    media_unref(old);
+    /* It was counted anew, or the counted one was lost with the store. */
+    if (told != told_before)
+        clip_tell(c, m->t->clip, version, most_files);
     return current;
 }
 
@@ -61,6 +76,7 @@ static int adopt_index(struct making *m, struct base_bytes *packed, const struct
         return base_fail(&m->why, err, "no memory for its index");
     if (err)
         return base_fail(&m->why, -EPROTO, "the worker gave a media index that makes no sense");
+    media->clip = m->t->clip;
     media->version = version;
     return install_media(m, media) ? 0 : -EAGAIN;
 }
@@ -167,8 +183,5 @@ int make_recount(struct making *m, int source, const struct base_hash *failure)
     err = adopt_index(m, &packed, &old->identity, &old->stamp, old->version);
     if (err == -EAGAIN)
         return err;
-    if (err)
-        return making_fail_job(m, err == -ENOMEM ? err : -EIO, failure);
-    clip_tell(c, m->t->clip, old->version, old);
-    return -EAGAIN;
+    return err ? making_fail_job(m, err == -ENOMEM ? err : -EIO, failure) : -EAGAIN;
 }

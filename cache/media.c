@@ -9,14 +9,92 @@ struct media *media_ref(struct media *m)
     return m;
 }
 
-void media_unref(struct media *m, size_t n_views)
+void media_unref(struct media *m)
 {
     if (!m || atomic_fetch_sub(&m->refs, 1) != 1)
         return;
-    for (size_t i = 0; i < n_views; i++)
+    for (uint32_t i = 0; i < m->n_views; i++)
         free(m->views[i].starts);
     base_bytes_finish(&m->packed);
     free(m);
+}
+
+uint32_t media_mark(const struct media *m)
+{
+    uint32_t mark;
+    memcpy(&mark, m->hash.bytes, sizeof mark);
+    return mark | 1;
+}
+
+/* What is known of clips takes so much memory, together; beyond that, of those that were used lately. The
+ * store has all of it, too. */
+enum { MEDIA_BYTES = 24 << 20, MOST_PASSED_OVER = 16 };
+
+static void unlink_locked(struct cache *c, struct media *m)
+{
+    *(m->newer ? &m->newer->older : &c->media_newest) = m->older;
+    *(m->older ? &m->older->newer : &c->media_oldest) = m->newer;
+    m->newer = m->older = NULL;
+}
+
+static void link_newest_locked(struct cache *c, struct media *m)
+{
+    m->older = c->media_newest;
+    *(m->older ? &m->older->newer : &c->media_oldest) = m;
+    c->media_newest = m;
+}
+
+void media_attach_locked(struct cache *c, size_t clip, struct media *m)
+{
+    c->clips[clip].media = m;
+    c->media_bytes += m->bytes;
+    link_newest_locked(c, m);
+}
+
+struct media *media_detach_locked(struct cache *c, size_t clip)
+{
+    struct media *m = base_steal_pointer(c->clips[clip].media);
+    if (m) {
+        unlink_locked(c, m);
+        c->media_bytes -= m->bytes;
+    }
+    return m;
+}
+
+void media_used_locked(struct cache *c, struct media *m)
+{
+    if (!m || m == c->media_newest || c->clips[m->clip].media != m)
+        return;
+    unlink_locked(c, m);
+    link_newest_locked(c, m);
+}
+
+struct media *media_trim_locked(struct cache *c)
+{
+    struct media *list = NULL;
+    for (int passed_over = 0; c->media_bytes > MEDIA_BYTES && c->media_oldest != c->media_newest;) {
+        struct media *m = c->media_oldest;
+        if (atomic_load(&m->refs) > 1) {
+            /* Somebody works with it, and would only ask for it again. */
+            media_used_locked(c, m);
+            if (++passed_over > MOST_PASSED_OVER)
+                break;
+            continue;
+        }
+        (void)media_detach_locked(c, m->clip);
+        m->older = list;
+        list = m;
+    }
+    return list;
+}
+
+void media_unref_list(struct media *list)
+{
+    while (list) {
+        struct media *m = list;
+        list = m->older;
+        media_unref(m);
+    }
 }
 
 struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
@@ -66,6 +144,15 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
     return err;
 }
 
+/* As the allocator has it, nearly. */
+static size_t bytes_of(const struct media *m)
+{
+    size_t bytes = sizeof *m + m->n_views * sizeof m->views[0] + m->packed.cap + 32;
+    for (uint32_t i = 0; i < m->n_views; i++)
+        bytes += m->views[i].starts ? m->views[i].n_starts * sizeof m->views[i].starts[0] + 16 : 0;
+    return bytes;
+}
+
 int media_create(const struct cache *c, struct base_bytes *packed, const struct base_hash *identity,
                  const struct cache_file_stamp *stamp, struct media **ret)
 {
@@ -80,6 +167,7 @@ int media_create(const struct cache *c, struct base_bytes *packed, const struct 
         struct base_hash content = base_hash_of(packed->data, packed->len);
         struct base_hash both[2] = {*identity, content};
         atomic_init(&m->refs, 1);
+        m->n_views = (uint32_t)c->options.n_views;
         m->packed = *packed;
         *packed = (struct base_bytes){0};
         m->identity = *identity;
@@ -92,13 +180,14 @@ int media_create(const struct cache *c, struct base_bytes *packed, const struct 
                                         (index.audio_samples % index.audio_rate) * 1000000 / index.audio_rate
                                   : index.duration_us;
         err = count_views(c, &index, m);
+        m->bytes = bytes_of(m);
     } else {
         err = -ENOMEM;
         base_bytes_finish(packed);
     }
     dec_index_finish(&index);
     if (err)
-        media_unref(m, c->options.n_views);
+        media_unref(m);
     else
         *ret = m;
     return err;

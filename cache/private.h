@@ -43,22 +43,34 @@ struct media {
     uint32_t version; /* of the clip, that it belongs to */
     uint64_t session; /* of the workers' decoders for this index of this source; given when the clip gets the
                          media */
-    struct clip_view views[]; /* n_views */
+    /* Guarded by cache.lock, while the clip has it. */
+    struct media *newer, *older; /* by their last use */
+    size_t clip, bytes;
+    uint32_t n_views;
+    struct clip_view views[];
 };
 
 /* One clip. Guarded by cache.lock. */
 struct clip {
-    struct media *media; /* NULL = not asked yet */
+    struct media *media; /* NULL = not asked yet, or not for long: then it is found again in the store */
     int16_t worker;      /* that has its session; -1 = none */
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
     /* Its files as they were when they were looked at, all zero = not there; they are watched from then on.
      */
-    bool looked, sidecar_looked;
+    bool looked;
+    uint32_t most_files; /* of a view, that were told in this version */
+    uint32_t told;       /* the mark of the media that they were told by; 0 = none were */
     uint32_t version; /* goes up when one of them changed; CACHE_MAX_VERSION: no more, nothing of it is told
                          or read */
-    struct cache_file_stamp seen, sidecar;
-    struct base_hash sidecar_identity;
+    struct cache_file_stamp seen;
+};
+
+/* The same of its subtitle file, once that was looked at. Most clips have none: then no memory is touched. */
+struct clip_sidecar {
+    bool looked;
+    struct cache_file_stamp seen;
+    struct base_hash identity;
 };
 
 enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITLES };
@@ -101,6 +113,9 @@ struct cache {
     pthread_cond_t linger; /* the same, or a task wants more; on the monotonic clock */
     bool stopping;
     struct clip *clips;
+    struct clip_sidecar *sidecars; /* of the same number */
+    struct media *media_newest, *media_oldest;
+    size_t media_bytes;
     struct cache_task *buckets[TASK_BUCKETS];
     struct cache_task *queue_head, *queue_tail;
     size_t n_queued;
@@ -120,7 +135,7 @@ struct worker_thread {
 
 /* ---- media.c ---- */
 struct media *media_ref(struct media *m);
-void media_unref(struct media *m, size_t n_views);
+void media_unref(struct media *m);
 /* What is known of a view now. */
 struct clip_view media_view(struct cache *c, const struct media *m, size_t view);
 /* Checks a packed index (taking the bytes over, also on failure) and fills in what follows from it for every
@@ -128,11 +143,28 @@ struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
 int media_create(const struct cache *c, struct base_bytes *packed, const struct base_hash *identity,
                  const struct cache_file_stamp *stamp, struct media **ret);
 
+/* Tells media of different content apart; never 0. */
+uint32_t media_mark(const struct media *m);
+/* A clip that has none gets it, and the reference. */
+void media_attach_locked(struct cache *c, size_t clip, struct media *m);
+/* Takes a clip's media away from it: the reference is the caller's. NULL = it has none. */
+struct media *media_detach_locked(struct cache *c, size_t clip);
+/* It was used now, if it is a clip's. NULL is allowed. */
+void media_used_locked(struct cache *c, struct media *m);
+/* Detaches what was not used for long and takes too much memory together: a list, for media_unref_list()
+ * without the lock. */
+struct media *media_trim_locked(struct cache *c);
+void media_unref_list(struct media *list);
+
 /* ---- sources.c: descriptors and identities; all of it does I/O, no lock held ---- */
 int source_open(const struct cache *c, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);
 /* What the file is, whatever its path: hash of size, mtime, head and tail; remembered for path and stamp. */
 int source_identity(struct cache *c, const char *path, int fd, const struct cache_file_stamp *stamp,
                     struct base_hash *ret);
+
+/* The same for a file as it was, if that is remembered. */
+int source_identity_then(struct cache *c, const char *path, const struct cache_file_stamp *stamp,
+                         struct base_hash *ret);
 
 /* Whether a file is the one of that stamp and identity: the same stamp, or only other permissions, links, or
  * numbers of the filesystem. Renews the stamp. */
@@ -161,8 +193,8 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version);
 /* Looks whether a clip's files are still as they were seen, and forgets it if not; true then. Does I/O, no
  * lock held. */
 bool clip_check(struct cache *c, size_t clip);
-/* Calls on_change: what was known of a clip's version is no longer so. old may be NULL. */
-void clip_tell(struct cache *c, size_t clip, uint32_t version, const struct media *old);
+/* Calls on_change: what was known of a clip's version is no longer so. */
+void clip_tell(struct cache *c, size_t clip, uint32_t version, uint32_t n_files);
 
 /* ---- plan.c ---- */
 /* Cuts n output frames into segments. map: decoded frame of each; max_frames: a segment's. 0 or -ENOMEM. */

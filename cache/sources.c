@@ -31,6 +31,15 @@ bool source_unchanged(int fd, const struct cache_file_stamp *was)
     return stamp_equal(&now, was);
 }
 
+int source_identity_then(struct cache *c, const char *path, const struct cache_file_stamp *stamp,
+                         struct base_hash *ret)
+{
+    base_autofree char *full = NULL;
+    if (asprintf(&full, "%s/%s", c->options.root, path) < 0)
+        return -ENOMEM;
+    return cache_identity_get(c->store, full, stamp, ret);
+}
+
 int source_identity(struct cache *c, const char *path, int fd, const struct cache_file_stamp *stamp,
                     struct base_hash *ret)
 {

@@ -12,8 +12,8 @@ struct change {
     struct change *next;
     size_t clip;
     uint32_t version;
-    bool same_version;  /* the files stay, with other sizes and bytes */
-    uint32_t n_files[]; /* for each view */
+    bool same_version; /* the files stay, with other sizes and bytes */
+    uint32_t n_files;  /* at most, in each view */
 };
 
 struct fs_notifier {
@@ -39,9 +39,8 @@ static void forget_inode(struct fs *fs, fuse_ino_t ino)
 static void forget_frames(struct fs *fs, const struct change *change, uint32_t set)
 {
     const struct fs_frame_set *s = &fs->tree.sets[set];
-    uint32_t n = change->n_files[s->view];
     /* At least one: a name is taken out under the directory's lock, that is, after all listings under way. */
-    for (uint32_t frame = 0; frame < BASE_MAX(n, 1u) && !fs->ended; frame++) {
+    for (uint32_t frame = 0; frame < BASE_MAX(change->n_files, 1u) && !fs->ended; frame++) {
         char name[NAME_MAX + 1];
         fs_frame_name(s, frame, name);
         if (change->same_version)
@@ -125,16 +124,15 @@ void fs_notifier_destroy(struct fs_notifier *n)
     free(n);
 }
 
-void fs_notify_clip(void *notifier, size_t clip, uint32_t version, const uint32_t *n_files)
+void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files)
 {
     struct fs_notifier *n = notifier;
-    size_t n_views = cfg_n_views(n->fs->options->cfg);
-    struct change *change = malloc(sizeof *change + n_views * sizeof change->n_files[0]);
+    struct change *change = malloc(sizeof *change);
     if (!change)
         return; /* the kernel keeps what it has; reads of it fail rather than mix */
     bool same_version = cache_version(n->fs->cache, clip) == version;
-    *change = (struct change){.clip = clip, .version = version, .same_version = same_version};
-    memcpy(change->n_files, n_files, n_views * sizeof change->n_files[0]);
+    *change =
+        (struct change){.clip = clip, .version = version, .same_version = same_version, .n_files = n_files};
     pthread_mutex_lock(&n->lock);
     change->next = n->changes;
     n->changes = change;

@@ -87,7 +87,7 @@ int fs_notifier_create(struct fs *fs, struct fs_notifier **ret);
 void fs_notifier_destroy(struct fs_notifier *n);
 /* The kernel is to forget what it was told of a version of a clip; the cache's on_change. Any thread; returns
  * at once. */
-void fs_notify_clip(void *notifier, size_t clip, uint32_t version, const uint32_t *n_files);
+void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files);
 
 /* ---- views.c ---- */
 /* A view of the configuration as the cache knows it; false: a text view, which is no matter of the cache. */

@@ -203,6 +203,48 @@ class Cache(harness.Case):
             harness.in_threads(4, read)
             self.assertEqual(got[0], got[1])
 
+    def test_shared_by_two_configurations(self):
+        """Two daemons, two configurations, one cache directory: what one made of a view that both have in equal terms,
+        the other need not make; another view's files are not taken for it."""
+        frames, small = "frames: {}", 'frames: { size: "96:-2" }'
+        first = self.config(self.root, {'img/{class}/{clip}/{frame:06d}.ppm': frames}, name='first.yaml')
+        second = self.config(self.root, {'ppm/{clip}-{class}/f{frame:04d}.ppm': frames,
+                                         'small/{class}/{clip}/{frame:06d}.ppm': small}, name='second.yaml')
+        with self.mount(first) as one, self.mount(second) as other:
+            truth = self.read_all(one)
+            made = one.stats()
+            self.assertGreater(made['jobs_frames'], 0)
+            for path, data in truth.items():
+                _, group, clip, name = path.split('/')
+                self.assertEqual((other.path / 'ppm' / f'{clip}-{group}' / f'f{name[2:]}').read_bytes(), data, path)
+            figures = other.stats()
+            self.assertEqual([figures[key] for key in ('jobs_index', 'jobs_measure', 'jobs_frames', 'made')], [0] * 4)
+            for path, data in truth.items():
+                if path.endswith('000007.ppm'):
+                    self.assertNotEqual((other.path / path.replace('img', 'small', 1)).read_bytes(), data)
+            self.assertGreater(other.stats()['jobs_frames'], 0)
+            self.assertEqual(one.stats()['jobs_frames'], made['jobs_frames'])
+
+    def test_shared_and_too_small(self):
+        """Eight readers of two daemons at once, on one directory that holds a part of what they read."""
+        views = {'img/{class}/{clip}/{frame:06d}.jpg': 'frames: {}'}
+        small = {'small/{class}/{clip}/{frame:06d}.jpg': 'frames: { size: "96:-2" }'}
+        with self.mount(self.config(self.root, views | small)) as mount:
+            truth = self.read_all(mount)
+        shutil.rmtree(self.cache)
+        first = self.config(self.root, views, name='first.yaml', cache_size='2MiB')
+        second = self.config(self.root, views | small, name='second.yaml', cache_size='2MiB')
+        with self.mount(first) as one, self.mount(second) as other:
+            paths = {mount: mount.files() for mount in (one, other)}
+
+            def read(i):
+                mount = (one, other)[i % 2]
+                for path in self.random.sample(paths[mount], len(paths[mount]) // 2):
+                    self.assertEqual((mount.path / path).read_bytes(), truth[path], path)
+            harness.in_threads(8, read)
+            self.assertGreater(one.stats()['evicted'] + other.stats()['evicted'], 0)
+            self.assertLessEqual(self.held(), 2 << 20)
+
     def test_same_size_rewrite(self):
         """A source that was rewritten between two mounts, at the same size and time, is a new source."""
         root = self.home / 'root'

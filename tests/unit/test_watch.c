@@ -63,7 +63,7 @@ ssize_t __wrap_read(int fd, void *out, size_t len)
 
 /* ---- A corpus of small files ---- */
 
-static void on_change(void *context, size_t clip, uint32_t version, const uint32_t *n_files)
+static void on_change(void *context, size_t clip, uint32_t version, uint32_t n_files)
 {
     (void)context;
     (void)version;
