@@ -24,10 +24,8 @@ static struct cache_task *find_locked(struct cache *c, const struct base_hash *k
     return t;
 }
 
-static void release_locked(struct cache_task *t)
+static void free_task(struct cache_task *t)
 {
-    if (--t->refs > 0)
-        return;
     base_close_fd(&t->output);
     media_unref(t->media);
     free(t);
@@ -133,9 +131,9 @@ int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache
         if (w)
             add_waiter_locked(t, w);
     }
-    if (fresh)
-        release_locked(fresh);
     pthread_mutex_unlock(&c->lock);
+    if (fresh)
+        free_task(fresh);
     return err;
 }
 
@@ -152,8 +150,10 @@ struct cache_task *jobs_find(struct cache *c, const struct base_hash *key)
 void jobs_release(struct cache *c, struct cache_task *t)
 {
     pthread_mutex_lock(&c->lock);
-    release_locked(t);
+    bool last = --t->refs == 0;
     pthread_mutex_unlock(&c->lock);
+    if (last)
+        free_task(t);
 }
 
 int jobs_wait_more(struct cache *c, struct cache_task *t, struct cache_waiter *w, uint64_t produced)

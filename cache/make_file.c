@@ -45,9 +45,10 @@ static int run_file_job(struct making *m, struct dec_job *job, const struct ingr
     int64_t begin_ns = base_now_ns();
     err = run_job(m->worker, job, fds, max_bytes, &listener, &result);
     pthread_mutex_lock(&m->c->lock);
-    if (m->t->output != s.output)
-        base_close_fd(&s.output); /* no progress was told, so the task does not own it */
+    bool owned = m->t->output == s.output; /* by the task, since progress was told */
     pthread_mutex_unlock(&m->c->lock);
+    if (!owned)
+        base_close_fd(&s.output);
     if (err) {
         m->why = result.why;
         err = making_fail_job(m, err, key);
