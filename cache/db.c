@@ -80,8 +80,13 @@ static int translate(int code, int system_errno)
         return -ENOMEM;
     case SQLITE_READONLY:
         return -EROFS;
-    case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
+        /* Where SQLite could not make a file it tries to open it, and keeps that error. The directory is
+         * there; so there is no room, or there is soon. */
+        if (system_errno == ENOENT)
+            return -ENOSPC;
+        /* fall through */
+    case SQLITE_IOERR:
         return system_errno == ENOSPC || system_errno == EDQUOT ? -ENOSPC
                : system_errno > 0                               ? -system_errno
                                                                 : -EIO;
@@ -113,8 +118,9 @@ static sqlite3_stmt *prepared_locked(struct cache_db *db, enum db_statement whic
         return *statement;
     int code =
         sqlite3_prepare_v3(db->handle, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    /* The words are right: what they speak of is not there, so this is no index of ours any more. */
     if (code != SQLITE_OK)
-        *ret_err = db_error_locked(db, code);
+        *ret_err = db_error_locked(db, code == SQLITE_ERROR ? SQLITE_CORRUPT : code);
     return *statement;
 }
 
@@ -181,7 +187,11 @@ int db_step_locked(struct cache_db *db, sqlite3_stmt *statement)
 
 int db_begin_locked(struct cache_db *db)
 {
-    return db_run_locked(db, DB_BEGIN, "");
+    int err = db_run_locked(db, DB_BEGIN, "");
+    /* Never one that nobody will end. */
+    if (err < 0 && db->handle && !sqlite3_get_autocommit(db->handle))
+        (void)db_run_locked(db, DB_ROLLBACK, "");
+    return err;
 }
 
 int db_end_locked(struct cache_db *db, int err)

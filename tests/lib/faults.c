@@ -158,12 +158,18 @@ int unlink(const char *path)
 
 /* ---- SQLite ---- */
 
+/* SQLite's functions call each other, and what one of them does is not to be believed when the other did
+ * nothing: only the outermost counts. */
+static _Thread_local int depth;
+
 /* As WITH_FAULT, for functions that return SQLite's codes. */
 #define WITH_CODE(call)                                                                                      \
     __extension__({                                                                                          \
-        int mode_ = chosen(FAULTS_SQLITE), code_ = SQLITE_OK;                                                \
+        int mode_ = depth > 0 ? -1 : chosen(FAULTS_SQLITE), code_ = SQLITE_OK;                               \
+        depth++;                                                                                             \
         if (mode_ < 0 || mode_ == FAULTS_LATE)                                                               \
             code_ = (call);                                                                                  \
+        depth--;                                                                                             \
         mode_ < 0 ? code_ : (int)control->kinds[FAULTS_SQLITE].error;                                        \
     })
 

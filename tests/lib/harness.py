@@ -156,7 +156,7 @@ def config_text(root, views, cache, cache_size='1GiB', source=None, more=''):
 class Mount:
     """A mounted corpus. `path` is its mount point; `allowed` are expressions for errors that may be logged."""
 
-    def __init__(self, config, home, cache, wrapper=(), options=(), allowed=(), **env):
+    def __init__(self, config, home, cache, wrapper=(), options=(), allowed=(), program=CORPUSFS, **env):
         self.home, self.cache, self.config = Path(home), Path(cache), config
         self.path = Path(tempfile.mkdtemp(prefix='mnt-', dir=home))
         self.log_path = Path(f'{self.path}.log')
@@ -166,7 +166,7 @@ class Mount:
         self.closed = False
         with open(self.log_path, 'wb') as log:
             self.daemon = subprocess.Popen(
-                [*wrapper, CORPUSFS, 'mount', '-f', *options, str(config), str(self.path)],
+                [*wrapper, program, 'mount', '-f', *options, str(config), str(self.path)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment(CORPUSFS_STATS=str(self.stats_path), **env))
         live_mounts.append(self)

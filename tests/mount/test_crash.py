@@ -19,22 +19,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, harness
+from lib import harness, short
 
-# Short clips, of which each job makes a part: what takes time here is starting programs, not decoding.
-SMALL = {'size': '96x72', 'seconds': 1}
-CLIPS = {f'{group}/{clip}': maker for group, clip, maker in (
-    ('a', 'one.mp4', [*clips.picture(**SMALL), *clips.sound(1), *clips.X264, *clips.YUV, *clips.AAC]),
-    ('a', 'two.avi', [*clips.picture(**SMALL), *clips.sound(1), '-c:v', 'mjpeg', '-c:a', 'pcm_s16le']),
-    ('b', 'three.webm', [*clips.picture(**SMALL), *clips.sound(1), '-c:v', 'libvpx', '-g', 10, '-c:a', 'libopus']),
-    ('b', 'four.mkv', [*clips.picture(**SMALL), *clips.sound(1), '-c:v', 'mpeg2video', '-g', 12, '-c:a', 'mp2']),
-)}
-VIEWS = {
-    'jpg/{class}/{clip}/{frame:06d}.jpg': 'frames: {}',
-    'ppm/{class}/{clip}/{frame:06d}.ppm': 'frames: {}',
-    'mp3/{class}/{clip}.mp3': 'audio: {}',
-}
-BUDGET = 1536 << 10
 # What a kill hits: the daemon with all its workers, the daemon alone (its workers see that and end), some of the
 # workers, or a daemon that is only starting.
 KILLS = {'all': 75, 'daemon': 45, 'workers': 60, 'start': 20}
@@ -105,12 +91,7 @@ class Crash(harness.Case):
 
     def setUp(self):
         super().setUp()
-        self.root = clips.make(CLIPS, 'crash')
-        settings = self.config(self.root, VIEWS, name='truth.yaml', cache=self.home / 'truth')
-        with self.mount(settings, cache=self.home / 'truth') as mount:
-            self.truth = {p: (mount.path / p).read_bytes() for p in mount.files()}
-        self.assertGreater(sum(map(len, self.truth.values())), 1.3 * BUDGET)
-        self.settings = self.config(self.root, VIEWS, cache_size=BUDGET, more='workers: 2\n')
+        self.settings, self.truth = short.prepare(self)
         self.seen, self.counts = set(), collections.Counter()
 
     def files(self):
@@ -123,7 +104,7 @@ class Crash(harness.Case):
         segments, tmp = self.files()
         index = Index(self.cache, self.home)
         blocks = {state.st_ino: state.st_blocks for state in map(os.stat, [self.cache, *self.cache.rglob('*')])}
-        self.assertLessEqual(sum(blocks.values()) * 512, BUDGET)
+        self.assertLessEqual(sum(blocks.values()) * 512, short.BUDGET)
         self.assertTrue(index.whole)
         if not index.has_tables:
             self.assertEqual(segments, set())

@@ -40,12 +40,17 @@ static inline void remove_tree(const char *dir)
     (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline void setup(void)
+static inline void setup_in(const char *place)
 {
-    (void)snprintf(test_dir, sizeof test_dir, "/tmp/corpusfs-store-XXXXXX");
+    (void)snprintf(test_dir, sizeof test_dir, "%s/corpusfs-store-XXXXXX", place);
     if (!mkdtemp(test_dir))
         abort();
     (void)snprintf(cache_dir, sizeof cache_dir, "%s/cache", test_dir);
+}
+
+static inline void setup(void)
+{
+    setup_in("/tmp");
 }
 
 static inline void teardown(void)
