@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 /* How long a statement waits for another process's transaction. All of them are short. */
 #define BUSY_MS 5000
@@ -100,6 +101,8 @@ int db_error_locked(struct cache_db *db, int code)
     int err = translate(code, db->handle ? sqlite3_system_errno(db->handle) : 0);
     if (err == -EBADMSG)
         db->corrupt = true;
+    if (err == -ENOSPC)
+        db->full = true;
     if (err != db->logged)
         base_log(BASE_LOG_WARNING, "%s: %s", db->path.text,
                  db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code));
@@ -187,6 +190,11 @@ int db_step_locked(struct cache_db *db, sqlite3_stmt *statement)
 
 int db_begin_locked(struct cache_db *db)
 {
+    /* On a full disk the log cannot grow, and without it nothing can be evicted that would make room. Folded
+     * back it is written anew from its start, in the room that it has. */
+    if (db->full && db->handle)
+        (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    db->full = false;
     int err = db_run_locked(db, DB_BEGIN, "");
     /* Never one that nobody will end. */
     if (err < 0 && db->handle && !sqlite3_get_autocommit(db->handle))
@@ -289,6 +297,15 @@ int db_fits_locked(struct cache_db *db, uint64_t bytes, uint64_t *ret_short)
     return -ENOSPC;
 }
 
+/* A larger log is folded back more rarely, and takes room from segments. */
+static void set_log_bytes(struct cache_db *db)
+{
+    struct statvfs st;
+    uint64_t disk_bytes = statvfs(db->dir, &st) == 0 ? (uint64_t)st.f_blocks * st.f_frsize : UINT64_MAX;
+    uint64_t log_bytes = BASE_MIN(BASE_MIN(db->budget_bytes, disk_bytes) / 64, (uint64_t)4 << 20);
+    db->log_bytes = BASE_MAX(log_bytes, (uint64_t)64 << 10);
+}
+
 int cache_db_create(const char *dir, uint64_t budget_bytes, struct cache_db **ret)
 {
     struct cache_db *db = calloc(1, sizeof *db);
@@ -301,9 +318,7 @@ int cache_db_create(const char *dir, uint64_t budget_bytes, struct cache_db **re
     db->dir = copy;
     db->path = cache_path_in(dir, "index.sqlite");
     db->budget_bytes = budget_bytes;
-    /* A larger log is folded back more rarely, and takes room from segments. */
-    uint64_t log_bytes = BASE_MIN(budget_bytes / 64, (uint64_t)4 << 20);
-    db->log_bytes = BASE_MAX(log_bytes, (uint64_t)64 << 10);
+    set_log_bytes(db);
     pthread_mutex_init(&db->lock, NULL);
     *ret = db;
     return 0;
@@ -372,6 +387,7 @@ static int migrate_locked(struct cache_db *db, struct base_reason *why)
 
 static int open_locked(struct cache_db *db, struct base_reason *why)
 {
+    set_log_bytes(db);
     int code = sqlite3_open_v2(
         db->path.text, &db->handle,
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);

@@ -7,6 +7,7 @@
 #include "cache/paths.h"
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 enum db_statement {
     DB_BEGIN,
@@ -42,13 +43,14 @@ struct cache_db {
     char *dir;
     struct cache_path path; /* index.sqlite */
     uint64_t budget_bytes;
-    uint64_t log_bytes; /* where the write-ahead log is folded back */
     /* Guards all below and serialises the connection. Innermost: nothing else is locked while it is held.
      * Held across SQLite's own I/O, which is small and bounded; never across a segment's. */
     pthread_mutex_t lock;
     sqlite3 *handle;                           /* NULL: not connected */
     sqlite3_stmt *statements[DB_N_STATEMENTS]; /* prepared at first use */
+    _Atomic uint64_t log_bytes;                /* where the write-ahead log is folded back */
     bool corrupt;
+    bool full;  /* the log could not grow */
     int logged; /* last error that was logged: a full disk gives one line, not one a read */
 };
 

@@ -41,6 +41,11 @@ bool making_failed_before(struct making *m, const struct base_hash *key)
 /* Ends a job's failure: what the source itself caused is remembered, what befell the worker is not. */
 int making_fail_job(struct making *m, int err, const struct base_hash *key)
 {
+    if (err == -ENOSPC) {
+        /* Readers ask again, and then it is made in memory. */
+        cache_store_pause(m->c->store, m->why.text);
+        return -EAGAIN;
+    }
     return err == -EIO || err == -EFBIG || err == -ETIMEDOUT ? fail_for_good(m, key) : making_fail(m, err);
 }
 

@@ -26,7 +26,8 @@ struct making {
  * for lack of memory or descriptors, else -EIO. */
 int making_fail(struct making *m, int err);
 /* The same for a job that failed: what the source itself caused is remembered under `key` for this version of
- * the source, so that it does not run again on every read; what befell the worker is not. */
+ * the source, so that it does not run again on every read; what befell the worker is not. -EAGAIN when the
+ * disk was at fault. */
 int making_fail_job(struct making *m, int err, const struct base_hash *key);
 /* Whether that was remembered; then m->why has the reason. */
 bool making_failed_before(struct making *m, const struct base_hash *key);

@@ -163,6 +163,13 @@ int cache_store_ground(struct cache_store *store)
     return err;
 }
 
+void cache_store_pause(struct cache_store *store, const char *why)
+{
+    int64_t now = base_now_ns();
+    if (atomic_exchange(&store->paused_until_ns, now + RETRY_NS) < now)
+        base_log(BASE_LOG_WARNING, "%s: %s; nothing is kept for a second", store->dir, why);
+}
+
 /* ---- Housekeeping ---- */
 
 void cache_store_flush_uses(struct cache_store *store)

@@ -105,6 +105,10 @@ int cache_writer_fd(const struct cache_writer *w);
 int cache_writer_commit(struct cache_writer *w, const struct base_hash *key,
                         const struct cache_layout *layout, uint64_t cost_us, struct cache_segment **ret);
 void cache_writer_abort(struct cache_writer *w); /* NULL is allowed */
+/* Into a writer's descriptor could not be written: for a second, writers are in memory. `why` goes to the
+ * log.
+ */
+void cache_store_pause(struct cache_store *store, const char *why);
 
 /* ---- Looking after a directory; also while other processes use it ---- */
 

@@ -136,6 +136,7 @@ struct cache_store {
     /* The database and the files may disagree about a piece of this owner's work, because the database failed
      * in the middle: start over as a new owner, who then reaps this one. */
     atomic_bool lost;
+    _Atomic int64_t paused_until_ns; /* see cache_store_pause() */
     _Atomic uint64_t hits, misses, made, evicted, bad, unkept;
 
     struct cache_swept swept;      /* by the thread that sets up or verifies */

@@ -2,6 +2,7 @@
 /* New segments: from a reservation to a published file. */
 #include "cache/store_private.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +49,8 @@ static int open_file(struct cache_writer *w)
 
 static int begin_on_disk(struct cache_writer *w)
 {
+    if (base_now_ns() < atomic_load(&w->store->paused_until_ns))
+        return -EAGAIN;
     int err = cache_store_ground(w->store);
     if (err)
         return err;

@@ -6,7 +6,6 @@
  * size stands before the first packet is read (audio_plan.c), so the queue is cut or filled with silence to
  * the promised number of samples.
  */
-#include "base/io.h"
 #include "decoders/audio_decode.h"
 #include "decoders/audio_graph.h"
 #include "decoders/audio_plan.h"
@@ -63,9 +62,9 @@ static int flush_out(struct making *m)
     if (m->written + m->out.len > m->plan.bytes)
         return base_fail(&m->work->why, -EIO, "the encoder gave more than %llu bytes",
                          (unsigned long long)m->plan.bytes);
-    int err = base_pwrite_all(m->work->output, m->out.data, m->out.len, (off_t)m->written);
+    int err = dec_output_write(m->work, m->out.data, m->out.len, m->written);
     if (err)
-        return base_fail(&m->work->why, err, "cannot write its audio: %s", strerror(-err));
+        return err;
     m->written += m->out.len;
     m->out.len = 0;
     m->work->progress(m->work, m->written);

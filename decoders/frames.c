@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DEC_MEASURE_FRAMES and DEC_FRAMES: the size of a view's frames, and runs of them. */
-#include "base/io.h"
 #include "decoders/picture.h"
 #include "decoders/session.h"
 
@@ -159,9 +158,9 @@ static int put_frame(struct run *r, const struct base_bytes *encoded, struct dec
     struct dec_work *work = r->work;
     if (r->offset + encoded->len > UINT32_MAX)
         return base_fail(&work->why, -EFBIG, "a run of frames over 4 GiB");
-    int err = base_pwrite_all(work->output, encoded->data, encoded->len, (off_t)r->offset);
+    int err = dec_output_write(work, encoded->data, encoded->len, r->offset);
     if (err)
-        return base_fail(&work->why, err, "cannot write frames: %s", strerror(-err));
+        return err;
     *entry = (struct dec_entry){(uint32_t)r->offset, (uint32_t)encoded->len};
     r->offset += encoded->len;
     return 0;
@@ -198,10 +197,9 @@ static int put_table(struct run *r, uint32_t n)
 {
     struct dec_work *work = r->work;
     uint64_t bytes = n * sizeof *r->entries;
-    int err = base_pwrite_all(work->output, r->entries, bytes, (off_t)r->offset);
     work->reply->bytes = r->offset + bytes;
     work->reply->n_frames = n;
-    return err ? base_fail(&work->why, err, "cannot write frames: %s", strerror(-err)) : 0;
+    return dec_output_write(work, r->entries, bytes, r->offset);
 }
 
 /* The frame that somebody waits for, before the others; they may turn out not to be wanted. */

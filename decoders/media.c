@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decoders/media.h"
 
+#include "base/io.h"
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <sys/stat.h>
@@ -198,4 +199,11 @@ void dec_media_close(struct dec_media *m)
     avformat_close_input(&m->format);
     io_destroy(io);
     free(m);
+}
+
+int dec_output_write(struct dec_work *work, const void *data, size_t len, uint64_t offset)
+{
+    int err = base_pwrite_all(work->output, data, len, (off_t)offset);
+    return err ? base_fail(&work->why, -ENOSPC, "what is made of it cannot be written: %s", strerror(-err))
+               : 0;
 }

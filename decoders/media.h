@@ -43,6 +43,9 @@ struct dec_work {
     int socket;
 };
 
+/* Writes into the output. 0 or -ENOSPC with work->why, whatever the reason: it is not the source's fault. */
+int dec_output_write(struct dec_work *work, const void *data, size_t len, uint64_t offset);
+
 /* What does one kind of job. 0 or a negative errno with work->why. */
 typedef int dec_run(struct dec_work *work);
 dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frames.c */

@@ -96,7 +96,7 @@ enum dec_reply_kind { DEC_PROGRESS = 1, DEC_FIRST, DEC_DONE, DEC_FAILED };
 struct dec_reply {
     uint32_t magic, version;
     uint32_t kind;  /* enum dec_reply_kind */
-    int32_t error;  /* DEC_FAILED: a positive errno; EIO = the source is bad */
+    int32_t error;  /* DEC_FAILED: a positive errno; EIO = the source is bad, ENOSPC = the output */
     uint64_t id;    /* of the job */
     uint64_t bytes; /* valid bytes in the output: final so far, or in all */
     uint64_t

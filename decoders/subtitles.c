@@ -30,7 +30,7 @@ static int write_cues(struct dec_work *work, struct dec_cues *cues)
     if (cues->failed || srt.failed)
         err = base_fail(&work->why, -ENOMEM, "out of memory for its subtitles");
     else
-        err = base_pwrite_all(work->output, srt.data, srt.len, 0);
+        err = dec_output_write(work, srt.data, srt.len, 0);
     if (!err)
         work->reply->bytes = srt.len;
     base_bytes_finish(&srt);

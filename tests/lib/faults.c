@@ -175,7 +175,6 @@ static _Thread_local int depth;
 
 int sqlite3_step(sqlite3_stmt *statement)
 {
-    atomic_fetch_add(&control->steps, 1);
     if (control->tracing)
         (void)dprintf(trace, "%s\n", NEXT(sqlite3_sql)(statement));
     return WITH_CODE(NEXT(sqlite3_step)(statement));

@@ -45,8 +45,7 @@ struct faults {
      */
     _Atomic uint64_t device;
     char dir[1024];
-    _Atomic uint64_t steps;   /* of SQLite statements */
-    _Atomic uint64_t tracing; /* 1: the SQL of each step is appended to FILE.sql */
+    _Atomic uint64_t tracing; /* 1: the SQL of each sqlite3_step is appended to FILE.sql */
     struct faults_of_kind kinds[FAULTS_N_KINDS];
 };
 

@@ -14,10 +14,10 @@ KINDS = ['write', 'sync', 'rename', 'resize', 'create', 'mkdir', 'unlink', 'sqli
 MODES = ['fail', 'short', 'late']
 SQLITE_BUSY, SQLITE_FULL, SQLITE_IOERR_WRITE = 5, 13, 10 | 3 << 8
 FOREVER = 1 << 62
-# struct faults: device, dir, steps, tracing, then six numbers a kind.
-_HEAD = struct.Struct('=Q1024sQQ')
+# struct faults: device, dir, tracing, then six numbers a kind.
+_HEAD = struct.Struct('=Q1024sQ')
 _KIND = struct.Struct('=6Q')
-_STEPS, _TRACING = 8 + 1024, 8 + 1024 + 8
+_TRACING = 8 + 1024
 
 
 class Faults:
@@ -26,7 +26,7 @@ class Faults:
     def __init__(self, home, cache, name='faults'):
         self.path = Path(home) / name
         device = os.stat(home).st_dev
-        self.path.write_bytes(_HEAD.pack(device, str(cache).encode(), 0, 0) + bytes(_KIND.size * len(KINDS)))
+        self.path.write_bytes(_HEAD.pack(device, str(cache).encode(), 0) + bytes(_KIND.size * len(KINDS)))
         os.chmod(self.path, 0o666)
         with open(self.path, 'r+b') as file:
             self.map = mmap.mmap(file.fileno(), 0)
@@ -46,10 +46,6 @@ class Faults:
         calls, _, _, _, _, failed = _KIND.unpack_from(self.map, _HEAD.size + _KIND.size * KINDS.index(kind))
         self._set(kind, 0, 0, 0, 0, 0, 0)
         return calls, failed
-
-    def steps(self):
-        """Of SQLite statements, so far."""
-        return struct.unpack_from('=Q', self.map, _STEPS)[0]
 
     def trace(self, on):
         """Whether the SQL of each step is written down."""

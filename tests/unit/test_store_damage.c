@@ -220,6 +220,32 @@ static void test_full_disk(void)
     teardown();
 }
 
+/* Others take all that is free, once: then the cache makes room of its own, although its log cannot grow. */
+static void test_full_disk_stays_full(void)
+{
+    setup();
+    if (!small_disk("size=12m")) {
+        teardown();
+        return;
+    }
+    char path[400];
+    in_cache("other-data", path);
+    struct cache_store *store = open_store((uint64_t)1 << 30);
+    for (unsigned i = 0; i < 12; i++)
+        CHECK(make(store, i, 500 * KIB, 1000));
+    fill_disk(path, MIB);
+    uint64_t unkept = usage(store).unkept, evicted = usage(store).evicted;
+    for (unsigned i = 100; i < 180; i++)
+        CHECK(make(store, i, 500 * KIB, 1000));
+    CHECK(usage(store).unkept - unkept <= 2);
+    CHECK(usage(store).evicted - evicted >= 70);
+    CHECK_INT(look(store, 179, 500 * KIB), 1);
+    CHECK_INT(n_files(), usage(store).n_segments);
+    cache_store_close(store);
+    (void)umount(cache_dir);
+    teardown();
+}
+
 /* The disk of the test is full before the cache was ever used. */
 static void test_born_full(void)
 {
@@ -254,15 +280,11 @@ static void test_directory_is_a_file(void)
 int main(int argc, char **argv)
 {
     static const struct store_test tests[] = {
-        STORE_TEST(test_damage),
-        STORE_TEST(test_missing_file),
-        STORE_TEST(test_corrupt_database),
-        STORE_TEST(test_corrupt_database_later),
-        STORE_TEST(test_newer_schema),
-        STORE_TEST(test_directory_removed),
-        STORE_TEST(test_full_disk),
-        STORE_TEST(test_born_full),
-        STORE_TEST(test_directory_is_a_file),
+        STORE_TEST(test_damage),           STORE_TEST(test_missing_file),
+        STORE_TEST(test_corrupt_database), STORE_TEST(test_corrupt_database_later),
+        STORE_TEST(test_newer_schema),     STORE_TEST(test_directory_removed),
+        STORE_TEST(test_full_disk),        STORE_TEST(test_full_disk_stays_full),
+        STORE_TEST(test_born_full),        STORE_TEST(test_directory_is_a_file),
     };
     return store_tests(argc, argv, tests, BASE_ARRAY_LEN(tests));
 }
