@@ -26,13 +26,13 @@ class Corpus:
 
 
 class Bench:
-    """One run. `rows` are dictionaries as report.py describes them."""
+    """One run. `rows` and `profiles` are as report.py describes them."""
 
     def __init__(self, work, home, settings):
         self.work, self.home, self.settings, self.quick = Path(work), Path(home), settings, settings.quick
         self.rounds = settings.rounds
         self.made = Corpora(work, settings.corpus_c, settings.quick, self.say)
-        self.corpora, self.rows, self.title = {}, [], ''
+        self.corpora, self.rows, self.profiles, self.title = {}, [], {}, ''
 
     def say(self, text):
         """Progress: one line that is overwritten, on a terminal."""

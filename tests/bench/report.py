@@ -3,7 +3,9 @@
 
 A row is a dictionary: test, corpus, work, peer (or ''), measure, bound ('>=', '<=' or ''), target (or None), notes, and
 rounds: a list of {'corpusfs': sample, peer: sample}, where a sample has seconds, files, bytes, and p50_us and p99_us
-where there are latencies. The ratio is taken in each round, and the row's is the median of these."""
+where there are latencies. The ratio is taken in each round, and the row's is the median of these.
+
+A profile is {test: {seconds, files, ms_per_file: {part: ms of processor time}}}."""
 import json
 import statistics
 
@@ -89,24 +91,41 @@ def table(rows):
     return '\n'.join(lines)
 
 
-def document(facts, qualities, rows):
+def profile_table(profiles):
+    """Markdown: processor time by part, in ms a file."""
+    lines = [f'| ms of processor time a frame | {" | ".join(profiles)} |', '| --- ' * (len(profiles) + 1) + '|']
+    for part in next(iter(profiles.values()))['ms_per_file']:
+        spent = [p['ms_per_file'][part] for p in profiles.values()]
+        if max(spent) >= 0.005:
+            lines.append(f'| {part} | {" | ".join(f"{ms:.2f}" for ms in spent)} |')
+    walls = [p['seconds'] * 1e3 / p['files'] for p in profiles.values()]
+    lines.append(f'| elapsed, ms a frame | {" | ".join(f"{ms:.2f}" for ms in walls)} |')
+    return '\n'.join(lines)
+
+
+def document(result):
     """All of it as Markdown."""
-    lines = [f'- {name}: {text}' for name, text in facts.items()]
-    lines += [f'- corpus {name}: {text}' for name, text in qualities.items()]
-    lines += ['', table(rows)]
+    lines = [f'- {name}: {text}' for name, text in result['machine'].items()]
+    lines += [f'- corpus {name}: {text}' for name, text in result['quality'].items()]
+    rows = result['rows']
+    if rows:
+        lines += ['', table(rows)]
     notes = dict.fromkeys(f'- {row["test"]} {row["corpus"]}: {note}' for row in rows for note in row['notes'])
-    return '\n'.join([*lines, *(['', *notes] if notes else [])]) + '\n'
+    lines += ['', *notes] if notes else []
+    lines += ['', profile_table(result['profiles'])] if result['profiles'] else []
+    return '\n'.join(lines) + '\n'
 
 
 def joined(results):
     """One result of several: the rounds of equal rows are put together."""
-    facts, qualities, rows = {}, {}, {}
+    facts, qualities, rows, profiles = {}, {}, {}, {}
     for result in results:
         for name, text in result['machine'].items():
             known = facts.setdefault(name, text)
             if text not in known:
                 facts[name] = f'{known}; {text}'
         qualities.update(result['quality'])
+        profiles.update(result['profiles'])
         for row in result['rows']:
             key = (row['test'], row['corpus'], row['work'], row['peer'], row['measure'])
             if key in rows:
@@ -114,7 +133,7 @@ def joined(results):
                              'notes': list(dict.fromkeys(rows[key]['notes'] + row['notes']))}
             else:
                 rows[key] = row
-    return {'machine': facts, 'quality': qualities, 'rows': list(rows.values())}
+    return {'machine': facts, 'quality': qualities, 'rows': list(rows.values()), 'profiles': profiles}
 
 
 def read(path):
