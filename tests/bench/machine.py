@@ -57,7 +57,7 @@ def facts(work, source):
     return {
         'processor': f'{_field("/proc/cpuinfo", "model name")}, {os.cpu_count()} processors, '
                      f'{_field("/proc/cpuinfo", "cpu MHz")} MHz',
-        'memory': f'{int(_field("/proc/meminfo", "MemTotal").split()[0]) >> 20} GiB',
+        'memory': f'{round(int(_field("/proc/meminfo", "MemTotal").split()[0]) / 2 ** 20)} GiB',
         'kernel': platform.release(),
         'work folder': _filesystem(work),
         'software': _packages(),
