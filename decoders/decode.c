@@ -102,6 +102,34 @@ bool dec_nonref_can_be_skipped(const AVStream *stream)
     }
 }
 
+/* ISO/IEC 14496-15, 5.3.3: mp4 and Matroska give NAL units behind their lengths, not between start codes; the
+ * fifth byte of the decoder configuration tells how long a length is. ITU-T H.264, 7.3.1 and table 7-1:
+ * nal_ref_idc f(2) and nal_unit_type f(5) behind a zero bit; types 1 to 5 are (parts of) slices. */
+bool dec_packet_is_nonref(const AVStream *stream, const AVPacket *packet)
+{
+    const AVCodecParameters *par = stream->codecpar;
+    if (par->codec_id != AV_CODEC_ID_H264 || par->extradata_size < 7 || par->extradata[0] != 1)
+        return false;
+    size_t length_bytes = (par->extradata[4] & 3) + 1u;
+    const uint8_t *next = packet->data, *end = next + packet->size;
+    bool has_slice = false;
+    while ((size_t)(end - next) > length_bytes) {
+        size_t length = 0;
+        for (size_t i = 0; i < length_bytes; i++)
+            length = length << 8 | *next++;
+        if (length == 0 || length > (size_t)(end - next))
+            return false;
+        unsigned type = *next & 31, reference = (*next >> 5) & 3;
+        if (type >= 1 && type <= 5) {
+            if (reference > 0)
+                return false;
+            has_slice = true;
+        }
+        next += length;
+    }
+    return has_slice && next == end;
+}
+
 /* VP8 (RFC 6386, section 9.1): bit 4 of a frame's first byte is show_frame. */
 static bool vp8_shows(const AVPacket *packet)
 {

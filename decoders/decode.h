@@ -24,6 +24,10 @@ bool dec_packets_are_frames(const AVStream *stream);
 /* True when frames that the codec marks as referred to by no other leave no trace: leaving them out changes
  * nothing in those that follow. */
 bool dec_nonref_can_be_skipped(const AVStream *stream);
+/* True when the packet holds nothing but such a frame, as far as that can be told at a glance (H.264 in mp4
+ * and Matroska): the decoder need not get it. Its threads work one packet each, so one that is skipped costs
+ * more than its time. */
+bool dec_packet_is_nonref(const AVStream *stream, const AVPacket *packet);
 /* False for a packet that only updates references (hidden VP8 and VP9 frames). */
 bool dec_packet_shows(const AVStream *stream, const AVPacket *packet);
 

@@ -527,6 +527,8 @@ int dec_run_index(struct dec_work *work)
         err = write_index(work, &index);
     if (!err && index.counted)
         work->reply->n_decoded = index.n_frames;
+    if (!err && index.pts_unique && !index.counted)
+        dec_media_keep(base_steal_pointer(x.media));
     frame_list_finish(&x.list);
     dec_index_finish(&index);
     dec_media_close(x.media);

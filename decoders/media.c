@@ -207,3 +207,41 @@ int dec_output_write(struct dec_work *work, const void *data, size_t len, uint64
     return err ? base_fail(&work->why, -ENOSPC, "what is made of it cannot be written: %s", strerror(-err))
                : 0;
 }
+
+/* The one that indexing left, and the file that it is of. */
+static struct dec_media *kept;
+static struct stat kept_file;
+
+static struct file_io *file_of(const struct dec_media *m)
+{
+    return m->format->pb->opaque;
+}
+
+void dec_media_keep(struct dec_media *m)
+{
+    /* Long before any time that a file can have, but far enough from the type's end. */
+    const int64_t beginning = -(INT64_C(1) << 60);
+    dec_media_close(base_steal_pointer(kept));
+    bool rewinds = m && m->video >= 0 && strstr(m->format->iformat->name, "mp4") &&
+                   fstat(m->fd, &kept_file) == 0 &&
+                   av_seek_frame(m->format, m->video, beginning, AVSEEK_FLAG_BACKWARD) >= 0;
+    if (!rewinds) {
+        dec_media_close(m);
+        return;
+    }
+    kept = m;
+    kept->fd = file_of(kept)->fd = -1;
+}
+
+struct dec_media *dec_media_take(int fd)
+{
+    struct stat st;
+    if (!kept || fstat(fd, &st) < 0)
+        return NULL;
+    if (st.st_dev != kept_file.st_dev || st.st_ino != kept_file.st_ino || st.st_size != kept_file.st_size ||
+        memcmp(&st.st_mtim, &kept_file.st_mtim, sizeof st.st_mtim) != 0 ||
+        memcmp(&st.st_ctim, &kept_file.st_ctim, sizeof st.st_ctim) != 0)
+        return NULL;
+    kept->fd = file_of(kept)->fd = fd;
+    return base_steal_pointer(kept);
+}

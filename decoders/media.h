@@ -22,6 +22,14 @@ struct dec_media {
 int dec_media_open(int fd, struct dec_media **ret, struct base_reason *why);
 void dec_media_close(struct dec_media *m);
 
+/* For the session that mostly follows the indexing of a file, probing once is enough. Takes over a demuxer
+ * all of whose packets were read, or NULL, and keeps it, rewound, in place of the one kept before; closes it
+ * where the format's demuxer is not the same after that as a fresh one (all but mp4's). The descriptor may be
+ * closed then. */
+void dec_media_keep(struct dec_media *m);
+/* The kept one, if it is of this unchanged file: reads from fd now, and belongs to the caller. Else NULL. */
+struct dec_media *dec_media_take(int fd);
+
 /* A negative errno for one of FFmpeg's error codes; the reason gets `what` and FFmpeg's own words. */
 int dec_media_fail(struct base_reason *why, int averror, const char *what);
 

@@ -88,15 +88,9 @@ static int get_clean_buffer(AVCodecContext *c, AVFrame *frame, int flags)
     return averror;
 }
 
-/* (Re)opens demuxer and decoder at the file's beginning. */
-static int open_at_start(struct dec_session *s, struct dec_work *work)
+/* Opens the decoder for a demuxer that stands at the file's beginning. */
+static int begin(struct dec_session *s, struct dec_work *work)
 {
-    avcodec_free_context(&s->decoder);
-    dec_media_close(s->media);
-    s->media = NULL;
-    int err = dec_media_open(s->fd, &s->media, &work->why);
-    if (err)
-        return err;
     if (s->index.video_stream < 0 || s->index.video_stream >= (int)s->media->format->nb_streams)
         return base_fail(&work->why, -EIO, "its streams changed");
     s->stream = s->media->format->streams[s->index.video_stream];
@@ -112,10 +106,19 @@ static int open_at_start(struct dec_session *s, struct dec_work *work)
     s->may_skip = !s->index.damaged && s->index.pts_unique && dec_nonref_can_be_skipped(s->stream);
     /* How a decoder covers up for damage depends on its threads. */
     unsigned threads = s->index.damaged ? 1 : work->job->threads;
-    err = dec_open_decoder(s->stream, threads, &s->errors, &s->decoder, &work->why);
+    int err = dec_open_decoder(s->stream, threads, &s->errors, &s->decoder, &work->why);
     if (!err && s->index.damaged)
         s->decoder->get_buffer2 = get_clean_buffer;
     return err;
+}
+
+/* The same with a fresh demuxer. */
+static int open_at_start(struct dec_session *s, struct dec_work *work)
+{
+    avcodec_free_context(&s->decoder);
+    dec_media_close(base_steal_pointer(s->media));
+    int err = dec_media_open(s->fd, &s->media, &work->why);
+    return err ? err : begin(s, work);
 }
 
 static int session_open(struct dec_work *work, struct dec_session **ret)
@@ -128,10 +131,12 @@ static int session_open(struct dec_work *work, struct dec_session **ret)
     s->frame = av_frame_alloc();
     s->packet = av_packet_alloc();
     int err = s->fd >= 0 && s->frame && s->packet ? copy_index(work->index, &s->index) : -ENOMEM;
-    if (err)
+    if (err) {
         base_fail(&work->why, err, "out of memory");
-    else
-        err = open_at_start(s, work);
+    } else {
+        s->media = dec_media_take(s->fd);
+        err = s->media ? begin(s, work) : open_at_start(s, work);
+    }
     if (err)
         session_destroy(s);
     else
@@ -315,6 +320,10 @@ static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
         /* On the way to the wanted frame pictures that no other refers to need not be decoded. */
         bool skippable =
             s->may_skip && s->packet->pts != AV_NOPTS_VALUE && s->packet->pts < s->index.frames[wanted].pts;
+        if (skippable && dec_packet_is_nonref(s->stream, s->packet)) {
+            av_packet_unref(s->packet);
+            continue;
+        }
         s->decoder->skip_frame = skippable ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
         note_error(s, avcodec_send_packet(s->decoder, s->packet));
         av_packet_unref(s->packet);
