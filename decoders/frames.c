@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DEC_MEASURE_FRAMES and DEC_FRAMES: the size of a view's frames, and runs of them. */
-#include "decoders/picture.h"
+#include "decoders/encoders.h"
 #include "decoders/session.h"
 
 #include <errno.h>
 
 static void free_pictures(void *slot)
 {
-    dec_picture_finish(slot);
+    struct dec_picture *pictures = slot;
+    for (int i = 0; i < DEC_MAX_ENCODERS; i++)
+        dec_picture_finish(&pictures[i]);
     free(slot);
 }
 
+/* A session's, DEC_MAX_ENCODERS of them. */
 static int get_pictures(struct dec_session *s, struct dec_picture **ret, struct base_reason *why)
 {
     void **slot = dec_session_slot(s, free_pictures);
     if (!*slot)
-        *slot = calloc(1, sizeof(struct dec_picture));
+        *slot = calloc(DEC_MAX_ENCODERS, sizeof(struct dec_picture));
     *ret = *slot;
     return *slot ? 0 : base_fail(why, -ENOMEM, "out of memory");
 }
@@ -66,7 +69,8 @@ static int measure_sample(struct dec_work *work, struct dec_picture *pictures, c
     struct dec_reply *reply = work->reply;
     const struct dec_frames_spec *spec = &work->job->frames;
     AVFrame *rendered;
-    int err = dec_picture_render(pictures, stream, frame, spec, (int)reply->width, (int)reply->height,
+    const struct dec_picture_input input = dec_picture_input_of(stream, frame);
+    int err = dec_picture_render(pictures, &input, frame, spec, (int)reply->width, (int)reply->height,
                                  &rendered, &work->why);
     if (err)
         return err;
@@ -136,7 +140,8 @@ struct run {
     struct dec_work *work;
     struct dec_session *session;
     struct dec_picture *pictures;
-    struct base_bytes encoded; /* the frame in work */
+    struct dec_encoders *encoders;
+    const struct dec_encoded *collected; /* the last one, until another frame is begun */
     struct dec_entry *entries;
     uint64_t offset;
     /* The wanted frame, when it was made before the others. */
@@ -166,31 +171,45 @@ static int put_frame(struct run *r, const struct base_bytes *encoded, struct dec
     return 0;
 }
 
-static int make_frame(struct run *r, uint32_t source_frame, struct dec_entry *entry)
+/* Writes the oldest frame that is with the encoders. */
+static int collect(struct run *r, const uint32_t *sources)
 {
     struct dec_work *work = r->work;
-    const struct dec_job *job = work->job;
+    const struct dec_encoded *made = dec_encoders_take(r->encoders);
+    if (made->err)
+        work->why = made->why;
+    if (made->err == -ENOMEM)
+        return made->err;
+    if (made->err)
+        return leave_out(work, sources[made->tag]);
+    work->reply->n_lowered += made->lowered;
+    r->collected = made;
+    return put_frame(r, &made->file, &r->entries[made->tag]);
+}
+
+static int collect_all(struct run *r, const uint32_t *sources)
+{
+    int err = 0;
+    while (!err && !dec_encoders_are_empty(r->encoders))
+        err = collect(r, sources);
+    return err;
+}
+
+/* Decodes sources[i], and hands it over to become entries[i]. */
+static int begin_frame(struct run *r, const uint32_t *sources, uint32_t i)
+{
+    struct dec_work *work = r->work;
     const AVFrame *decoded;
-    AVFrame *rendered;
-    bool lowered = false;
-    int err = dec_session_frame(r->session, work, source_frame, &decoded);
+    int err = dec_encoders_are_full(r->encoders) ? collect(r, sources) : 0;
+    if (err)
+        return err;
+    err = dec_session_frame(r->session, work, sources[i], &decoded);
     if (err == -ENOENT && dec_session_index(r->session)->counted)
-        return leave_out(work, source_frame);
+        return leave_out(work, sources[i]);
     if (err)
         return err;
-    err = dec_picture_render(r->pictures, dec_session_stream(r->session), decoded, &job->frames,
-                             (int)job->width, (int)job->height, &rendered, &work->why);
-    r->encoded.len = 0;
-    if (!err)
-        err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->encoded, &lowered, &work->why);
-    if (!err && r->encoded.len > job->file_bytes)
-        err = base_fail(&work->why, -EFBIG, "it does not fit the size that the clip's files have");
-    if (err == -ENOMEM)
-        return err;
-    if (err)
-        return leave_out(work, source_frame);
-    work->reply->n_lowered += lowered;
-    return put_frame(r, &r->encoded, entry);
+    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), decoded, i);
+    return err ? base_fail(&work->why, err, "out of memory") : 0;
 }
 
 static int put_table(struct run *r, uint32_t n)
@@ -202,54 +221,81 @@ static int put_table(struct run *r, uint32_t n)
     return dec_output_write(work, r->entries, bytes, r->offset);
 }
 
+static int start_encoders(struct run *r, unsigned threads)
+{
+    dec_encoders_destroy(r->encoders);
+    r->encoders = dec_encoders_create(r->work->job, r->pictures, BASE_MIN(threads, DEC_MAX_ENCODERS));
+    return r->encoders ? 0 : base_fail(&r->work->why, -ENOMEM, "out of memory");
+}
+
 /* The frame that somebody waits for, before the others; they may turn out not to be wanted. */
 static int make_wanted(struct run *r, uint32_t source)
 {
     struct dec_work *work = r->work;
-    int err = make_frame(r, source, &r->entries[0]);
+    int err = start_encoders(r, 0);
+    if (!err)
+        err = begin_frame(r, &source, 0);
+    if (!err)
+        err = collect_all(r, &source);
+    r->has_wanted = !err && r->entries[0].len > 0;
+    r->wanted_source = source;
+    if (r->has_wanted)
+        base_bytes_append(&r->wanted, r->collected->file.data, r->collected->file.len);
+    if (r->wanted.failed)
+        err = base_fail(&work->why, -ENOMEM, "out of memory");
     if (!err)
         err = put_table(r, 1);
     if (!err)
         err = work->first(work);
-    if (err || work->ended)
-        return err;
-    r->has_wanted = r->entries[0].len > 0;
-    r->wanted_source = source;
-    r->wanted = r->encoded;
-    r->encoded = (struct base_bytes){0};
     r->offset = 0;
-    work->reply->reason[0] = 0;
-    return 0;
+    if (!err && !work->ended)
+        work->reply->reason[0] = 0;
+    return err;
 }
 
-static int make_run(struct run *r)
+/* A frame that is shown several times is made once. */
+static bool is_repeat(const uint32_t *sources, uint32_t i)
+{
+    return i > 0 && sources[i] == sources[i - 1];
+}
+
+static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
+{
+    struct dec_work *work = r->work;
+    /* Decoding and encoding take about the same time. */
+    int err = start_encoders(r, n > 1 ? work->job->threads / 2 : 0);
+    for (uint32_t i = 0; !err && i < n; i++) {
+        if (r->has_wanted && sources[i] == r->wanted_source && !is_repeat(sources, i))
+            err = put_frame(r, &r->wanted, &r->entries[i]);
+        else if (!is_repeat(sources, i))
+            err = begin_frame(r, sources, i);
+        work->progress(work, 0);
+    }
+    if (!err)
+        err = collect_all(r, sources);
+    for (uint32_t i = 0; i < n; i++)
+        if (is_repeat(sources, i))
+            r->entries[i] = r->entries[i - 1];
+    return err ? err : put_table(r, n);
+}
+
+static int make_frames(struct run *r)
 {
     struct dec_work *work = r->work;
     const struct dec_job *job = work->job;
     const uint32_t *map;
-    uint32_t n_map;
+    uint32_t n_map, n = job->last - job->first + 1;
     int err = dec_session_map(r->session, &job->frames, &map, &n_map, &work->why);
     if (err)
         return err;
     if (job->last >= n_map)
         return base_fail(&work->why, -EIO, "frames up to %u of %u", job->last, n_map);
-    uint32_t n = job->last - job->first + 1;
     r->entries = calloc(n, sizeof *r->entries);
     if (!r->entries)
         return base_fail(&work->why, -ENOMEM, "out of memory");
     if (job->wanted)
         err = make_wanted(r, map[job->wanted - 1]);
-    for (uint32_t i = 0; !err && !work->ended && i < n; i++) {
-        uint32_t source = map[job->first + i];
-        if (i > 0 && source == map[job->first + i - 1])
-            r->entries[i] = r->entries[i - 1];
-        else if (r->has_wanted && source == r->wanted_source)
-            err = put_frame(r, &r->wanted, &r->entries[i]);
-        else
-            err = make_frame(r, source, &r->entries[i]);
-        work->progress(work, 0);
-    }
-    return err || work->ended ? err : put_table(r, n);
+    return err || work->ended ? err : make_run(r, map + job->first, n);
 }
 
 int dec_run_frames(struct dec_work *work)
@@ -260,7 +306,9 @@ int dec_run_frames(struct dec_work *work)
     if (!err)
         err = get_pictures(r.session, &r.pictures, &work->why);
     if (!err)
-        err = make_run(&r);
+        err = make_frames(&r);
+    /* They use the session's pictures. */
+    dec_encoders_destroy(r.encoders);
     if (err == -ENOENT) {
         work->reply->stale = 1;
         err = -EIO;
@@ -269,6 +317,5 @@ int dec_run_frames(struct dec_work *work)
         dec_session_drop(r.session);
     free(r.entries);
     base_bytes_finish(&r.wanted);
-    base_bytes_finish(&r.encoded);
     return err;
 }

@@ -91,10 +91,10 @@ static double rotation_degrees(const int32_t *matrix)
 /* ffmpeg's -autorotate: the filters it documents to insert for a display matrix. */
 static int append_rotation(struct dec_picture *p, AVFilterContext **last)
 {
-    const int32_t *m = p->rotation;
-    double theta = p->rotated ? rotation_degrees(m) : 0;
+    const int32_t *m = p->input.rotation;
+    double theta = p->input.rotated ? rotation_degrees(m) : 0;
     int err = 0;
-    if (!p->rotated || isnan(theta))
+    if (!p->input.rotated || isnan(theta))
         return 0;
     if (fabs(theta - 90) < 1.0)
         return append(p, last, "transpose", m[3] > 0 ? "cclock_flip" : "clock");
@@ -140,13 +140,13 @@ static int append_scale(struct dec_picture *p, AVFilterContext **last)
     return append(p, last, "scale", args);
 }
 
-static int build(struct dec_picture *p, const AVStream *stream, const AVFrame *in, int width, int height)
+static int build(struct dec_picture *p, const AVFrame *in, int width, int height)
 {
     char args[256];
-    AVRational sar = stream->sample_aspect_ratio.num ? stream->sample_aspect_ratio : in->sample_aspect_ratio;
+    AVRational base = p->input.time_base, aspect = p->input.aspect;
     (void)snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d",
-                   in->width, in->height, in->format, stream->time_base.num, stream->time_base.den, sar.num,
-                   BASE_MAX(sar.den, 1));
+                   in->width, in->height, in->format, base.num, base.den, aspect.num,
+                   BASE_MAX(aspect.den, 1));
     p->graph = avfilter_graph_alloc();
     if (!p->graph)
         return AVERROR(ENOMEM);
@@ -189,25 +189,42 @@ static bool find_rotation(const AVStream *stream, const AVFrame *frame, int32_t 
     return true;
 }
 
-static bool graph_fits(const struct dec_picture *p, const AVFrame *in, const struct dec_frames_spec *spec,
-                       bool rotated, const int32_t matrix[9])
+struct dec_picture_input dec_picture_input_of(const AVStream *stream, const AVFrame *frame)
+{
+    AVRational aspect = stream->sample_aspect_ratio;
+    struct dec_picture_input input = {
+        .time_base = stream->time_base,
+        .aspect = aspect.num ? aspect : frame->sample_aspect_ratio,
+    };
+    input.rotated = find_rotation(stream, frame, input.rotation);
+    return input;
+}
+
+static bool input_equal(const struct dec_picture_input *a, const struct dec_picture_input *b)
+{
+    return av_cmp_q(a->time_base, b->time_base) == 0 && a->aspect.num == b->aspect.num &&
+           a->aspect.den == b->aspect.den && a->rotated == b->rotated &&
+           memcmp(a->rotation, b->rotation, sizeof a->rotation) == 0;
+}
+
+static bool graph_fits(const struct dec_picture *p, const struct dec_picture_input *input, const AVFrame *in,
+                       const struct dec_frames_spec *spec)
 {
     return p->graph && memcmp(&p->spec, spec, sizeof *spec) == 0 && p->in_width == in->width &&
            p->in_height == in->height && p->in_format == in->format && p->in_range == (int)in->color_range &&
-           p->in_matrix == (int)in->colorspace && p->rotated == rotated &&
-           (!rotated || memcmp(p->rotation, matrix, sizeof p->rotation) == 0);
+           p->in_matrix == (int)in->colorspace && input_equal(&p->input, input);
 }
 
 /* (Re)builds the graph for a frame. When it gives another size than the clip has, one more scale is put
  * behind it. */
-static int prepare(struct dec_picture *p, const AVStream *stream, const AVFrame *in, int width, int height)
+static int prepare(struct dec_picture *p, const AVFrame *in, int width, int height)
 {
     drop_graph(p);
-    int err = build(p, stream, in, 0, 0);
+    int err = build(p, in, 0, 0);
     if (err >= 0 && width > 0 &&
         (av_buffersink_get_w(p->sink) != width || av_buffersink_get_h(p->sink) != height)) {
         drop_graph(p);
-        err = build(p, stream, in, width, height);
+        err = build(p, in, width, height);
     }
     p->in_width = in->width;
     p->in_height = in->height;
@@ -232,7 +249,7 @@ static void expand_range(AVFrame *yuv)
                                      (size_t)chroma_width);
 }
 
-int dec_picture_render(struct dec_picture *p, const AVStream *stream, const AVFrame *frame,
+int dec_picture_render(struct dec_picture *p, const struct dec_picture_input *input, const AVFrame *frame,
                        const struct dec_frames_spec *spec, int width, int height, AVFrame **ret,
                        struct base_reason *why)
 {
@@ -242,14 +259,11 @@ int dec_picture_render(struct dec_picture *p, const AVStream *stream, const AVFr
     if (frame->width > 16384 || frame->height > 16384)
         return base_fail(why, -EFBIG, "a picture of %dx%d; corpusfs allows 16384x16384", frame->width,
                          frame->height);
-    int32_t matrix[9] = {0};
-    bool rotated = find_rotation(stream, frame, matrix);
     int err = 0;
-    if (!graph_fits(p, frame, spec, rotated, matrix)) {
+    if (!graph_fits(p, input, frame, spec)) {
         p->spec = *spec;
-        p->rotated = rotated;
-        memcpy(p->rotation, matrix, sizeof matrix);
-        err = prepare(p, stream, frame, width, height);
+        p->input = *input;
+        err = prepare(p, frame, width, height);
     }
     if (err >= 0)
         err = av_buffersrc_add_frame_flags(p->source, (AVFrame *)frame, AV_BUFFERSRC_FLAG_KEEP_REF);

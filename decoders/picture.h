@@ -11,14 +11,23 @@
 
 #include <libavutil/frame.h>
 
+/* What filters have to know of a frame beside its pixels: its stream's time base, and from the frame or else
+ * the stream the shape of a pixel and the display matrix. */
+struct dec_picture_input {
+    AVRational time_base, aspect;
+    bool rotated;
+    int32_t rotation[9]; /* all zero where there is none */
+};
+
+struct dec_picture_input dec_picture_input_of(const AVStream *stream, const AVFrame *frame);
+
 /* Filters for one spec, rebuilt when the frames' size or format changes. Zero-initialise. One thread. */
 struct dec_picture {
     struct dec_frames_spec spec;
     struct AVFilterGraph *graph;
     struct AVFilterContext *source, *sink;
     int in_width, in_height, in_format, in_range, in_matrix;
-    int32_t rotation[9]; /* display matrix that the graph was built for */
-    bool rotated;
+    struct dec_picture_input input; /* that the graph was built for */
     AVFrame *out;
 };
 
@@ -27,7 +36,7 @@ void dec_picture_finish(struct dec_picture *p);
 /* The frame as the view wants to see it, still uncompressed; *ret is borrowed until the next call. width,
  * height: the size that every frame of the clip has (0 = whatever the filters give): like ffmpeg's autoscale,
  * frames of another size are scaled to it. 0 or a negative errno with why. */
-int dec_picture_render(struct dec_picture *p, const AVStream *stream, const AVFrame *frame,
+int dec_picture_render(struct dec_picture *p, const struct dec_picture_input *input, const AVFrame *frame,
                        const struct dec_frames_spec *spec, int width, int height, AVFrame **ret,
                        struct base_reason *why);
 
