@@ -276,7 +276,7 @@ static void note_asked(struct reading *r, uint32_t frame)
         return;
     r->w->asked = true;
     pthread_mutex_lock(&r->c->lock);
-    plan_asked_locked(&r->media->views[r->view], frame);
+    plan_asked_locked(&r->media->views[r->view], frame, r->w->reader);
     pthread_mutex_unlock(&r->c->lock);
 }
 
@@ -306,6 +306,7 @@ static ssize_t read_frame(struct reading *r, uint32_t frame)
         return read_kept_frame(r, s, frame, 0, last);
     pthread_mutex_lock(&r->c->lock);
     task.wanted = plan_read_locked(&r->media->views[r->view], frame, &ahead);
+    task.strides = r->media->views[r->view].strides;
     pthread_mutex_unlock(&r->c->lock);
     r->w->frame = frame + 1;
     int err = jobs_wait_for(r->c, &task, r->w);

@@ -76,6 +76,7 @@ void cache_destroy(struct cache *c);
 struct cache_waiter {
     void (*wake)(
         struct cache_waiter *w); /* called once for each -EINPROGRESS, from another thread, no locks held */
+    uint64_t reader;             /* the thread that asks, for the access pattern; 0 = not known */
     /* private to the cache */
     struct cache_waiter *next;
     struct cache_task *task;

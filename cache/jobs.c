@@ -48,7 +48,8 @@ static void enqueue_locked(struct cache *c, struct cache_task *t)
         c->queue_head = t;
     c->queue_tail = t;
     c->n_queued++;
-    pthread_cond_signal(&c->work);
+    /* Not each of them may take it. */
+    pthread_cond_broadcast(&c->work);
     pthread_cond_broadcast(&c->linger);
 }
 
@@ -65,6 +66,15 @@ static uint32_t *making_of_view_locked(struct cache_task *t)
     return &t->media->views[t->view].n_making;
 }
 
+/* A worker that keeps a clip's session, waiting for company of a frame it made, has better to do now. */
+static void end_lingering_locked(struct cache *c, const struct cache_task *t)
+{
+    int owner = c->clips[t->clip].worker;
+    struct cache_task *current = owner < 0 ? NULL : c->workers[owner].current;
+    if (current && current->served && current->clip == t->clip)
+        current->leaves = true;
+}
+
 static void begin_locked(struct cache *c, struct cache_task *t)
 {
     struct cache_task **bucket = bucket_of(c, &t->key);
@@ -72,6 +82,7 @@ static void begin_locked(struct cache *c, struct cache_task *t)
     *bucket = t;
     if (t->kind == TASK_FRAMES)
         ++*making_of_view_locked(t);
+    end_lingering_locked(c, t);
     enqueue_locked(c, t);
 }
 
@@ -125,7 +136,10 @@ int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache
             t = base_steal_pointer(fresh);
             begin_locked(c, t);
         } else if (t->wanted != wanted->wanted) {
-            t->wants_all = true;
+            if (t->served && wanted->strides)
+                t->leaves = true;
+            else
+                t->wants_all = true;
             pthread_cond_broadcast(&c->linger);
         }
         if (w)
@@ -256,7 +270,7 @@ static void linger_locked(struct cache *c, struct cache_task *t)
     until.tv_nsec %= 1000000000;
     c->n_lingering++;
     --*making_of_view_locked(t); /* who asks for a frame elsewhere now has got this one */
-    while (!t->wants_all && !c->stopping && c->n_queued <= c->n_idle)
+    while (!t->wants_all && !t->leaves && !c->stopping && c->n_queued <= c->n_idle)
         if (pthread_cond_timedwait(&c->linger, &c->lock, &until) == ETIMEDOUT)
             break;
     ++*making_of_view_locked(t);
@@ -267,6 +281,8 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
 {
     pthread_mutex_lock(&c->lock);
     struct cache_waiter *waiters = take_waiters_locked(t, t->wanted);
+    t->served = true;
+    t->leaves = t->strides;
     pthread_mutex_unlock(&c->lock);
     wake_all(waiters, 0, segment, t->media);
     pthread_mutex_lock(&c->lock);
@@ -275,6 +291,7 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
     else
         t->wants_all = true;
     bool goes_on = t->wants_all && !c->stopping;
+    t->served = false;
     if (goes_on)
         t->wanted = 0;
     else
@@ -283,9 +300,13 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
     return goes_on;
 }
 
-static void finish_task(struct cache *c, struct cache_task *t, int error, struct cache_segment *segment)
+/* w: the worker that did it, NULL = none. */
+static void finish_task(struct cache *c, struct worker_thread *w, struct cache_task *t, int error,
+                        struct cache_segment *segment)
 {
     pthread_mutex_lock(&c->lock);
+    if (w)
+        w->current = NULL;
     if (!t->finished)
         end_locked(c, t);
     if (error && error != -EAGAIN)
@@ -297,6 +318,27 @@ static void finish_task(struct cache *c, struct cache_task *t, int error, struct
     wake_all(waiters, error == -EAGAIN ? 0 : error, segment, t->media);
     wake_all(others, 0, NULL, t->media);
     jobs_release(c, t);
+}
+
+/* How many frames decoding may have to go on for, rather than being begun anew elsewhere. */
+enum { FOLLOWS = 64 };
+
+/* Whether frames are left to the worker that has their clip's session, since it is at once, or soon will be,
+ * where they are; another one would have to decode its way there. */
+static bool is_left_to_owner_locked(const struct cache *c, const struct cache_task *t,
+                                    const struct worker_thread *w)
+{
+    int owner = c->clips[t->clip].worker;
+    if (t->kind != TASK_FRAMES || owner < 0 || owner == w->number)
+        return false;
+    const struct cache_task *current = c->workers[owner].current;
+    if (!current)
+        return true;
+    if (current->clip != t->clip)
+        return false;
+    if (current->served)
+        return true;
+    return current->kind == TASK_FRAMES && t->first > current->first && t->first - current->first <= FOLLOWS;
 }
 
 /* How well a task suits a worker: lower is better. A clip's jobs go to the worker that has its session open.
@@ -317,13 +359,15 @@ static struct cache_task *choose_locked(struct cache *c, const struct worker_thr
     if (c->queue_head && c->queue_head->passed_over >= MOST_PASSED_OVER)
         return c->queue_head;
     for (struct cache_task *t = c->queue_head; t && looked < LOOK_AHEAD; t = t->next_in_queue, looked++) {
+        if (is_left_to_owner_locked(c, t, w))
+            continue;
         int value = unsuitability(c, t, w);
         if (!best || value < best_value) {
             best = t;
             best_value = value;
         }
     }
-    if (best != c->queue_head)
+    if (best && best != c->queue_head)
         c->queue_head->passed_over++;
     return best;
 }
@@ -344,12 +388,16 @@ static void *worker_main(void *argument)
             continue;
         }
         dequeue_locked(c, t);
+        w->current = t;
         if (t->kind != TASK_SUBTITLES)
             c->clips[t->clip].worker = w->number;
+        /* What was left to this worker no longer is. */
+        if (c->queue_head && c->n_idle > 0)
+            pthread_cond_broadcast(&c->work);
         pthread_mutex_unlock(&c->lock);
         struct cache_segment *segment = NULL;
         int err = make_task(w, t, &segment);
-        finish_task(c, t, err, segment);
+        finish_task(c, w, t, err, segment);
         cache_segment_unref(segment);
         pthread_mutex_lock(&c->lock);
     }
@@ -404,7 +452,7 @@ void jobs_stop(struct cache *c)
         pthread_mutex_lock(&c->lock);
         dequeue_locked(c, t);
         pthread_mutex_unlock(&c->lock);
-        finish_task(c, t, -EIO, NULL);
+        finish_task(c, NULL, t, -EIO, NULL);
     }
     free(base_steal_pointer(c->workers));
 }

@@ -77,11 +77,19 @@ void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first
  * A run is of reads that each came after the last was answered, one frame further. Readers at the same time
  * are none, even where one comes by chance right after another: a frame that nobody reads would be made for
  * them.
+ *
+ * A reader who goes forward in steps, to take 16 frames of a clip, say, pays for these alone, even where two
+ * of them are of one segment: decoding goes on from one to the next.
  */
-void plan_asked_locked(struct clip_view *v, uint32_t frame)
+enum { LEAST_STRIDE = 4 };
+
+void plan_asked_locked(struct clip_view *v, uint32_t frame, uint64_t reader)
 {
     if (frame == v->last_asked)
         return;
+    v->strides = reader != 0 && reader == v->last_reader && v->last_answered == v->last_asked &&
+                 frame > v->last_asked && frame - v->last_asked >= LEAST_STRIDE;
+    v->last_reader = reader;
     bool goes_on = frame == v->last_asked + 1 && v->last_answered == v->last_asked;
     /* Who begins with the first frame is believed earlier. */
     v->run = goes_on ? v->run + 1 : frame == 0;
@@ -100,7 +108,8 @@ uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead)
 {
     uint32_t number = segment_number(v, frame);
     bool ascending = frame > 0 && v->run > 0;
-    bool again = v->lone > 0 && v->lone != frame + 1 && segment_number(v, v->lone - 1) == number;
+    bool again =
+        !v->strides && v->lone > 0 && v->lone != frame + 1 && segment_number(v, v->lone - 1) == number;
     *ret_ahead = v->run >= 2;
     if (ascending || again)
         return 0;

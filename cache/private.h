@@ -28,6 +28,8 @@ struct clip_view {
     /* The access pattern (plan.c): the frames that were asked for and answered last, how many reads in a row
      * went on where the last one was, and 1 + the frame that was last made alone. */
     uint32_t last_asked, last_answered, run, lone;
+    uint64_t last_reader;
+    bool strides;      /* the last read was one of those that take every so many frames */
     uint32_t n_making; /* frames: tasks in flight */
 };
 
@@ -88,6 +90,8 @@ struct cache_task {
     unsigned passed_over; /* how often a later one was taken first */
     bool finished, ahead; /* ahead: nobody waits, it is made because a run of reads will want it */
     bool wants_all;       /* more than `wanted` is needed by now */
+    bool strides;         /* whoever wants it will not want more of its segment */
+    bool served, leaves;  /* the wanted frame is made; and its job is not to wait for company */
     struct cache_waiter *waiters;
     struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;
     uint64_t produced; /* bytes of the output that are final */
@@ -129,6 +133,7 @@ struct worker_thread {
     struct cache *cache;
     int16_t number;
     pthread_t thread;
+    struct cache_task *current; /* guarded by cache.lock; NULL = it waits for work */
     struct cache_worker process;
     uint64_t next_job;
 };
@@ -203,7 +208,7 @@ int plan_starts(const struct dec_index *index, const uint32_t *map, uint32_t n, 
 /* The segment that holds a frame. */
 void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last);
 /* Notes that a read came, for the access pattern; once a read. */
-void plan_asked_locked(struct clip_view *v, uint32_t frame);
+void plan_asked_locked(struct clip_view *v, uint32_t frame, uint64_t reader);
 /* Notes that it was answered. true: a run of reads has come so far that the next segment is to be begun. */
 bool plan_answered_locked(struct clip_view *v, uint32_t frame);
 /* What a read that found nothing needs: 1 + frame for that frame alone, 0 for its segment. *ret_ahead: the

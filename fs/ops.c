@@ -86,6 +86,7 @@ static void start(fuse_req_t req, struct request request)
     }
     *r = request;
     r->waiter.wake = on_wake;
+    r->waiter.reader = (uint64_t)fuse_req_ctx(req)->pid;
     r->req = req;
     r->fs = fuse_req_userdata(req);
     r->begin_ns = base_now_ns();

@@ -88,7 +88,7 @@ static void test_keyframe_rule(void)
 static void check_read(struct clip_view *v, uint32_t frame, bool whole, bool ahead)
 {
     bool begins = false;
-    plan_asked_locked(v, frame);
+    plan_asked_locked(v, frame, 0);
     CHECK_INT(plan_read_locked(v, frame, &begins), whole ? 0 : frame + 1);
     CHECK_INT(begins, ahead);
     (void)plan_answered_locked(v, frame);
@@ -126,9 +126,30 @@ static void test_kept_run(void)
     uint32_t starts[] = {0, 10, 20};
     struct clip_view v = new_view(starts, 3, 30);
     for (uint32_t frame = 3; frame < 30; frame++) {
-        plan_asked_locked(&v, frame);
+        plan_asked_locked(&v, frame, 1);
         CHECK_INT(plan_answered_locked(&v, frame), frame == 5 || frame == 10 || frame == 20);
         CHECK(!plan_answered_locked(&v, frame)); /* another part of the same file */
+    }
+}
+
+/* Steps forward are a reader's own matter: each read pays for its own frame; steps of several, or back, are
+ * not. */
+static void test_strides(void)
+{
+    uint32_t starts[] = {0, 20};
+    struct clip_view v = new_view(starts, 2, 40);
+    const struct {
+        uint32_t frame;
+        uint64_t reader;
+        bool whole;
+    } reads[] = {{2, 7, false}, {6, 7, false},  {17, 7, false}, {23, 7, false}, {26, 7, true}, /* too short */
+                 {30, 8, true},                                                                /* another */
+                 {3, 8, false}, {12, 8, false}, {5, 8, true}};                                 /* back */
+    for (size_t i = 0; i < BASE_ARRAY_LEN(reads); i++) {
+        bool ahead;
+        plan_asked_locked(&v, reads[i].frame, reads[i].reader);
+        CHECK_INT(plan_read_locked(&v, reads[i].frame, &ahead), reads[i].whole ? 0 : reads[i].frame + 1);
+        (void)plan_answered_locked(&v, reads[i].frame);
     }
 }
 
@@ -138,7 +159,7 @@ static void test_crowd(void)
     uint32_t starts[] = {0, 10, 20};
     struct clip_view v = new_view(starts, 3, 30);
     for (uint32_t frame = 0; frame < 30; frame++)
-        plan_asked_locked(&v, frame);
+        plan_asked_locked(&v, frame, 1);
     for (uint32_t frame = 0; frame < 30; frame++)
         CHECK(!plan_answered_locked(&v, frame));
 }
@@ -150,6 +171,7 @@ int main(void)
     CHECK_RUN(test_keyframe_rule);
     CHECK_RUN(test_access_pattern);
     CHECK_RUN(test_kept_run);
+    CHECK_RUN(test_strides);
     CHECK_RUN(test_crowd);
     return check_result();
 }
