@@ -291,11 +291,13 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
     else
         t->wants_all = true;
     bool goes_on = t->wants_all && !c->stopping;
-    t->served = false;
-    if (goes_on)
+    if (goes_on) {
+        t->served = false;
         t->wanted = 0;
-    else
+        pthread_cond_broadcast(&c->work); /* what was left to this worker no longer is */
+    } else {
         end_locked(c, t);
+    }
     pthread_mutex_unlock(&c->lock);
     return goes_on;
 }
@@ -337,7 +339,7 @@ static bool is_left_to_owner_locked(const struct cache *c, const struct cache_ta
     if (current->clip != t->clip)
         return false;
     if (current->served)
-        return true;
+        return current->leaves;
     return current->kind == TASK_FRAMES && t->first > current->first && t->first - current->first <= FOLLOWS;
 }
 
