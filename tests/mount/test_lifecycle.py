@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """From mount to unmount: nothing stays behind, and a killed worker costs little."""
+import contextlib
 import errno
 import os
 import re
@@ -220,7 +221,8 @@ class Workers(harness.Case):
                 while not finished.wait(0.05):
                     for pid in mount.workers()[:1]:
                         mount.family.add(pid)
-                        os.kill(pid, signal.SIGKILL)
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
 
             def read(i):
                 for path in self.shuffled(paths)[i::4]:
