@@ -28,7 +28,7 @@ struct dec_session {
     int64_t next_number; /* of the frame that comes out next; -1 = not known (BY_PTS: a lower bound) */
     enum numbering numbering;
     bool at_start;     /* this pass began at the file's beginning: nothing earlier can help */
-    bool any_numbered; /* a frame of a known number came out in this pass */
+    bool any_numbered; /* a frame of a known number came out in this pass, or can only be the next */
     bool seeks_lie;    /* for good: after a jump frames carried times that are not theirs in one pass */
     bool shows_damage; /* the decoder reported errors in this pass, of frames from its first keyframe on */
     bool may_skip;     /* frames that no other refers to, on the way to a later one */
@@ -271,6 +271,13 @@ static bool seeks_by_pts(const struct dec_session *s)
     return strstr(name, "mp4") || strstr(name, "matroska");
 }
 
+/* No frame refers to another, so that none is incomplete after a jump. */
+static bool is_intra_only(const AVStream *stream)
+{
+    const AVCodecDescriptor *descriptor = avcodec_descriptor_get(stream->codecpar->codec_id);
+    return descriptor && (descriptor->props & AV_CODEC_PROP_INTRA_ONLY);
+}
+
 /* Jumps to a keyframe. false: the container cannot. */
 static bool seek_to(struct dec_session *s, const struct dec_key *key)
 {
@@ -284,7 +291,8 @@ static bool seek_to(struct dec_session *s, const struct dec_key *key)
     s->number = -1;
     s->next_number = s->index.pts_unique ? 0 : -1;
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_KEY;
-    s->at_start = s->draining = s->any_numbered = s->shows_damage = false;
+    s->at_start = s->draining = s->shows_damage = false;
+    s->any_numbered = is_intra_only(s->stream);
     atomic_store(&s->errors, 0);
     s->wants_key = true;
     return true;
