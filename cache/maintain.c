@@ -4,25 +4,6 @@
 
 #include <errno.h>
 
-#define AT_ONCE 64u
-
-/* Calls `with` for every segment that has a row, in the order of keys, until it returns an error. */
-static int each_segment(struct cache_store *store, int (*with)(void *context, const struct base_hash *key),
-                        void *context)
-{
-    struct base_hash keys[AT_ONCE], last;
-    size_t n;
-    int err = cache_db_keys(store->db, NULL, keys, AT_ONCE, &n);
-    while (!err && n > 0) {
-        for (size_t i = 0; !err && i < n; i++)
-            err = with(context, &keys[i]);
-        last = keys[n - 1];
-        if (!err)
-            err = cache_db_keys(store->db, &last, keys, AT_ONCE, &n);
-    }
-    return err;
-}
-
 /* ---- Verifying ---- */
 
 struct verifying {
@@ -73,7 +54,7 @@ int cache_store_verify(struct cache_store *store,
     store->swept = (struct cache_swept){0};
     if (!err)
         err = cache_db_usage(store->db, &bytes, &ret->n_segments);
-    return err ? err : each_segment(store, verify_segment, &v);
+    return err ? err : cache_each_segment(store, verify_segment, &v);
 }
 
 /* ---- Clearing ---- */
@@ -99,7 +80,7 @@ int cache_store_clear(struct cache_store *store, uint64_t *ret_n_segments, uint6
     while (!err && atomic_load(&store->evicted) - evicted < n_before)
         err = cache_space_evict(store, before);
     if (!err || err == -ENOSPC)
-        err = each_segment(store, remove_segment, store);
+        err = cache_each_segment(store, remove_segment, store);
     if (!err)
         err = cache_db_facts_clear(store->db);
     cache_db_checkpoint(store->db);

@@ -45,6 +45,10 @@ struct cache_swept {
  * good, or are removed; rows without a file are removed. Takes the time of a directory scan; not on the way
  * of any read. */
 int cache_sweep(struct cache_store *store);
+/* Calls `with` for every segment that has a row, in the order of keys, until it returns an error: that one.
+ */
+int cache_each_segment(struct cache_store *store, int (*with)(void *context, const struct base_hash *key),
+                       void *context);
 
 /* ---- open_list.c: the segments used last, kept open ---- */
 

@@ -68,24 +68,29 @@ static int sweep_dir(struct sweep *sweep, const char *path, unsigned first_byte)
     return BASE_MIN(err, 0);
 }
 
-static int sweep_rows(struct sweep *sweep)
+int cache_each_segment(struct cache_store *store, int (*with)(void *context, const struct base_hash *key),
+                       void *context)
 {
-    struct cache_store *store = sweep->store;
     struct base_hash keys[AT_ONCE], last;
     size_t n;
     int err = cache_db_keys(store->db, NULL, keys, AT_ONCE, &n);
     while (!err && n > 0) {
-        for (size_t i = 0; !err && i < n; i++) {
-            struct cache_path path = cache_path_segment(store->dir, &keys[i]);
-            int gone = access(path.text, F_OK) < 0 ? cache_db_forget_missing(store->db, &keys[i]) : 0;
-            sweep->n.n_missing += gone > 0;
-            err = BASE_MIN(gone, 0);
-        }
+        for (size_t i = 0; !err && i < n; i++)
+            err = with(context, &keys[i]);
         last = keys[n - 1];
         if (!err)
             err = cache_db_keys(store->db, &last, keys, AT_ONCE, &n);
     }
     return err;
+}
+
+static int sweep_row(void *context, const struct base_hash *key)
+{
+    struct sweep *sweep = context;
+    struct cache_path path = cache_path_segment(sweep->store->dir, key);
+    int gone = access(path.text, F_OK) < 0 ? cache_db_forget_missing(sweep->store->db, key) : 0;
+    sweep->n.n_missing += gone > 0;
+    return BASE_MIN(gone, 0);
 }
 
 int cache_sweep(struct cache_store *store)
@@ -103,7 +108,7 @@ int cache_sweep(struct cache_store *store)
     if (!err)
         err = adopt(sweep);
     if (!err)
-        err = sweep_rows(sweep);
+        err = cache_each_segment(store, sweep_row, sweep);
     store->swept.n_adopted += sweep->n.n_adopted;
     store->swept.n_removed += sweep->n.n_removed;
     store->swept.n_missing += sweep->n.n_missing;
