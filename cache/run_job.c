@@ -67,6 +67,9 @@ static void count_job(struct cache *c, uint32_t kind)
     case DEC_SUBTITLES:
         c->counters.jobs_subtitles++;
         break;
+    case DEC_LIST:
+    case DEC_UNPACK:
+        break;
     }
     pthread_mutex_unlock(&c->lock);
 }

@@ -286,7 +286,7 @@ static int decode_stream(struct making *m, struct dec_media *media)
 static int make_from_stream(struct making *m)
 {
     struct dec_media *media = NULL;
-    int err = dec_media_open(m->work->source, &media, &m->work->why);
+    int err = dec_media_open(&m->work->source, &media, &m->work->why);
     if (!err)
         err = decode_stream(m, media);
     dec_media_close(media);

@@ -379,7 +379,7 @@ static int count_with(struct indexing *x, unsigned threads, bool *ret_damaged)
 {
     dec_media_close(x->media);
     x->media = NULL;
-    int err = dec_media_open(x->work->source, &x->media, &x->work->why);
+    int err = dec_media_open(&x->work->source, &x->media, &x->work->why);
     if (err)
         return err;
     x->video = x->media->format->streams[x->media->video];
@@ -520,7 +520,7 @@ int dec_run_index(struct dec_work *work)
 {
     struct dec_index index = {.video_stream = -1, .audio_stream = -1, .text_stream = -1};
     struct indexing x = {.work = work, .index = &index};
-    int err = dec_media_open(work->source, &x.media, &work->why);
+    int err = dec_media_open(&work->source, &x.media, &work->why);
     if (!err)
         err = index_media(&x);
     if (!err)

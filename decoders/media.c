@@ -8,31 +8,25 @@
 
 enum { IO_BLOCK = 64 * 1024 };
 
-/* What the AVIO callbacks read from: a descriptor that may be shared, so the position is ours. */
-struct file_io {
-    int fd;
+/* What the AVIO callbacks read from. */
+struct source_io {
+    struct dec_source source;
     int64_t position, size;
 };
 
 static int io_read(void *opaque, uint8_t *out, int len)
 {
-    struct file_io *io = opaque;
-    for (;;) {
-        ssize_t n = pread(io->fd, out, (size_t)len, io->position);
-        if (n > 0) {
-            io->position += n;
-            return (int)n;
-        }
-        if (n == 0)
-            return AVERROR_EOF;
-        if (errno != EINTR)
-            return AVERROR(errno);
-    }
+    struct source_io *io = opaque;
+    ssize_t n = dec_source_read(&io->source, out, (size_t)len, (uint64_t)io->position);
+    if (n <= 0)
+        return n == 0 ? AVERROR_EOF : AVERROR(-(int)n);
+    io->position += n;
+    return (int)n;
 }
 
 static int64_t io_seek(void *opaque, int64_t offset, int whence)
 {
-    struct file_io *io = opaque;
+    struct source_io *io = opaque;
     switch (whence & ~AVSEEK_FORCE) {
     case AVSEEK_SIZE:
         return io->size;
@@ -53,18 +47,18 @@ static int64_t io_seek(void *opaque, int64_t offset, int whence)
     return offset;
 }
 
-static AVIOContext *io_create(int fd, struct base_reason *why)
+static AVIOContext *io_create(const struct dec_source *source, struct base_reason *why)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0 || st.st_size == 0) {
+    uint64_t size;
+    if (dec_source_size(source, &size) < 0 || size == 0) {
         base_fail(why, -EIO, "the file is empty");
         return NULL;
     }
-    struct file_io *io = malloc(sizeof *io);
+    struct source_io *io = malloc(sizeof *io);
     uint8_t *block = av_malloc(IO_BLOCK);
     AVIOContext *context = NULL;
     if (io && block) {
-        *io = (struct file_io){.fd = fd, .size = st.st_size};
+        *io = (struct source_io){.source = *source, .size = (int64_t)size};
         context = avio_alloc_context(block, IO_BLOCK, 0, io, io_read, NULL, io_seek);
     }
     if (!context) {
@@ -149,13 +143,12 @@ static bool has_media_stream(const struct dec_media *m)
     return m->video >= 0 || m->audio >= 0;
 }
 
-int dec_media_open(int fd, struct dec_media **ret, struct base_reason *why)
+int dec_media_open(const struct dec_source *source, struct dec_media **ret, struct base_reason *why)
 {
     struct dec_media *m = calloc(1, sizeof *m);
     if (!m)
         return base_fail(why, -ENOMEM, "out of memory");
-    m->fd = fd;
-    AVIOContext *io = io_create(fd, why);
+    AVIOContext *io = io_create(source, why);
     m->format = io ? avformat_alloc_context() : NULL;
     int err = m->format ? 0 : -EIO;
     if (!err) {
@@ -208,13 +201,14 @@ int dec_output_write(struct dec_work *work, const void *data, size_t len, uint64
                : 0;
 }
 
-/* The one that indexing left, and the file that it is of. */
+/* The one that indexing left, and the file that its source is in. */
 static struct dec_media *kept;
 static struct stat kept_file;
 
-static struct file_io *file_of(const struct dec_media *m)
+static struct dec_source *source_of(const struct dec_media *m)
 {
-    return m->format->pb->opaque;
+    struct source_io *io = m->format->pb->opaque;
+    return &io->source;
 }
 
 void dec_media_keep(struct dec_media *m)
@@ -223,25 +217,28 @@ void dec_media_keep(struct dec_media *m)
     const int64_t beginning = -(INT64_C(1) << 60);
     dec_media_close(base_steal_pointer(kept));
     bool rewinds = m && m->video >= 0 && strstr(m->format->iformat->name, "mp4") &&
-                   fstat(m->fd, &kept_file) == 0 &&
+                   fstat(source_of(m)->fd, &kept_file) == 0 &&
                    av_seek_frame(m->format, m->video, beginning, AVSEEK_FLAG_BACKWARD) >= 0;
     if (!rewinds) {
         dec_media_close(m);
         return;
     }
     kept = m;
-    kept->fd = file_of(kept)->fd = -1;
+    source_of(kept)->fd = -1;
 }
 
-struct dec_media *dec_media_take(int fd)
+struct dec_media *dec_media_take(const struct dec_source *source)
 {
     struct stat st;
-    if (!kept || fstat(fd, &st) < 0)
+    if (!kept || fstat(source->fd, &st) < 0)
+        return NULL;
+    struct dec_source *was = source_of(kept);
+    if (source->offset != was->offset || source->bytes != was->bytes)
         return NULL;
     if (st.st_dev != kept_file.st_dev || st.st_ino != kept_file.st_ino || st.st_size != kept_file.st_size ||
         memcmp(&st.st_mtim, &kept_file.st_mtim, sizeof st.st_mtim) != 0 ||
         memcmp(&st.st_ctim, &kept_file.st_ctim, sizeof st.st_ctim) != 0)
         return NULL;
-    kept->fd = file_of(kept)->fd = fd;
+    was->fd = source->fd;
     return base_steal_pointer(kept);
 }

@@ -7,19 +7,19 @@
 
 #include "decoders/index.h"
 #include "decoders/protocol.h"
+#include "decoders/source.h"
 
 #include <libavformat/avformat.h>
 
-/* A demuxer over a descriptor (read with pread, so that the descriptor's position does not matter), with its
- * streams probed and chosen as ffmpeg chooses them: -1 = there is none. */
+/* A demuxer over a source, with its streams probed and chosen as ffmpeg chooses them: -1 = there is none. */
 struct dec_media {
     AVFormatContext *format;
-    int fd; /* borrowed */
     int video, audio, text;
 };
 
-/* 0, or a negative errno with a reason (-EIO: not media, or damaged). dec_media_close() takes NULL. */
-int dec_media_open(int fd, struct dec_media **ret, struct base_reason *why);
+/* 0, or a negative errno with a reason (-EIO: not media, or damaged). The descriptor must stay open.
+ * dec_media_close() takes NULL. */
+int dec_media_open(const struct dec_source *source, struct dec_media **ret, struct base_reason *why);
 void dec_media_close(struct dec_media *m);
 
 /* For the session that mostly follows the indexing of a file, probing once is enough. Takes over a demuxer
@@ -27,8 +27,9 @@ void dec_media_close(struct dec_media *m);
  * where the format's demuxer is not the same after that as a fresh one (all but mp4's). The descriptor may be
  * closed then. */
 void dec_media_keep(struct dec_media *m);
-/* The kept one, if it is of this unchanged file: reads from fd now, and belongs to the caller. Else NULL. */
-struct dec_media *dec_media_take(int fd);
+/* The kept one, if it is of this unchanged source: reads from its descriptor now, and belongs to the caller.
+ * Else NULL. */
+struct dec_media *dec_media_take(const struct dec_source *source);
 
 /* A negative errno for one of FFmpeg's error codes; the reason gets `what` and FFmpeg's own words. */
 int dec_media_fail(struct base_reason *why, int averror, const char *what);
@@ -36,7 +37,8 @@ int dec_media_fail(struct base_reason *why, int averror, const char *what);
 /* One job in work: what it may read and what it fills in. */
 struct dec_work {
     const struct dec_job *job;
-    int source, output;
+    struct dec_source source;
+    int output;
     const struct dec_index *index; /* NULL where the job has none */
     struct dec_reply *reply;       /* bytes, file_bytes, ...: zeroed before */
     struct base_reason why;        /* filled on failure */

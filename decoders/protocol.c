@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decoders/protocol.h"
 
-#include "decoders/index.h"
+#include "decoders/members.h"
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -38,16 +38,34 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
         return reply->n_frames == job->last - job->first + 1;
     case DEC_AUDIO:
         return reply->bytes == job->file_bytes;
+    case DEC_UNPACK:
+        return reply->bytes == job->unpack.bytes;
     default:
         return reply->file_bytes <= INT64_MAX;
     }
+}
+
+static bool is_range(uint64_t from, uint64_t bytes)
+{
+    return from <= INT64_MAX && bytes <= INT64_MAX - from;
+}
+
+static bool unpack_check(const struct dec_unpack_spec *spec)
+{
+    if (!is_range(spec->from, spec->bytes) || spec->bytes == 0)
+        return false;
+    if (spec->storage == DEC_PACKED)
+        return is_range(spec->header, spec->packed_bytes) && spec->from + spec->bytes <= spec->size;
+    return spec->storage == DEC_STREAM;
 }
 
 bool dec_job_check(const struct dec_job *job)
 {
     if (job->magic != DEC_MAGIC || job->version != DEC_VERSION || job->session == 0)
         return false;
-    if (job->kind < DEC_INDEX || job->kind > DEC_SUBTITLES || job->threads < 1 || job->threads > 64)
+    if (job->kind < DEC_INDEX || job->kind > DEC_UNPACK || job->threads < 1 || job->threads > 64)
+        return false;
+    if (!is_range(job->range_offset, job->range_bytes))
         return false;
     if (job->kind == DEC_FRAMES || job->kind == DEC_MEASURE_FRAMES) {
         const struct dec_frames_spec *spec = &job->frames;
@@ -66,7 +84,7 @@ bool dec_job_check(const struct dec_job *job)
     }
     if (job->kind == DEC_AUDIO || job->kind == DEC_MEASURE_AUDIO)
         return job->audio.format <= DEC_WAV && job->audio.channels <= 2 && job->audio.rate <= 768000;
-    return true;
+    return job->kind != DEC_UNPACK || unpack_check(&job->unpack);
 }
 
 union fd_message {

@@ -10,7 +10,10 @@
  * All fields are fixed-size, in the machine's byte order (both ends are one build: `version` says so).
  * The daemon checks every field of a reply: dec_reply_check().
  *
- * This header and index.h are all that cache/ may see of decoders/; they need no media library.
+ * The source is the whole of the file that is sent, or the range of it that the job names: a member of an
+ * archive that stands there as it is. Workers look at nothing outside.
+ *
+ * This header, index.h and members.h are all that cache/ may see of decoders/; they need no media library.
  */
 #ifndef DECODERS_PROTOCOL_H
 #define DECODERS_PROTOCOL_H
@@ -19,7 +22,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 3u
+#define DEC_VERSION 4u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 enum dec_kind {
@@ -29,6 +32,8 @@ enum dec_kind {
     DEC_MEASURE_AUDIO,  /* reply: file_bytes */
     DEC_AUDIO,          /* output: the whole file, from its start on; progress says how much is final */
     DEC_SUBTITLES, /* output: the whole SRT file; the source is the video or, with `sidecar`, the text file */
+    DEC_LIST,      /* output: a member list (members.h); the source is an archive */
+    DEC_UNPACK,    /* output: bytes of what is packed in an archive; progress says how many are final */
 };
 
 enum dec_timing { DEC_CFR, DEC_PASSTHROUGH, DEC_FPS };
@@ -62,6 +67,24 @@ struct dec_subtitles_spec {
     int64_t clip_us; /* cues are clamped to this length; <= 0 = unknown */
 };
 
+/* A tar that only grew is listed from its old end: with DEC_FD_INDEX, the list as it was. The result is the
+ * whole list; also where the old end is none any more, then all is read again. */
+struct dec_list_spec {
+    uint64_t known_bytes; /* how long the archive was then; 0 = nothing is known, and no list is sent */
+};
+
+/* Bytes from..from + bytes of an unpacked stream: that of a whole archive (DEC_STREAM), or of one member of a
+ * zip (DEC_PACKED: header, size and packed_bytes are those of its dec_member). Ascending jobs of one session
+ * are one pass. With DEC_FD_INDEX, the archive's list, a pass may begin at a seek point. -EIO when the stream
+ * ends before. */
+struct dec_unpack_spec {
+    uint64_t from, bytes;
+    uint64_t header; /* DEC_PACKED: where its local header stands, dec_member.offset */
+    uint64_t packed_bytes, size;
+    uint32_t storage; /* enum dec_member_storage */
+    uint32_t reserved;
+};
+
 struct dec_job {
     uint32_t magic, version;
     uint32_t kind;    /* enum dec_kind */
@@ -73,14 +96,20 @@ struct dec_job {
     uint32_t recount;       /* DEC_INDEX: 1 = count the frames by decoding, whatever the packets say */
     uint32_t wanted;        /* DEC_FRAMES: 1 + the frame of first..last that is made first; 0 = none is */
     uint64_t file_bytes;    /* what the MEASURE job found; every frame, or the audio file, has this size */
+    /* The source: these bytes of the file that is sent; both 0 = the whole file. Positions in jobs and
+     * results count from range_offset. */
+    uint64_t range_offset, range_bytes;
     union {
         struct dec_frames_spec frames;
         struct dec_audio_spec audio;
         struct dec_subtitles_spec subtitles;
+        struct dec_list_spec list;
+        struct dec_unpack_spec unpack;
     };
 };
 
-/* Descriptors travel in this order; DEC_FD_INDEX is sent for all kinds but DEC_INDEX and DEC_SUBTITLES. */
+/* Descriptors travel in this order. DEC_FD_INDEX is the media index, for frames and sound; for DEC_LIST and
+ * DEC_UNPACK it is the archive's list, and may be missing. */
 enum { DEC_FD_SOURCE, DEC_FD_OUTPUT, DEC_FD_INDEX, DEC_N_FDS };
 
 /* After DEC_FIRST. The output for the whole of the job travels with it if it goes on. */

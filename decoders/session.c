@@ -17,7 +17,7 @@ enum numbering {
 struct dec_session {
     uint64_t id;
     uint64_t last_used;
-    int fd;
+    struct dec_source source; /* its descriptor is our own */
     struct dec_index index;
     struct dec_media *media;
     AVStream *stream;
@@ -57,7 +57,7 @@ static void session_destroy(struct dec_session *s)
     avcodec_free_context(&s->decoder);
     dec_media_close(s->media);
     dec_index_finish(&s->index);
-    base_close_fd(&s->fd);
+    base_close_fd(&s->source.fd);
     free(s);
 }
 
@@ -117,7 +117,7 @@ static int open_at_start(struct dec_session *s, struct dec_work *work)
 {
     avcodec_free_context(&s->decoder);
     dec_media_close(base_steal_pointer(s->media));
-    int err = dec_media_open(s->fd, &s->media, &work->why);
+    int err = dec_media_open(&s->source, &s->media, &work->why);
     return err ? err : begin(s, work);
 }
 
@@ -127,14 +127,15 @@ static int session_open(struct dec_work *work, struct dec_session **ret)
     if (!s)
         return base_fail(&work->why, -ENOMEM, "out of memory");
     s->id = work->job->session;
-    s->fd = fcntl(work->source, F_DUPFD_CLOEXEC, 3);
+    s->source = work->source;
+    s->source.fd = fcntl(work->source.fd, F_DUPFD_CLOEXEC, 3);
     s->frame = av_frame_alloc();
     s->packet = av_packet_alloc();
-    int err = s->fd >= 0 && s->frame && s->packet ? copy_index(work->index, &s->index) : -ENOMEM;
+    int err = s->source.fd >= 0 && s->frame && s->packet ? copy_index(work->index, &s->index) : -ENOMEM;
     if (err) {
         base_fail(&work->why, err, "out of memory");
     } else {
-        s->media = dec_media_take(s->fd);
+        s->media = dec_media_take(&s->source);
         err = s->media ? begin(s, work) : open_at_start(s, work);
     }
     if (err)

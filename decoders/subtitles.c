@@ -7,14 +7,12 @@
  * decoded by FFmpeg, with the times that ffmpeg's command line gives. Both go through the same cleaning and
  * writing.
  */
-#include "base/io.h"
 #include "decoders/cues.h"
 #include "decoders/media.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavutil/mathematics.h>
-#include <sys/stat.h>
 
 enum {
     MAX_SIDECAR_BYTES = 16 << 20,
@@ -41,17 +39,16 @@ static int write_cues(struct dec_work *work, struct dec_cues *cues)
 
 static int read_source(struct dec_work *work, uint8_t **ret, size_t *ret_len)
 {
-    struct stat st;
-    if (fstat(work->source, &st) < 0)
+    uint64_t len;
+    if (dec_source_size(&work->source, &len) < 0)
         return base_fail(&work->why, -EIO, "cannot be read");
-    if (st.st_size > MAX_SIDECAR_BYTES)
+    if (len > MAX_SIDECAR_BYTES)
         return base_fail(&work->why, -EFBIG, "larger than any subtitle file (%d MiB)",
                          MAX_SIDECAR_BYTES >> 20);
-    size_t len = (size_t)st.st_size;
     base_autofree uint8_t *data = malloc(len + 1);
     if (!data)
         return base_fail(&work->why, -ENOMEM, "out of memory");
-    int err = base_pread_all(work->source, data, len, 0);
+    int err = dec_source_read_all(&work->source, data, len, 0);
     if (err)
         return base_fail(&work->why, err, "cannot be read: %s", strerror(-err));
     *ret = base_steal_pointer(data);
@@ -185,7 +182,7 @@ static int read_video(struct dec_work *work, struct dec_cues *cues)
 {
     struct dec_media *media = NULL;
     struct reading r = {.work = work, .cues = cues};
-    int err = dec_media_open(work->source, &media, &work->why);
+    int err = dec_media_open(&work->source, &media, &work->why);
     if (err)
         return err;
     err = media->text >= 0 ? read_stream(&r, media) : 0; /* none: an empty file */

@@ -98,7 +98,7 @@ static bool needs_index(const struct dec_job *job)
 static int run(struct dec_work *work, int index_fd)
 {
     struct dec_index index = {.video_stream = -1, .audio_stream = -1, .text_stream = -1};
-    if (!dec_job_check(work->job) || work->source < 0 || work->output < 0)
+    if (!dec_job_check(work->job) || work->source.fd < 0 || work->output < 0)
         return base_fail(&work->why, -EPROTO, "a job that makes no sense");
     if (needs_index(work->job)) {
         int err = read_index(index_fd, &index);
@@ -119,7 +119,7 @@ static int serve(struct dec_job *job, int fds[DEC_N_FDS])
     struct dec_reply reply = reply_to(job, DEC_DONE);
     struct dec_work work = {
         .job = job,
-        .source = fds[DEC_FD_SOURCE],
+        .source = {fds[DEC_FD_SOURCE], job->range_offset, job->range_bytes},
         .output = fds[DEC_FD_OUTPUT],
         .reply = &reply,
         .progress = send_progress,

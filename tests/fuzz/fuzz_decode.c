@@ -185,7 +185,7 @@ static int run_job(struct dec_job *job, int source, const struct dec_index *inde
         (struct dec_reply){.magic = DEC_MAGIC, .version = DEC_VERSION, .kind = DEC_DONE, .id = job->id};
     struct dec_work work = {
         .job = job,
-        .source = source,
+        .source = {.fd = source},
         .output = ret->fd,
         .index = index,
         .reply = &ret->reply,

@@ -14,9 +14,9 @@ OWN = {
     'base': r'base/',
     'mountcfg': r'base/|mountcfg/',
     'decoders': r'base/|decoders/',
-    'cache': r'base/|cache/|decoders/(protocol|index)\.h$',
-    'fs': r'base/|fs/|cache/|mountcfg/|decoders/(protocol|index)\.h$',
-    'cli': r'base/|fs/|cache/|mountcfg/|cli/|decoders/(protocol|index)\.h$',
+    'cache': r'base/|cache/|decoders/(protocol|index|members)\.h$',
+    'fs': r'base/|fs/|cache/|mountcfg/|decoders/(protocol|index|members)\.h$',
+    'cli': r'base/|fs/|cache/|mountcfg/|cli/|decoders/(protocol|index|members)\.h$',
 }
 # Libraries that belong to one room alone.
 LIBRARIES = {

@@ -63,7 +63,8 @@ static struct dec_index index_of(const char *name)
     base_autoclose int fd = open_file(name, O_RDONLY);
     AVPacket *packet = av_packet_alloc();
     struct dec_audio_count *count = NULL;
-    if (CHECK(packet && dec_media_open(fd, &media, NULL) == 0) && media->audio >= 0)
+    if (CHECK(packet && dec_media_open(&(struct dec_source){.fd = fd}, &media, NULL) == 0) &&
+        media->audio >= 0)
         count = dec_audio_count_create(media->format->streams[media->audio]);
     while (count && av_read_frame(media->format, packet) >= 0) {
         if (packet->stream_index == media->audio)
@@ -84,7 +85,8 @@ static int64_t make(const char *source, const struct dec_index *index, const str
     base_autoclose int out = open_file("ours", O_RDWR | O_CREAT | O_TRUNC);
     struct dec_job job = {.audio = *spec};
     struct dec_reply reply = {0};
-    struct dec_work work = {.job = &job, .source = in, .output = out, .index = index, .reply = &reply};
+    struct dec_work work = {
+        .job = &job, .source = {.fd = in}, .output = out, .index = index, .reply = &reply};
     work.progress = note_progress;
     int err = dec_run_measure_audio(&work);
     if (err)

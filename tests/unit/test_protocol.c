@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages between daemon and worker: descriptors, sizes, and every field that is checked. */
-#include "decoders/protocol.h"
+#include "decoders/members.h"
 
 #include "check.h"
 #include <dirent.h>
@@ -129,6 +129,15 @@ static const struct dec_job good_job = {
     .frames = {.timing = DEC_CFR, .format = DEC_JPG, .quality = 95},
 };
 
+static const struct dec_job unpack_job = {
+    .magic = DEC_MAGIC,
+    .version = DEC_VERSION,
+    .kind = DEC_UNPACK,
+    .threads = 1,
+    .session = 1,
+    .unpack = {.from = 7, .bytes = 3, .header = 99, .packed_bytes = 5, .size = 10, .storage = DEC_PACKED},
+};
+
 #define CHECK_JOB(want, change)                                                                              \
     {                                                                                                        \
         struct dec_job job = good_job;                                                                       \
@@ -143,7 +152,7 @@ static void test_job_fields(void)
     CHECK_JOB(false, job.version++)
     CHECK_JOB(false, job.session = 0)
     CHECK_JOB(false, job.kind = 0)
-    CHECK_JOB(false, job.kind = DEC_SUBTITLES + 1)
+    CHECK_JOB(false, job.kind = DEC_UNPACK + 1)
     CHECK_JOB(false, job.threads = 0)
     CHECK_JOB(false, job.threads = 65)
     CHECK_JOB(false, job.frames.timing = DEC_FPS + 1)
@@ -168,6 +177,17 @@ static void test_job_fields(void)
     CHECK_JOB(false, job.kind = DEC_AUDIO; job.audio = (struct dec_audio_spec){.channels = 3})
     CHECK_JOB(false, job.kind = DEC_AUDIO; job.audio = (struct dec_audio_spec){.rate = 768001})
     CHECK_JOB(true, job.kind = DEC_AUDIO; job.audio = (struct dec_audio_spec){.rate = 48000})
+    CHECK_JOB(true, job.range_offset = 1; job.range_bytes = INT64_MAX - 1)
+    CHECK_JOB(false, job.range_offset = 2; job.range_bytes = INT64_MAX - 1)
+    CHECK_JOB(false, job.range_offset = (uint64_t)INT64_MAX + 1)
+    CHECK_JOB(true, job.kind = DEC_LIST)
+    CHECK_JOB(true, job = unpack_job)
+    CHECK_JOB(false, job = unpack_job; job.unpack.bytes = 0)
+    CHECK_JOB(false, job = unpack_job; job.unpack.bytes = 4) /* behind its end */
+    CHECK_JOB(false, job = unpack_job; job.unpack.from = UINT64_MAX)
+    CHECK_JOB(false, job = unpack_job; job.unpack.header = INT64_MAX)
+    CHECK_JOB(false, job = unpack_job; job.unpack.storage = DEC_STORED)
+    CHECK_JOB(true, job = unpack_job; job.unpack.storage = DEC_STREAM; job.unpack.size = 0)
 }
 
 static const struct dec_reply good_reply = {.magic = DEC_MAGIC,
@@ -222,6 +242,8 @@ static void test_reply_fields(void)
                 reply.file_bytes = (uint64_t)UINT32_MAX + 1)
     CHECK_REPLY(false, job.kind = DEC_AUDIO) /* not the promised size */
     CHECK_REPLY(true, job.kind = DEC_AUDIO; job.file_bytes = 1000)
+    CHECK_REPLY(false, job.kind = DEC_UNPACK; job.unpack.bytes = 999)
+    CHECK_REPLY(true, job.kind = DEC_UNPACK; job.unpack.bytes = 1000)
     CHECK_REPLY(false, job.kind = DEC_MEASURE_AUDIO; reply.file_bytes = (uint64_t)INT64_MAX + 1)
 }
 

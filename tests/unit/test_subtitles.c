@@ -54,7 +54,7 @@ static char *run_job(const char *name, bool sidecar, int64_t clip_us, int *ret_e
     struct dec_job job = {.subtitles = {.sidecar = sidecar, .clip_us = clip_us}};
     struct dec_reply reply = {0};
     struct dec_work work = {
-        .job = &job, .source = source, .output = output, .reply = &reply, .progress = no_progress};
+        .job = &job, .source = {.fd = source}, .output = output, .reply = &reply, .progress = no_progress};
     CHECK(source >= 0 && output >= 0);
     *ret_err = dec_run_subtitles(&work);
     CHECK((*ret_err != 0) == (work.why.text[0] != 0));
