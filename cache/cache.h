@@ -25,6 +25,7 @@ enum cache_view_kind { CACHE_FRAMES, CACHE_AUDIO, CACHE_SUBTITLES };
 
 struct cache_view {
     enum cache_view_kind kind;
+    bool crops_by_clip; /* frames: cache_options.crop tells each clip's */
     union {
         struct dec_frames_spec frames;
         struct dec_audio_spec audio;
@@ -63,6 +64,10 @@ struct cache_options {
      * NULL. */
     void (*on_change)(void *context, size_t clip, uint32_t version, uint32_t n_files);
     void *context;
+    /* What is cropped of a clip in a view that crops by clip, as in dec_frames_spec.crop. The same each time.
+     * Any thread; NULL when no view does. */
+    const char *(*crop)(const void *crop_context, size_t clip, size_t view);
+    const void *crop_context;
 };
 
 struct cache;

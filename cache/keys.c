@@ -37,6 +37,23 @@ struct base_hash key_of_view(const struct cache_view *v)
     return base_hash_of(&key, sizeof key);
 }
 
+struct cache_view view_of_clip(const struct cache *c, size_t clip, size_t view)
+{
+    struct cache_view v = c->views[view];
+    if (v.crops_by_clip)
+        (void)snprintf(v.frames.crop, sizeof v.frames.crop, "%s",
+                       c->options.crop(c->options.crop_context, clip, view));
+    return v;
+}
+
+static struct base_hash hash_of_view(const struct cache *c, const struct media *m, size_t view)
+{
+    if (!c->views[view].crops_by_clip)
+        return c->view_hashes[view];
+    struct cache_view v = view_of_clip(c, m->clip, view);
+    return key_of_view(&v);
+}
+
 struct base_hash key_of_index(const struct base_hash *identity)
 {
     return key_of("index", identity, NULL, 0, 0);
@@ -44,13 +61,15 @@ struct base_hash key_of_index(const struct base_hash *identity)
 
 struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view)
 {
-    return key_of("size", &m->hash, &c->view_hashes[view], 0, 0);
+    struct base_hash hash = hash_of_view(c, m, view);
+    return key_of("size", &m->hash, &hash, 0, 0);
 }
 
 struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,
                                 uint32_t last)
 {
-    return key_of("segment", &m->hash, &c->view_hashes[view], first, last);
+    struct base_hash hash = hash_of_view(c, m, view);
+    return key_of("segment", &m->hash, &hash, first, last);
 }
 
 struct base_hash key_of_failure(const struct base_hash *key)

@@ -69,14 +69,13 @@ static int adopt_index(struct making *m, struct base_bytes *packed, const struct
                        const struct cache_file_stamp *stamp, uint32_t version)
 {
     struct media *media;
-    int err = media_create(m->c, packed, identity, stamp, &media);
+    int err = media_create(m->c, m->t->clip, packed, identity, stamp, &media);
     if (err == -EFBIG)
         return base_fail(&m->why, err, "its times would give more than %u frames", DEC_MAX_FRAMES);
     if (err == -ENOMEM)
         return base_fail(&m->why, err, "no memory for its index");
     if (err)
         return base_fail(&m->why, -EPROTO, "the worker gave a media index that makes no sense");
-    media->clip = m->t->clip;
     media->version = version;
     return install_media(m, media) ? 0 : -EAGAIN;
 }

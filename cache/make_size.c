@@ -32,7 +32,7 @@ static bool find_size(struct making *m, const struct base_hash *key, struct kept
 
 static int run_measure_job(struct making *m, const struct base_hash *key, struct kept_size *ret)
 {
-    const struct cache_view *view = &m->c->views[m->t->view];
+    const struct cache_view view = view_of_clip(m->c, m->t->clip, m->t->view);
     base_autoclose int source = -1, output = -1, index = -1;
     int err = making_open_inputs(m, &source, &index);
     if (err)
@@ -41,11 +41,11 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
     if (output < 0)
         return making_fail(m, base_fail(&m->why, -ENOMEM, "out of memory"));
     struct dec_job job =
-        making_new_job(m, view->kind == CACHE_FRAMES ? DEC_MEASURE_FRAMES : DEC_MEASURE_AUDIO);
-    if (view->kind == CACHE_FRAMES)
-        job.frames = view->frames;
+        making_new_job(m, view.kind == CACHE_FRAMES ? DEC_MEASURE_FRAMES : DEC_MEASURE_AUDIO);
+    if (view.kind == CACHE_FRAMES)
+        job.frames = view.frames;
     else
-        job.audio = view->audio;
+        job.audio = view.audio;
     int fds[DEC_N_FDS] = {source, output, index};
     struct job_result result;
     err = run_job(m->worker, &job, fds, 0, NULL, &result);

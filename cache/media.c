@@ -135,9 +135,11 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
     for (size_t i = 0; !err && i < c->options.n_views; i++) {
         struct clip_view *v = &m->views[i];
         v->last_asked = v->last_answered = UINT32_MAX - 1;
-        if (c->views[i].kind == CACHE_FRAMES)
-            err = count_frames(index, &c->views[i].frames, v);
-        else if (c->views[i].kind == CACHE_AUDIO)
+        if (c->views[i].kind == CACHE_FRAMES) {
+            const struct cache_view of_clip = view_of_clip(c, m->clip, i);
+            err = count_frames(index, &of_clip.frames, v);
+        }
+        if (c->views[i].kind == CACHE_AUDIO)
             v->n_files = m->has_audio || c->views[i].audio.silence;
         v->counted = c->views[i].kind != CACHE_SUBTITLES;
     }
@@ -153,8 +155,8 @@ static size_t bytes_of(const struct media *m)
     return bytes;
 }
 
-int media_create(const struct cache *c, struct base_bytes *packed, const struct base_hash *identity,
-                 const struct cache_file_stamp *stamp, struct media **ret)
+int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
+                 const struct base_hash *identity, const struct cache_file_stamp *stamp, struct media **ret)
 {
     struct dec_index index;
     int err = dec_index_unpack(packed->data, packed->len, &index);
@@ -167,6 +169,7 @@ int media_create(const struct cache *c, struct base_bytes *packed, const struct 
         struct base_hash content = base_hash_of(packed->data, packed->len);
         struct base_hash both[2] = {*identity, content};
         atomic_init(&m->refs, 1);
+        m->clip = clip;
         m->n_views = (uint32_t)c->options.n_views;
         m->packed = *packed;
         *packed = (struct base_bytes){0};

@@ -145,8 +145,8 @@ void media_unref(struct media *m);
 struct clip_view media_view(struct cache *c, const struct media *m, size_t view);
 /* Checks a packed index (taking the bytes over, also on failure) and fills in what follows from it for every
  * view. 0 or a negative errno. */
-int media_create(const struct cache *c, struct base_bytes *packed, const struct base_hash *identity,
-                 const struct cache_file_stamp *stamp, struct media **ret);
+int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
+                 const struct base_hash *identity, const struct cache_file_stamp *stamp, struct media **ret);
 
 /* Tells media of different content apart; never 0. */
 uint32_t media_mark(const struct media *m);
@@ -217,6 +217,8 @@ uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead);
 
 /* ---- keys.c: names of what is made ---- */
 struct base_hash key_of_view(const struct cache_view *v);
+/* What a view is for one clip. */
+struct cache_view view_of_clip(const struct cache *c, size_t clip, size_t view);
 struct base_hash key_of_index(const struct base_hash *identity);
 struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view);
 struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,

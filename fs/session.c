@@ -57,6 +57,12 @@ static int mount_session(struct fs *fs, struct base_reason *why)
     return 0;
 }
 
+static const char *crop_of_clip(const void *context, size_t clip, size_t view)
+{
+    const struct cfg_clips *clips = context;
+    return clips->clips[clip].crops[view];
+}
+
 static int create_cache(struct fs *fs, struct base_reason *why)
 {
     const struct fs_options *o = fs->options;
@@ -87,6 +93,8 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         .refresh_seconds = cfg_refresh_seconds(o->cfg),
         .on_change = fs_notify_clip,
         .context = fs->notifier,
+        .crop = crop_of_clip,
+        .crop_context = o->clips,
     };
     return cache_create(&options, &fs->cache, why);
 }

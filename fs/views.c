@@ -28,6 +28,7 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
     case CFG_FRAMES:
         ret->kind = CACHE_FRAMES;
         ret->frames = frames_spec(&v->frames);
+        ret->crops_by_clip = v->frames.crop_of_clip != NULL;
         return true;
     case CFG_AUDIO:
         ret->kind = CACHE_AUDIO;

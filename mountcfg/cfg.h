@@ -19,9 +19,18 @@
  *                       case does not matter behind the last dot of the last name; a backslash takes away
  *                       a character's meaning
  *       match: REGEX    PCRE2, unanchored, on the same path; named groups are the clip's fields
- *   views:              each has a path and one of:
+ *   fields:             made of those, from top to bottom: NAME: RULE, or a list of rules of which the first
+ *                       that holds has its way
+ *     NAME: { when: { FIELD: REGEX },        all must match; groups that they name are fields
+ *             of: FIELD, set: "{a}_{b}",     the value: of a field (default: NAME itself), or a text
+ *             match: REGEX,                  its first group, or the whole match
+ *             case: lower|upper|title,
+ *             map: { from: to, other: ~ },   ~ leaves the clip out
+ *             index: [a, b], base: 0,        the place in a list
+ *             default: TEXT }                for a clip without a value, and those that map or index do not
+ * know views:              each has a path and one of:
  *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
- *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N, crop: left|right|W:H:X:Y,
+ *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N, crop: left|right|W:H:X:Y|"{field}",
  *                 quality: 1..100, subsampling: 420|422|444, base: N }
  *     - path: "mp3/{clip}.mp3"                 .mp3 .wav
  *       audio: { rate: HZ, channels: 1|2, bitrate: 128k, silence: true|false }
@@ -47,6 +56,9 @@ enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };
 enum cfg_subtitle_source { CFG_SIDECAR, CFG_EMBEDDED };
 
+/* A path or text with {field}, {field:05d}, {frame:06d} and literal parts; {{ and }} are braces. */
+struct cfg_template;
+
 struct cfg_frames {
     enum cfg_timing timing;       /* `timing: cfr|passthrough`, or fps: N (then CFG_TIMING_FPS) */
     int32_t fps_num, fps_den;     /* `fps:` as 5, 12.5 or 30000/1001; 0/1 unless CFG_TIMING_FPS */
@@ -55,7 +67,8 @@ struct cfg_frames {
     int subsampling; /* JPEG, 420, 422 or 444; `subsampling:`, default 0 = the video's, as ffmpeg does */
     char size[64];   /* `size:` W:H in ffmpeg's scale syntax, or short:N; "" = as it is */
     char crop[64];   /* `crop:` left, right or W:H:X:Y; "" = none */
-    int base;        /* number of the first frame; `base:`, default 1 */
+    struct cfg_template *crop_of_clip; /* `crop:` with a field in it: see cfg_clip.crops; NULL = as above */
+    int base;                          /* number of the first frame; `base:`, default 1 */
 };
 
 struct cfg_audio {
@@ -71,9 +84,6 @@ struct cfg_subtitles {
     int n_sources;
     bool empty; /* a clip without text: true (default) = an empty file, false = none; `missing: empty|none` */
 };
-
-/* A path or text with {field}, {frame:06d} and literal parts; {{ and }} are braces. */
-struct cfg_template;
 
 struct cfg_view {
     enum cfg_view_kind kind;
@@ -116,6 +126,9 @@ struct cfg_clip {
     const char *path;          /* of the video, relative to the root */
     const char *sidecar;       /* of the subtitle file beside it, relative to the root; NULL = none */
     const char *const *values; /* parallel to cfg_clips.fields; NULL = the clip lacks that field */
+    /* Parallel to the views: what one crops of this clip, as in cfg_frames.crop, where that hangs on the
+     * clip; NULL = in no view it does. */
+    const char *const *crops;
 };
 
 struct cfg_clips {
@@ -132,12 +145,16 @@ struct cfg_clips {
  * AppleDouble's ._x) are skipped. Fields are made of `match` groups; where a source has no `match`, the field
  * `clip` is the base name without extension.
  *
+ * Then the fields are derived; a clip with a value that a rule's map or index does not know is reported at
+ * the place of the rule and left out.
+ *
  * Reported at the place of the view, with the clips' names, and left out of the result: a template's field
- * that a clip lacks; in a path an empty, "." or ".." value, and a name above 255 bytes; two clips (or two
- * views of one) that give one path, also frames of one directory, prefix and suffix, and a file where another
- * clip needs a directory: both are left out. Clips of one kind of trouble share a line. Also reported:
- * directories that cannot be read, expressions that take too long. *ret_problems counts these. That no clip
- * was found at all is a line too, "warning: ...", but does not count.
+ * that a clip lacks, or that is no number where it must be; a crop that is none; in a path an empty, "." or
+ * ".." value, and a name above 255 bytes; two clips (or two views of one) that give one path, also frames of
+ * one directory, prefix and suffix, and a file where another clip needs a directory: both are left out. Clips
+ * of one kind of trouble share a line. Also reported: directories that cannot be read, expressions that take
+ * too long. *ret_problems counts these. That no clip was found at all is a line too, "warning: ...", but does
+ * not count.
  *
  * The sidecar is the file beside the video with its stem, or its stem and a language as in clip.en.srt, and
  * the extension srt, vtt, ass or ssa in any case: an exact stem first, then the extensions in this order.

@@ -75,26 +75,6 @@ static int add_misfit(struct check *k, uint32_t clip, const struct cfg_view *vie
     return 0;
 }
 
-/* What is wrong with the values that the template takes from the clip; NULL = nothing. */
-static const char *check_values(const struct check *k, const struct cfg_template *t,
-                                const struct cfg_clip *clip, const char **ret_field)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        if (t->parts[i].kind != CFG_PART_FIELD)
-            continue;
-        const char *value = clip->values[t->parts[i].field];
-        *ret_field = k->clips->fields[t->parts[i].field];
-        if (!value)
-            return "has no field {%s}";
-        if (t->is_path && *value == 0)
-            return "has an empty field {%s}";
-        if (t->is_path && (strcmp(value, ".") == 0 || strcmp(value, "..") == 0))
-            return "has a field {%s} that is \".\" or \"..\"";
-    }
-    *ret_field = "";
-    return NULL;
-}
-
 /* What is wrong with a path that a view gives; NULL = nothing. A frame's number is taken at its longest. */
 static const char *check_names(const char *path, size_t len)
 {
@@ -118,10 +98,20 @@ static int check_clip(struct check *k, uint32_t index)
     const struct cfg_clip *clip = &k->clips->clips[index];
     for (size_t i = 0; i < k->c->n_views; i++) {
         const struct cfg_view *v = &k->c->views[i];
-        const char *field = "";
-        const char *what = check_values(k, v->path, clip, &field);
+        size_t field;
+        const char *what = cfg_template_check(v->path, clip->values, &field);
         if (!what && v->kind == CFG_TEXT)
-            what = check_values(k, v->text, clip, &field);
+            what = cfg_template_check(v->text, clip->values, &field);
+        if (!what && v->kind == CFG_FRAMES && v->frames.crop_of_clip)
+            what = cfg_template_check(v->frames.crop_of_clip, clip->values, &field);
+        const char *name = what ? k->clips->fields[field] : "";
+        if (!what && v->kind == CFG_FRAMES && v->frames.crop_of_clip) {
+            char crop[64];
+            int err = cfg_expand_crop(v, k->clips, clip, crop);
+            if (err == -ENOMEM)
+                return err;
+            what = err ? "has a crop that is not left, right or W:H:X:Y%s" : NULL;
+        }
         if (!what) {
             k->a.len = 0;
             cfg_expand(v->path, k->clips, clip, INT32_MAX, 0, &k->a);
@@ -130,7 +120,7 @@ static int check_clip(struct check *k, uint32_t index)
             what = check_names((const char *)k->a.data, k->a.len);
         }
         if (what)
-            return add_misfit(k, index, v, what, field);
+            return add_misfit(k, index, v, what, name);
     }
     return 0;
 }

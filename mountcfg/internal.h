@@ -8,7 +8,9 @@
  *   values.c    numbers, sizes, rates, paths with ~ and $VAR
  *   template.c  path and text templates
  *   glob.c      patterns of paths, and braces.c what {} in them stands for
+ *   regex.c     regular expressions
  *   sources.c   `sources:`
+ *   fields.c    `fields:`
  *   views.c     `views:`
  *   load.c      the file as a whole, with its preset
  *   walk.c      the directories below the root
@@ -33,6 +35,8 @@
 #define CFG_MAX_MISTAKES 200
 #define CFG_MAX_FIELDS 64
 #define CFG_MAX_SOURCES 256
+#define CFG_MAX_RULES 256 /* of one field */
+#define CFG_MAX_MAP 4096  /* values in one map or index */
 #define CFG_MAX_VIEWS 64
 #define CFG_MAX_PATTERNS 4096 /* of one glob, after brace expansion */
 #define CFG_MAX_PATTERN_BYTES 4095
@@ -91,8 +95,7 @@ struct cfg_loader {
     const char *dir; /* of the configuration, absolute */
     bool no_memory;  /* sticky; becomes -ENOMEM at the end */
     int merges;
-    bool sources_broken; /* fields are not all known: a template's unknown field is no mistake of its own then
-                          */
+    bool fields_broken; /* not all are known: a template's unknown field is no mistake of its own then */
 };
 /* Copies into the configuration's arena, noting no_memory. */
 const char *cfg_keep(struct cfg_loader *l, const char *text, size_t len);
@@ -138,6 +141,12 @@ bool cfg_read_map(struct cfg_loader *l, struct cfg_node node, const char *what, 
 /* The items of a list; `what` for messages. False, reported, when the node is no list or an empty one. */
 bool cfg_read_list(struct cfg_loader *l, struct cfg_node node, const char *what, size_t max, size_t *ret_n);
 struct cfg_node cfg_list_item(struct cfg_node list, size_t i);
+/* A mapping of at most `max` keys of any name, each given once; cfg_pair() gives them. False when reported.
+ */
+bool cfg_read_pairs(struct cfg_loader *l, struct cfg_node node, const char *what, size_t max, size_t *ret_n);
+struct cfg_entry cfg_pair(struct cfg_node map, size_t i);
+/* Its key; lives as long as the document. */
+const char *cfg_pair_name(struct cfg_entry pair);
 /* A text of at least one byte, without NUL; it lives as long as the document. NULL when reported. */
 const char *cfg_read_text(struct cfg_loader *l, struct cfg_node node, const char *what);
 
@@ -155,6 +164,7 @@ bool cfg_read_fps(struct cfg_loader *l, struct cfg_node node, const char *what, 
                   int32_t *ret_den);
 bool cfg_read_scale(struct cfg_loader *l, struct cfg_node node, const char *what, char ret[64]);
 bool cfg_read_crop(struct cfg_loader *l, struct cfg_node node, const char *what, char ret[64]);
+bool cfg_crop_is_good(const char *text);
 /* A path with ~ and $VAR expanded, made absolute from the configuration's directory; kept. NULL when
  * reported. */
 const char *cfg_read_path(struct cfg_loader *l, struct cfg_node node, const char *what);
@@ -166,7 +176,8 @@ const char *cfg_home(struct cfg_loader *l);
 enum cfg_part_kind { CFG_PART_TEXT, CFG_PART_FIELD, CFG_PART_FRAME, CFG_PART_NFRAMES };
 struct cfg_part {
     enum cfg_part_kind kind;
-    int width;        /* CFG_PART_FRAME: zero-padded to this, 0 = not padded */
+    int width;        /* of a number: zero-padded to this, 0 = not padded */
+    bool number;      /* CFG_PART_FIELD: the value is a whole number, written with that width */
     size_t field;     /* CFG_PART_FIELD: index into struct cfg.fields */
     const char *text; /* CFG_PART_TEXT: len bytes */
     size_t len;
@@ -184,10 +195,16 @@ struct cfg_template {
         name;     /* of a path: where its last '/' stands, and the byte behind it; both 0 without '/' */
     size_t frame; /* index of the {frame} part */
 };
-enum cfg_template_use { CFG_USE_FRAMES_PATH, CFG_USE_PATH, CFG_USE_TEXT };
+enum cfg_template_use { CFG_USE_FRAMES_PATH, CFG_USE_PATH, CFG_USE_TEXT, CFG_USE_VALUE };
 /* NULL when reported (or out of memory). Fields are looked up in l->c. */
 struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place at, const char *text,
                                         enum cfg_template_use use);
+/* What is wrong with the values that a template takes: a sentence's part with one %s for the field's name,
+ * and the field; NULL = nothing. */
+const char *cfg_template_check(const struct cfg_template *t, const char *const *values, size_t *ret_field);
+/* Reports a field that nothing gives. */
+void cfg_field_unknown(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name,
+                       size_t len);
 /* A path beside that of a frame: its directory, then `name`. */
 struct cfg_template *cfg_template_beside(struct cfg_loader *l, const struct cfg_template *t,
                                          const char *name);
@@ -205,29 +222,114 @@ bool cfg_glob_match(const struct cfg_glob *g, const char *path, size_t len);
 /* True when some path below the directory could match: what the walk need not enter, it does not. */
 bool cfg_glob_may_enter(const struct cfg_glob *g, const char *dir, size_t len);
 
-/* ---- sources.c ---- */
+/* ---- regex.c: expressions, and what matches them ---- */
 
+/* A named group, which is a field. */
 struct cfg_group {
     uint32_t number; /* of the capture */
     size_t field;
 };
+struct cfg_regex {
+    struct cfg_place place;
+    const char *what;  /* the key that it is from */
+    pcre2_code *utf;   /* for texts that are valid UTF-8; NULL = there is none */
+    pcre2_code *bytes; /* for other texts; NULL when the expression needs UTF-8 */
+    uint32_t n_captures;
+    size_t n_groups;
+    struct cfg_group *groups;
+};
+/* Reads an expression, whose named groups become fields. False when reported. */
+bool cfg_regex_load(struct cfg_loader *l, struct cfg_node node, const char *what, struct cfg_regex *r);
+void cfg_regex_finish(struct cfg_regex *r);
+
+/* What matching needs; texts that it gives are the arena's. One thread. */
+struct cfg_matcher {
+    struct cfg_arena *arena;
+    pcre2_match_data *data;
+    pcre2_match_context *limits;
+    const char *text; /* of the last match */
+    size_t len;
+    uint32_t n_set;   /* groups of it that may be set */
+    size_t n_gave_up; /* how often an expression cost too much, */
+    char *gave_up;    /* and the first text and expression with that */
+    const struct cfg_regex *gave_up_at;
+};
+/* For all expressions of c. 0 or -ENOMEM; cfg_matcher_finish() is safe after that. */
+int cfg_matcher_init(struct cfg_matcher *m, const struct cfg *c, struct cfg_arena *arena);
+void cfg_matcher_finish(struct cfg_matcher *m);
+/* Reports expressions that cost too much. */
+void cfg_matcher_report(struct cfg_matcher *m, struct cfg_log *log);
+/* 1 = it matches somewhere, 0 = not, or it cost too much, or -ENOMEM. */
+int cfg_match(struct cfg_matcher *m, const struct cfg_regex *r, const char *text, size_t len);
+/* What a group of the last match took, 0 being the whole match: 1, 0 when it took no part, or -ENOMEM. */
+int cfg_matched(const struct cfg_matcher *m, uint32_t group, const char **ret);
+/* Puts what the named groups took into values[], those that are there already only with `replace`. 0 or
+ * -ENOMEM. */
+int cfg_take_groups(const struct cfg_matcher *m, const struct cfg_regex *r, bool replace,
+                    const char **values);
+
+/* ---- sources.c ---- */
+
 struct cfg_source {
     struct cfg_place place;
     size_t n_globs;
     struct cfg_glob **globs;
-    pcre2_code
-        *utf; /* for paths that are valid UTF-8; NULL = no `match`, the field `clip` is the base name */
-    pcre2_code *bytes; /* for other paths; NULL when the expression needs UTF-8 */
-    size_t n_groups;
-    struct cfg_group *groups;
+    struct cfg_regex match; /* none: the field `clip` is the base name */
     size_t clip_field;
 };
 void cfg_load_sources(struct cfg_loader *l, struct cfg_node node);
 void cfg_source_finish(struct cfg_source *s);
 
+/* ---- fields.c ---- */
+
+struct cfg_condition {
+    size_t field;
+    struct cfg_regex regex;
+};
+struct cfg_mapping {
+    const char *from, *to; /* to NULL = the clip is left out */
+};
+enum cfg_letters { CFG_AS_THEY_ARE, CFG_LOWER, CFG_UPPER, CFG_TITLE };
+struct cfg_rule {
+    struct cfg_place place;
+    size_t n_conditions;
+    struct cfg_condition *conditions;
+    struct cfg_template *set; /* NULL: the field `of` */
+    size_t of;
+    struct cfg_regex match; /* .utf NULL = none */
+    enum cfg_letters letters;
+    size_t n_map;
+    struct cfg_mapping *map; /* sorted */
+    size_t n_index;
+    const char **index;
+    int base;
+    bool has_fallback;
+    const char *fallback; /* NULL = the clip is left out */
+};
+/* A field and its rules: the first whose conditions hold has its way. */
+struct cfg_derived {
+    size_t field;
+    size_t n_rules;
+    struct cfg_rule *rules;
+};
+void cfg_load_fields(struct cfg_loader *l, struct cfg_node node);
+void cfg_derived_finish(struct cfg_derived *d);
+/* The index of a field, made when it is new; -1 when reported. `what` names the key for messages. */
+int cfg_field_add(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name);
+/* The index of a field that there must be; -1 when reported. */
+int cfg_field_read(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name);
+/* Fills in the clips' derived fields, and takes out the clips that a rule does: reported. 0 or -ENOMEM. */
+int cfg_derive_fields(const struct cfg *c, struct cfg_log *log, struct cfg_matcher *matcher,
+                      struct cfg_clips *clips);
+
 /* ---- views.c ---- */
 
 void cfg_load_views(struct cfg_loader *l, struct cfg_node node);
+/* What a frames view that crops by clip crops of one. 0, -EINVAL when it is no crop, or -ENOMEM. */
+int cfg_expand_crop(const struct cfg_view *v, const struct cfg_clips *clips, const struct cfg_clip *clip,
+                    char out[64]);
+/* Fills in the clips' crops. 0 or -ENOMEM. */
+int cfg_take_crops(const struct cfg *c, struct cfg_arena *arena, struct cfg_clips *clips);
 /* For `n_frames: true`: adds the text view to each frames view. */
 void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at);
 
@@ -249,9 +351,11 @@ struct cfg {
     uint64_t cache_size, cache_min_free;
     int workers;
     int refresh_seconds; /* 0 = immutable */
-    size_t n_sources, n_views, n_fields;
-    struct cfg_source *sources; /* room for CFG_MAX_SOURCES */
-    struct cfg_view *views;     /* room for 2 * CFG_MAX_VIEWS: each may bring an n_frames */
+    size_t n_sources, n_derived, n_views, n_fields;
+    uint32_t most_captures;      /* of any expression */
+    struct cfg_source *sources;  /* room for CFG_MAX_SOURCES */
+    struct cfg_derived *derived; /* in the order of the file */
+    struct cfg_view *views;      /* room for 2 * CFG_MAX_VIEWS: each may bring an n_frames */
     const char *fields[CFG_MAX_FIELDS];
 };
 /* Index of a field, or -1. */

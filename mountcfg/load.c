@@ -28,7 +28,7 @@ static const struct cfg_key top_keys[TOP_N] = {
     [TOP_ROOT] = {"root", false},           [TOP_SOURCES] = {"sources", false},
     [TOP_VIEWS] = {"views", false},         [TOP_N_FRAMES] = {"n_frames", false},
     [TOP_CACHE] = {"cache", false},         [TOP_WORKERS] = {"workers", false},
-    [TOP_TABLES] = {"tables", true},        [TOP_FIELDS] = {"fields", true},
+    [TOP_TABLES] = {"tables", true},        [TOP_FIELDS] = {"fields", false},
     [TOP_SIZES] = {"sizes", true},          [TOP_REFRESH] = {"refresh", false},
     [TOP_IMMUTABLE] = {"immutable", false},
 };
@@ -142,7 +142,7 @@ static void load_refresh(struct cfg_loader *l, const struct cfg_entry *e)
 
 static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_place at)
 {
-    /* Sources come first: they make the fields that the views' templates name. */
+    /* Sources come first, then fields: they make what the views' templates name. */
     static const char *const examples[TOP_N] = {
         [TOP_ROOT] = "root: /data/corpus",
         [TOP_SOURCES] = "a list of what to read, or preset: class-folders",
@@ -160,10 +160,13 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     if (e[TOP_WORKERS].value.yaml)
         (void)cfg_read_int(l, e[TOP_WORKERS].value, "workers", 0, 1024, &l->c->workers);
     load_refresh(l, e);
-    size_t before_sources = l->log.n;
+    size_t before = l->log.n;
     if (e[TOP_SOURCES].value.yaml)
         cfg_load_sources(l, e[TOP_SOURCES].value);
-    l->sources_broken = !e[TOP_SOURCES].value.yaml || l->log.n != before_sources;
+    l->fields_broken = !e[TOP_SOURCES].value.yaml || l->log.n != before;
+    if (e[TOP_FIELDS].value.yaml)
+        cfg_load_fields(l, e[TOP_FIELDS].value);
+    l->fields_broken = l->fields_broken || l->log.n != before;
     if (e[TOP_VIEWS].value.yaml)
         cfg_load_views(l, e[TOP_VIEWS].value);
     bool n_frames = false;
@@ -281,6 +284,8 @@ void cfg_destroy(struct cfg *c)
         return;
     for (size_t i = 0; i < c->n_sources; i++)
         cfg_source_finish(&c->sources[i]);
+    for (size_t i = 0; i < c->n_derived; i++)
+        cfg_derived_finish(&c->derived[i]);
     cfg_arena_finish(&c->arena);
     free(c);
 }

@@ -4,10 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 
-/* What one expression may cost on one path: far above any sensible one, below a second. */
-#define MATCH_LIMIT 200000
-#define MATCH_HEAP_KIB 20000
-
 /* Owns what the clips point into. */
 struct owned_clips {
     struct cfg_clips clips; /* first: cfg_clips_destroy() casts back */
@@ -20,36 +16,12 @@ struct scan {
     struct owned_clips *out;
     struct cfg_list clips;    /* struct cfg_clip */
     struct cfg_list sidecars; /* const char *: every subtitle file that was seen */
-    pcre2_match_data *match;
-    pcre2_match_context *limits;
-    size_t n_gave_up;
-    char *gave_up; /* the first path on which an expression cost too much, */
-    const struct cfg_source *gave_up_source;
+    struct cfg_matcher matcher;
     char *unmatched;     /* the first file that no `match` took */
     const char **values; /* room for the next clip's; NULL = none yet */
 };
 
 /* ---- Fields ---- */
-
-static bool is_utf8(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s) {
-        size_t n = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
-        if (n == 0)
-            return false;
-        for (size_t i = 1; i < n; i++) {
-            if ((s[i] & 0xc0) != 0x80)
-                return false;
-        }
-        /* too long forms, surrogates, above U+10FFFF: PCRE2 counts on their absence */
-        if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
-            (*s == 0xf4 && s[1] > 0x8f))
-            return false;
-        s += n;
-    }
-    return true;
-}
 
 static const char *base_name(const char *path)
 {
@@ -70,38 +42,15 @@ static void note_first(char **first, const char *path)
         *first = strdup(path); /* only for a message: NULL does no harm */
 }
 
-/* Sets values[] from the expression's groups. 1 = matched, 0 = not, or -ENOMEM. */
-static int match_source(struct scan *s, const struct cfg_source *source, const char *path, size_t len,
-                        const char **values)
-{
-    const pcre2_code *code = is_utf8(path) ? source->utf : source->bytes;
-    if (!code)
-        return 0;
-    int n = pcre2_match(code, (PCRE2_SPTR)path, len, 0, 0, s->match, s->limits);
-    if (n == PCRE2_ERROR_NOMEMORY)
-        return -ENOMEM;
-    if (n < 0 && n != PCRE2_ERROR_NOMATCH) {
-        note_first(&s->gave_up, path);
-        s->gave_up_source = s->n_gave_up++ == 0 ? source : s->gave_up_source;
-    }
-    const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(s->match);
-    for (size_t i = 0; n > 0 && i < source->n_groups; i++) {
-        const struct cfg_group *g = &source->groups[i];
-        PCRE2_SIZE start = bounds[2 * g->number], end = bounds[2 * g->number + 1];
-        if (g->number >= (uint32_t)n || start == PCRE2_UNSET || start > end || end > len || values[g->field])
-            continue;
-        values[g->field] = cfg_arena_text(&s->out->arena, path + start, end - start);
-        if (!values[g->field])
-            return -ENOMEM;
-    }
-    return n > 0;
-}
-
+/* Sets values[] from the path. 1 = it is the source's, 0 = not, or -ENOMEM. */
 static int take_fields(struct scan *s, const struct cfg_source *source, const char *path, size_t len,
                        const char **values)
 {
-    if (source->utf)
-        return match_source(s, source, path, len, values);
+    if (source->match.utf) {
+        int matched = cfg_match(&s->matcher, &source->match, path, len);
+        int err = matched > 0 ? cfg_take_groups(&s->matcher, &source->match, false, values) : 0;
+        return err < 0 ? err : matched;
+    }
     const char *name = base_name(path);
     values[source->clip_field] = cfg_arena_text(&s->out->arena, name, stem_len(name));
     return values[source->clip_field] ? 1 : -ENOMEM;
@@ -264,10 +213,6 @@ static void report_findings(struct scan *s)
 {
     const struct cfg *c = s->c;
     size_t n_unmatched = s->out->clips.n_unmatched;
-    if (s->n_gave_up > 0)
-        cfg_mistake(s->log, s->gave_up_source->place,
-                    "match: the expression takes too long on %s (and %zu more paths): make it simpler",
-                    s->gave_up ? s->gave_up : "a path", s->n_gave_up - 1);
     if (s->clips.n > 0)
         return;
     if (n_unmatched == 0)
@@ -299,20 +244,10 @@ static int scan_all(struct scan *s)
         qsort(clips, s->clips.n, sizeof *clips, compare_clips);
     for (size_t i = 0; i < s->clips.n; i++)
         clips[i].sidecar = find_sidecar(s, clips[i].path);
-    return cfg_drop_misfits(s->c, s->log, &s->out->clips);
-}
-
-/* Room for the groups of every source's expression. */
-static pcre2_match_data *make_match_data(const struct cfg *c)
-{
-    uint32_t pairs = 1;
-    for (size_t i = 0; i < c->n_sources; i++) {
-        uint32_t n = 0;
-        if (c->sources[i].utf)
-            (void)pcre2_pattern_info(c->sources[i].utf, PCRE2_INFO_CAPTURECOUNT, &n);
-        pairs = BASE_MAX(pairs, n + 1);
-    }
-    return pcre2_match_data_create(pairs, NULL);
+    err = cfg_derive_fields(s->c, s->log, &s->matcher, &s->out->clips);
+    if (!err)
+        err = cfg_drop_misfits(s->c, s->log, &s->out->clips);
+    return err ? err : cfg_take_crops(s->c, &s->out->arena, &s->out->clips);
 }
 
 int cfg_scan(const struct cfg *c, cfg_report *report, void *context, struct cfg_clips **ret,
@@ -320,19 +255,14 @@ int cfg_scan(const struct cfg *c, cfg_report *report, void *context, struct cfg_
 {
     struct cfg_log log = {report, context, 0, 0};
     struct scan s = {.c = c, .log = &log, .out = calloc(1, sizeof *s.out)};
-    s.match = make_match_data(c);
-    s.limits = pcre2_match_context_create(NULL);
-    int err = -ENOMEM;
-    if (s.out && s.match && s.limits) {
-        (void)pcre2_set_match_limit(s.limits, MATCH_LIMIT);
-        (void)pcre2_set_heap_limit(s.limits, MATCH_HEAP_KIB);
+    int err = s.out ? cfg_matcher_init(&s.matcher, c, &s.out->arena) : -ENOMEM;
+    if (!err)
         err = scan_all(&s);
-    }
-    pcre2_match_data_free(s.match);
-    pcre2_match_context_free(s.limits);
+    if (!err)
+        cfg_matcher_report(&s.matcher, &log);
+    cfg_matcher_finish(&s.matcher);
     cfg_list_finish(&s.clips);
     cfg_list_finish(&s.sidecars);
-    free(s.gave_up);
     free(s.unmatched);
     if (err < 0) {
         cfg_clips_destroy(s.out ? &s.out->clips : NULL);

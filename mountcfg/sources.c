@@ -10,29 +10,6 @@ static const struct cfg_key source_keys[SOURCE_N] = {
     [SOURCE_ARCHIVES] = {"archives", true},
 };
 
-/* The index of a field, made when it is new; -1 when reported. */
-static int add_field(struct cfg_loader *l, struct cfg_place at, const char *name)
-{
-    struct cfg *c = l->c;
-    int found = cfg_field_find(c, name, strlen(name));
-    if (found >= 0)
-        return found;
-    if (strcmp(name, "frame") == 0 || strcmp(name, "nframes") == 0) {
-        cfg_mistake(&l->log, at, "match: a group cannot be named \"%s\": {%s} has a meaning of its own", name,
-                    name);
-        return -1;
-    }
-    if (c->n_fields == CFG_MAX_FIELDS) {
-        cfg_mistake(&l->log, at, "match: more than %d fields", CFG_MAX_FIELDS);
-        return -1;
-    }
-    const char *kept = cfg_keep(l, name, strlen(name));
-    if (!kept)
-        return -1;
-    c->fields[c->n_fields] = kept;
-    return (int)c->n_fields++;
-}
-
 static void load_glob(struct cfg_loader *l, struct cfg_node node, struct cfg_source *s)
 {
     struct base_reason why = {""};
@@ -59,49 +36,11 @@ static void load_globs(struct cfg_loader *l, struct cfg_node node, struct cfg_so
         load_glob(l, list ? cfg_list_item(node, i) : node, s);
 }
 
-/* Fills in s->groups from the expression's table of names. */
-static void load_groups(struct cfg_loader *l, struct cfg_place at, struct cfg_source *s)
-{
-    uint32_t n = 0, entry_bytes = 0;
-    PCRE2_SPTR table = NULL;
-    (void)pcre2_pattern_info(s->utf, PCRE2_INFO_NAMECOUNT, &n);
-    (void)pcre2_pattern_info(s->utf, PCRE2_INFO_NAMEENTRYSIZE, &entry_bytes);
-    (void)pcre2_pattern_info(s->utf, PCRE2_INFO_NAMETABLE, &table);
-    if (n == 0) {
-        cfg_mistake(&l->log, at, "match: it names no field: write a named group such as (?<clip>[^/]+)");
-        return;
-    }
-    s->groups = cfg_keep_alloc(l, n, sizeof *s->groups);
-    for (uint32_t i = 0; s->groups && i < n; i++) {
-        PCRE2_SPTR entry = table + (size_t)i * entry_bytes; /* two bytes of number, then the name */
-        int field = add_field(l, at, (const char *)entry + 2);
-        if (field < 0)
-            return;
-        s->groups[s->n_groups++] = (struct cfg_group){(uint32_t)entry[0] << 8 | entry[1], (size_t)field};
-    }
-}
-
 static void load_match(struct cfg_loader *l, struct cfg_node node, struct cfg_source *s)
 {
-    /* \C could split a character, and $ would match before a newline that ends a name. */
-    const uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
-    const char *text = cfg_read_text(l, node, "match");
-    int code = 0;
-    PCRE2_SIZE offset = 0;
-    if (!text)
-        return;
-    s->utf =
-        pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options | PCRE2_UTF, &code, &offset, NULL);
-    if (!s->utf) {
-        PCRE2_UCHAR message[256] = "";
-        (void)pcre2_get_error_message(code, message, sizeof message);
-        cfg_mistake(&l->log, cfg_node_place(node), "match: bad regular expression: %s, at its byte %zu",
-                    (const char *)message, offset + 1);
-        return;
-    }
-    s->bytes = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options | PCRE2_NEVER_UTF, &code,
-                             &offset, NULL);
-    load_groups(l, cfg_node_place(node), s);
+    if (cfg_regex_load(l, node, "match", &s->match) && s->match.n_groups == 0)
+        cfg_mistake(&l->log, s->match.place,
+                    "match: it names no field: write a named group such as (?<clip>[^/]+)");
 }
 
 static void load_source(struct cfg_loader *l, struct cfg_node node)
@@ -119,7 +58,7 @@ static void load_source(struct cfg_loader *l, struct cfg_node node)
     if (e[SOURCE_MATCH].value.yaml) {
         load_match(l, e[SOURCE_MATCH].value, s);
     } else {
-        int field = add_field(l, s->place, "clip");
+        int field = cfg_field_add(l, s->place, "sources", "clip");
         s->clip_field = field < 0 ? 0 : (size_t)field;
     }
 }
@@ -139,6 +78,5 @@ void cfg_source_finish(struct cfg_source *s)
 {
     for (size_t i = 0; i < s->n_globs; i++)
         cfg_glob_destroy(s->globs[i]);
-    pcre2_code_free(s->utf);
-    pcre2_code_free(s->bytes);
+    cfg_regex_finish(&s->match);
 }

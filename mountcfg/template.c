@@ -23,12 +23,13 @@ static void end_literal(struct parser *p)
     p->literal_len = 0;
 }
 
-static bool bad_field(struct parser *p, const char *name, size_t len)
+void cfg_field_unknown(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name,
+                       size_t len)
 {
-    struct cfg *c = p->l->c;
+    struct cfg *c = l->c;
     char field[64];
-    if (p->l->sources_broken)
-        return false;
+    if (l->fields_broken)
+        return;
     (void)snprintf(field, sizeof field, "%.*s", (int)BASE_MIN(len, sizeof field - 1), name);
     const char *meant = cfg_closest(field, c->fields, c->n_fields);
     struct base_bytes known = {0};
@@ -36,19 +37,33 @@ static bool bad_field(struct parser *p, const char *name, size_t len)
         base_bytes_printf(&known, "%s%s", i > 0 ? ", " : "", c->fields[i]);
     base_bytes_append(&known, "", 1);
     if (known.failed)
-        p->l->no_memory = true;
+        l->no_memory = true;
     else
-        cfg_mistake(&p->l->log, p->at, "no source gives the field {%s}%s%s%s (known: %s)", field,
-                    meant ? "; did you mean {" : "", meant ? meant : "", meant ? "}?" : "",
-                    (char *)known.data);
+        cfg_mistake(&l->log, at, "%s%snothing gives the field {%s}%s%s%s (known: %s)", what,
+                    *what ? ": " : "", field, meant ? "; did you mean {" : "", meant ? meant : "",
+                    meant ? "}?" : "", (char *)known.data);
     base_bytes_finish(&known);
-    return false;
+}
+
+/* The width in 0Nd, or 0 for a plain d; -1 = it is no such format. */
+static int number_width(const char *format, size_t len)
+{
+    int width = 0;
+    if (len == 1 && format[0] == 'd')
+        return 0;
+    if (len < 3 || len > 4 || format[0] != '0' || format[len - 1] != 'd')
+        return -1;
+    for (size_t i = 1; i + 1 < len; i++) {
+        if (!isdigit((unsigned char)format[i]))
+            return -1;
+        width = width * 10 + (format[i] - '0');
+    }
+    return width < 1 || width > 18 ? -1 : width;
 }
 
 /* {frame} or {frame:0Nd}; `format` is what stands behind the colon, NULL = nothing. */
 static bool add_frame(struct parser *p, const char *format, size_t len)
 {
-    int width = 0;
     if (p->use != CFG_USE_FRAMES_PATH) {
         cfg_mistake(&p->l->log, p->at, "{frame} belongs into the path of a frames view");
         return false;
@@ -57,20 +72,28 @@ static bool add_frame(struct parser *p, const char *format, size_t len)
         cfg_mistake(&p->l->log, p->at, "{frame} stands twice in the path");
         return false;
     }
-    if (format) {
-        for (size_t i = 1; i + 1 < len && isdigit((unsigned char)format[i]) && i < 3; i++)
-            width = width * 10 + (format[i] - '0');
-        if (len < 3 || len > 4 || format[0] != '0' || format[len - 1] != 'd' || width < 1 || width > 18 ||
-            (len == 4 && !isdigit((unsigned char)format[2]))) {
-            cfg_mistake(&p->l->log, p->at,
-                        "expected {frame} or {frame:0Nd} such as {frame:06d}, found {frame:%.*s}",
-                        (int)BASE_MIN(len, (size_t)40), format);
-            return false;
-        }
+    int width = format ? number_width(format, len) : 0;
+    if (width < 0 || (format && width == 0)) {
+        cfg_mistake(&p->l->log, p->at,
+                    "expected {frame} or {frame:0Nd} such as {frame:06d}, found {frame:%.*s}",
+                    (int)BASE_MIN(len, (size_t)40), format);
+        return false;
     }
     p->t->has_frame = true;
     p->t->frame = p->t->n;
     p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_FRAME, .width = width};
+    return true;
+}
+
+static bool add_nframes(struct parser *p, bool format)
+{
+    if (p->use != CFG_USE_TEXT || format) {
+        cfg_mistake(&p->l->log, p->at,
+                    format ? "{nframes} takes no format" : "{nframes} belongs into a text, not into a path");
+        return false;
+    }
+    p->t->uses_nframes = true;
+    p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_NFRAMES};
     return true;
 }
 
@@ -81,24 +104,22 @@ static bool add_field(struct parser *p, const char *name, size_t len)
     end_literal(p);
     if (name_len == 5 && memcmp(name, "frame", 5) == 0)
         return add_frame(p, colon ? colon + 1 : NULL, colon ? len - name_len - 1 : 0);
-    if (colon) {
-        cfg_mistake(&p->l->log, p->at, "{%.*s}: only {frame} takes a format", (int)BASE_MIN(len, (size_t)60),
-                    name);
+    if (name_len == 7 && memcmp(name, "nframes", 7) == 0)
+        return add_nframes(p, colon != NULL);
+    struct cfg_part part = {.kind = CFG_PART_FIELD, .number = colon != NULL};
+    part.width = colon ? number_width(colon + 1, len - name_len - 1) : 0;
+    if (part.width < 0) {
+        cfg_mistake(&p->l->log, p->at, "{%.*s}: behind the colon stands d or 0Nd, such as {%.*s:05d}",
+                    (int)BASE_MIN(len, (size_t)60), name, (int)BASE_MIN(name_len, (size_t)60), name);
         return false;
     }
-    if (len == 7 && memcmp(name, "nframes", 7) == 0) {
-        if (p->use != CFG_USE_TEXT) {
-            cfg_mistake(&p->l->log, p->at, "{nframes} belongs into a text, not into a path");
-            return false;
-        }
-        p->t->uses_nframes = true;
-        p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_NFRAMES};
-        return true;
+    int field = cfg_field_find(p->l->c, name, name_len);
+    if (field < 0) {
+        cfg_field_unknown(p->l, p->at, "", name, name_len);
+        return false;
     }
-    int field = cfg_field_find(p->l->c, name, len);
-    if (field < 0)
-        return bad_field(p, name, len);
-    p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_FIELD, .field = (size_t)field};
+    part.field = (size_t)field;
+    p->t->parts[p->t->n++] = part;
     return true;
 }
 
@@ -205,7 +226,7 @@ struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place a
         l->no_memory = true;
         return NULL;
     }
-    *t = (struct cfg_template){.is_path = use != CFG_USE_TEXT, .parts = parts};
+    *t = (struct cfg_template){.is_path = use == CFG_USE_FRAMES_PATH || use == CFG_USE_PATH, .parts = parts};
     struct parser p = {.l = l, .at = at, .text = text, .use = use, .t = t, .literal = literal};
     if (t->is_path && len > CFG_MAX_PATH) {
         cfg_mistake(&l->log, at, "the path is longer than %d bytes", CFG_MAX_PATH);
@@ -240,8 +261,8 @@ bool cfg_template_equal(const struct cfg_template *a, const struct cfg_template 
         return false;
     for (size_t i = 0; i < a->n; i++) {
         const struct cfg_part *p = &a->parts[i], *q = &b->parts[i];
-        if (p->kind != q->kind || p->field != q->field || p->len != q->len ||
-            (p->len > 0 && memcmp(p->text, q->text, p->len) != 0))
+        if (p->kind != q->kind || p->field != q->field || p->number != q->number || p->len != q->len ||
+            (p->number && p->width != q->width) || (p->len > 0 && memcmp(p->text, q->text, p->len) != 0))
             return false;
     }
     return true;
@@ -264,11 +285,42 @@ bool cfg_template_uses_nframes(const struct cfg_template *t)
 
 /* ---- Expanding ---- */
 
-static void put_value(const struct cfg_template *t, const char *value, struct base_bytes *out)
+/* A whole number of at most 18 digits. */
+static bool is_number(const char *value)
+{
+    size_t sign = *value == '-', n = strspn(value + sign, "0123456789");
+    return n > 0 && n <= 18 && value[sign + n] == 0;
+}
+
+const char *cfg_template_check(const struct cfg_template *t, const char *const *values, size_t *ret_field)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->parts[i].kind != CFG_PART_FIELD)
+            continue;
+        const char *value = values[t->parts[i].field];
+        *ret_field = t->parts[i].field;
+        if (!value)
+            return "has no field {%s}";
+        if (t->parts[i].number && !is_number(value))
+            return "has a field {%s} that is no whole number";
+        if (t->is_path && *value == 0)
+            return "has an empty field {%s}";
+        if (t->is_path && (strcmp(value, ".") == 0 || strcmp(value, "..") == 0))
+            return "has a field {%s} that is \".\" or \"..\"";
+    }
+    return NULL;
+}
+
+static void put_value(const struct cfg_template *t, const struct cfg_part *part, const char *value,
+                      struct base_bytes *out)
 {
     size_t start = out->len;
     if (!value) /* cfg_scan() gives no such clip */
         return;
+    if (part->number) {
+        base_bytes_printf(out, "%0*lld", part->width, strtoll(value, NULL, 10));
+        return;
+    }
     base_bytes_append(out, value, strlen(value));
     for (size_t i = start; t->is_path && i < out->len; i++) {
         if (out->data[i] == '/')
@@ -289,7 +341,7 @@ static void put_range(const struct cfg_template *t, struct cfg_cut from, struct 
             base_bytes_append(out, part->text + start, end - start);
             break;
         case CFG_PART_FIELD:
-            put_value(t, clip->values[part->field], out);
+            put_value(t, part, clip->values[part->field], out);
             break;
         case CFG_PART_FRAME:
             base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)frame);

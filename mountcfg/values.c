@@ -212,21 +212,27 @@ bool cfg_read_scale(struct cfg_loader *l, struct cfg_node node, const char *what
     return true;
 }
 
+bool cfg_crop_is_good(const char *text)
+{
+    const char *p = text;
+    if (strcmp(text, "left") == 0 || strcmp(text, "right") == 0)
+        return true;
+    for (int i = 0; i < 4 && p; i++) {
+        uint64_t value = 0;
+        p = digits(p, MAX_SIDE, &value);
+        if (p && ((i < 2 && value == 0) || *p != (i < 3 ? ':' : 0)))
+            p = NULL;
+        if (p && i < 3)
+            p++;
+    }
+    return p && strlen(text) < 64;
+}
+
 bool cfg_read_crop(struct cfg_loader *l, struct cfg_node node, const char *what, char ret[64])
 {
-    const char *text = scalar_text(node), *p = text;
-    if (strcmp(text, "left") != 0 && strcmp(text, "right") != 0) {
-        for (int i = 0; i < 4 && p; i++) {
-            uint64_t value = 0;
-            p = digits(p, MAX_SIDE, &value);
-            if (p && ((i < 2 && value == 0) || *p != (i < 3 ? ':' : 0)))
-                p = NULL;
-            if (p && i < 3)
-                p++;
-        }
-        if (!p || strlen(text) >= 64)
-            return wrong(l, node, what, "left, right or W:H:X:Y in pixels up to 16384");
-    }
+    const char *text = scalar_text(node);
+    if (!cfg_crop_is_good(text))
+        return wrong(l, node, what, "left, right or W:H:X:Y in pixels up to 16384");
     (void)snprintf(ret, 64, "%s", text);
     return true;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mountcfg/internal.h"
 
+#include <errno.h>
+
 enum {
     VIEW_PATH,
     VIEW_FRAMES,
@@ -85,6 +87,17 @@ static void load_jpeg(struct cfg_loader *l, const struct cfg_entry *e, struct cf
         f->subsampling = values[sampling];
 }
 
+static void load_crop(struct cfg_loader *l, struct cfg_node node, struct cfg_frames *f)
+{
+    bool of_clip =
+        node.yaml->type == YAML_SCALAR_NODE && strchr((const char *)node.yaml->data.scalar.value, '{');
+    const char *text = of_clip ? cfg_read_text(l, node, "crop") : NULL;
+    if (text)
+        f->crop_of_clip = cfg_template_parse(l, cfg_node_place(node), text, CFG_USE_VALUE);
+    else
+        (void)cfg_read_crop(l, node, "crop", f->crop);
+}
+
 static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at,
                         struct cfg_view *v)
 {
@@ -104,7 +117,7 @@ static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_p
     if (e[F_SIZE].value.yaml)
         (void)cfg_read_scale(l, e[F_SIZE].value, "size", f->size);
     if (e[F_CROP].value.yaml)
-        (void)cfg_read_crop(l, e[F_CROP].value, "crop", f->crop);
+        load_crop(l, e[F_CROP].value, f);
     if (e[F_BASE].value.yaml)
         (void)cfg_read_int(l, e[F_BASE].value, "base", 0, 1000000000, &f->base);
 }
@@ -277,6 +290,39 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
     else
         load_text(l, value, &v);
     l->c->views[l->c->n_views++] = v;
+}
+
+int cfg_expand_crop(const struct cfg_view *v, const struct cfg_clips *clips, const struct cfg_clip *clip,
+                    char out[64])
+{
+    struct base_bytes text = {0};
+    cfg_expand(v->frames.crop_of_clip, clips, clip, 0, 0, &text);
+    (void)snprintf(out, 64, "%.*s", (int)BASE_MIN(text.len, (size_t)64), (const char *)text.data);
+    int err = text.failed ? -ENOMEM : text.len >= 64 || !cfg_crop_is_good(out) ? -EINVAL : 0;
+    base_bytes_finish(&text);
+    return err;
+}
+
+int cfg_take_crops(const struct cfg *c, struct cfg_arena *arena, struct cfg_clips *clips)
+{
+    for (size_t v = 0; v < c->n_views; v++) {
+        if (c->views[v].kind != CFG_FRAMES || !c->views[v].frames.crop_of_clip)
+            continue;
+        for (size_t i = 0; i < clips->n; i++) {
+            struct cfg_clip *clip = &clips->clips[i];
+            char crop[64];
+            const char **crops = clip->crops ? (const char **)(uintptr_t)clip->crops
+                                             : cfg_arena_alloc(arena, c->n_views, sizeof *crops);
+            int err = crops ? cfg_expand_crop(&c->views[v], clips, clip, crop) : -ENOMEM;
+            if (err)
+                return err;
+            crops[v] = cfg_arena_text(arena, crop, strlen(crop));
+            clip->crops = crops;
+            if (!crops[v])
+                return -ENOMEM;
+        }
+    }
+    return 0;
 }
 
 void cfg_load_views(struct cfg_loader *l, struct cfg_node node)

@@ -298,6 +298,55 @@ bool cfg_read_map(struct cfg_loader *l, struct cfg_node node, const char *what, 
     return true;
 }
 
+/* ---- Mappings with keys of any name ---- */
+
+struct cfg_entry cfg_pair(struct cfg_node map, size_t i)
+{
+    const yaml_node_pair_t *pair = &map.yaml->data.mapping.pairs.start[i];
+    return (struct cfg_entry){node_at(map.doc, pair->key), node_at(map.doc, pair->value)};
+}
+
+const char *cfg_pair_name(struct cfg_entry pair)
+{
+    return scalar(pair.key);
+}
+
+bool cfg_read_pairs(struct cfg_loader *l, struct cfg_node node, const char *what, size_t max, size_t *ret_n)
+{
+    struct map m = {.what = what};
+    struct cfg_found found;
+    if (node.yaml->type != YAML_MAPPING_NODE) {
+        cfg_mistake(&l->log, cfg_node_place(node), "%s: expected a mapping (key: value), found %s", what,
+                    cfg_node_found(node, &found));
+        return false;
+    }
+    size_t n = (size_t)(node.yaml->data.mapping.pairs.top - node.yaml->data.mapping.pairs.start);
+    if (n == 0 || n > max) {
+        cfg_mistake(&l->log, cfg_node_place(node), "%s: expected a mapping of 1 to %zu keys, found %zu", what,
+                    max, n);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct cfg_entry pair = cfg_pair(node, i);
+        if (!good_key(l, &m, pair.key))
+            return false;
+        if (is_merge(pair.key)) {
+            cfg_mistake(&l->log, cfg_node_place(pair.key), "%s: merge keys (<<) do not work here", what);
+            return false;
+        }
+        for (size_t k = 0; k < i; k++) {
+            struct cfg_entry other = cfg_pair(node, k);
+            if (strcmp(scalar(pair.key), scalar(other.key)) != 0)
+                continue;
+            cfg_mistake(&l->log, cfg_node_place(pair.key), "key \"%s\" was already given at line %d",
+                        scalar(pair.key), cfg_node_place(other.key).line);
+            return false;
+        }
+    }
+    *ret_n = n;
+    return true;
+}
+
 /* ---- Lists and texts ---- */
 
 bool cfg_read_list(struct cfg_loader *l, struct cfg_node node, const char *what, size_t max, size_t *ret_n)

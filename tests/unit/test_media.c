@@ -69,8 +69,7 @@ static struct media *new_media(const struct cache *c, size_t clip)
     struct base_hash identity = base_hash_of(&clip, sizeof clip);
     struct cache_file_stamp stamp = {.size = 1};
     struct media *m = NULL;
-    CHECK_INT(media_create(c, &packed, &identity, &stamp, &m), 0);
-    m->clip = clip;
+    CHECK_INT(media_create(c, clip, &packed, &identity, &stamp, &m), 0);
     return m;
 }
 

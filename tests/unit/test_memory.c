@@ -80,6 +80,15 @@ static void test_misfits(void)
               0);
 }
 
+static void test_fields(void)
+{
+    fail_each("root: root\nsources: [{videos: '**', match: '(?<class>[a-z])/(?<clip>[x-z])'}]\nfields:\n"
+              "  side: [{when: {clip: '(?<g>x)'}, set: 'left'}, {set: '{class}', map: {a: right}}]\n"
+              "  n: {of: clip, match: '.', case: upper, index: [X, Y]}\nviews:\n"
+              "  - {path: 'f/{clip}/{n:03d}/{frame:06d}.jpg', frames: {crop: '{side}'}}\n",
+              0);
+}
+
 static void test_mistakes(void)
 {
     fail_each("korpus: x\nroot: $NO_SUCH\nsources: [{videos: '{a', match: '('}]\nviews: [{path: '{x}'}]\n",
@@ -91,6 +100,7 @@ int main(void)
     corpus_make();
     CHECK_RUN(test_preset);
     CHECK_RUN(test_misfits);
+    CHECK_RUN(test_fields);
     CHECK_RUN(test_mistakes);
     corpus_remove();
     return check_result();

@@ -18,7 +18,7 @@
 
 #define WHOLE(from, to) "expected a whole number from " from " to " to
 #define KNOWN_TOP                                                                                            \
-    "(known: preset, corpus, root, sources, views, n_frames, cache, workers, refresh, immutable)"
+    "(known: preset, corpus, root, sources, views, n_frames, cache, workers, fields, refresh, immutable)"
 #define BAD_SCALE                                                                                            \
     "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
     "or 224:224, or short:N, found "
@@ -52,7 +52,34 @@ static const struct {
     {TOP("[a]: b"), "c.yaml:5:1: the configuration: expected a key, found a list\n"},
     {TOP("\"a\\nb\": b"), "c.yaml:5:1: unknown key \"a\\x0ab\" in the configuration " KNOWN_TOP "\n"},
     {TOP("tables: []"), "c.yaml:5:1: \"tables\" in the configuration" LATER "\n"},
-    {TOP("fields: {}"), "c.yaml:5:1: \"fields\" in the configuration" LATER "\n"},
+    {TOP("fields: {}"), "c.yaml:5:9: fields: expected a mapping of 1 to 64 keys, found 0\n"},
+    {TOP("fields: {a: {set: x}, a: {set: y}}"), "c.yaml:5:23: key \"a\" was already given at line 5\n"},
+    {TOP("fields: {<<: {set: x}}"), "c.yaml:5:10: fields: merge keys (<<) do not work here\n"},
+    {TOP("fields: {a: 3}"), "c.yaml:5:13: a field: expected a mapping (key: value), found \"3\"\n"},
+    {TOP("fields: {a: {off: clip}}"),
+     "c.yaml:5:14: unknown key \"off\" in a field; did you mean \"of\"? (known: when, of, set, match, case, "
+     "map, "
+     "index, base, default)\n"
+     "c.yaml:5:13: a field without \"of\" or \"set\": nothing gives the field {a} (known: clip)\n"},
+    {TOP("fields: {a: {of: klip}}"),
+     "c.yaml:5:18: of: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {TOP("fields: {a: {of: clip, set: x}}"), "c.yaml:5:14: \"of\" and \"set\" exclude each other\n"},
+    {TOP("fields: {a: {set: '{frame}'}}"), "c.yaml:5:19: {frame} belongs into the path of a frames view\n"},
+    {TOP("fields: {a: {set: '{nframes}'}}"), "c.yaml:5:19: {nframes} belongs into a text, not into a path\n"},
+    {TOP("fields: {nframes: {set: x}}"),
+     "c.yaml:5:10: fields: a field cannot be named \"nframes\": {nframes} has a meaning of its own\n"},
+    {TOP("fields: {'a:b': {set: x}}"),
+     "c.yaml:5:10: fields: a field cannot be named \"a:b\": no {, } or : in it\n"},
+    {TOP("fields: {a: {of: clip, case: camel}}"),
+     "c.yaml:5:30: case: expected lower, upper or title, found \"camel\"\n"},
+    {TOP("fields: {a: {of: clip, match: '('}}"),
+     "c.yaml:5:31: match: bad regular expression: missing closing parenthesis, at its byte 2\n"},
+    {TOP("fields: {a: {when: {klip: x}, set: x}}"),
+     "c.yaml:5:21: when: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {TOP("fields: {a: {of: clip, map: [x]}}"),
+     "c.yaml:5:29: map: expected a mapping (key: value), found a list\n"},
+    {TOP("fields: {a: {of: clip, index: [x, y, x]}}"), "c.yaml:5:38: index: \"x\" stands twice\n"},
+    {TOP("fields: {a: {of: clip, base: 1}}"), "c.yaml:5:24: \"base\" belongs to \"index\"\n"},
     {TOP("refresh: 0s"),
      "c.yaml:5:10: refresh: expected a time of 1s to 24h, such as 60s or 5m, found \"0s\"\n"},
     {TOP("refresh: 25h"),
@@ -112,7 +139,7 @@ static const struct {
                           "class, at its byte 11\n"},
     {MATCH("(.*)"), "c.yaml:4:12: match: it names no field: write a named group such as (?<clip>[^/]+)\n"},
     {MATCH("(?<frame>.*)"),
-     "c.yaml:4:12: match: a group cannot be named \"frame\": {frame} has a meaning of its own\n"},
+     "c.yaml:4:12: match: a field cannot be named \"frame\": {frame} has a meaning of its own\n"},
     /* views */
     {SOURCE "views: many\n", "c.yaml:4:8: views: expected a list, found \"many\"\n"},
     {SOURCE "views:\n  - 3\n", "c.yaml:5:5: a view: expected a mapping (key: value), found \"3\"\n"},
@@ -128,7 +155,7 @@ static const struct {
     {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
      "c.yaml:7:11: the view at line 5 has the same path\n"},
     {VIEW("{klip}", "text: x"),
-     "c.yaml:5:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+     "c.yaml:5:11: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     {VIEW("{clip", "text: x"), "c.yaml:5:11: \"{\" without \"}\" (a brace itself is written {{)\n"},
     {VIEW("clip}", "text: x"), "c.yaml:5:11: \"}\" without \"{\" (a brace itself is written }})\n"},
     {VIEW("/{clip}", "text: x"),
@@ -141,7 +168,13 @@ static const struct {
      "c.yaml:5:11: path \"../{clip}\": \".\" and \"..\" cannot be names in it\n"},
     {VIEW("a/./{clip}", "text: x"),
      "c.yaml:5:11: path \"a/./{clip}\": \".\" and \"..\" cannot be names in it\n"},
-    {VIEW("{clip:06d}", "text: x"), "c.yaml:5:11: {clip:06d}: only {frame} takes a format\n"},
+    {VIEW("{clip:6d}", "text: x"),
+     "c.yaml:5:11: {clip:6d}: behind the colon stands d or 0Nd, such as {clip:05d}\n"},
+    {VIEW("{klip:06d}", "text: x"),
+     "c.yaml:5:11: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {TEXT("'{nframes:04d}'"), "c.yaml:6:11: {nframes} takes no format\n"},
+    {FRAMES "{crop: '{klip}'}\n",
+     "c.yaml:6:20: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     {VIEW("{nframes}", "text: x"), "c.yaml:5:11: {nframes} belongs into a text, not into a path\n"},
     {VIEW("{frame}.mp3", "audio: {}"), "c.yaml:5:11: {frame} belongs into the path of a frames view\n"},
     {VIEW("{clip}.aac", "audio: {}"),
@@ -168,7 +201,7 @@ static const struct {
                                               "field, so that \"v1\" + 11 and \"v11\" + 1 would be "
                                               "one name: put \"_\" between them, or write {frame:06d}\n"},
     {TEXT("'{frame}'"), "c.yaml:6:11: {frame} belongs into the path of a frames view\n"},
-    {TEXT("'{klip}'"), "c.yaml:6:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {TEXT("'{klip}'"), "c.yaml:6:11: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     {TEXT("{nframes}"),
      "c.yaml:6:11: text: expected a text, found a mapping (a text that starts with a brace needs quotes)\n"},
     /* frames */
@@ -231,8 +264,8 @@ static const struct {
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */
     {SOURCE "views:\n  - path: &p '{klip}'\n    text: x\n  - path: *p\n    text: y\n",
-     "c.yaml:5:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"
-     "c.yaml:5:11: no source gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+     "c.yaml:5:11: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"
+     "c.yaml:5:11: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     {FRAMES "{ <<: 3 }", "c.yaml:6:19: <<: expected a mapping, found \"3\"\n"},
 };
 
@@ -429,7 +462,7 @@ static void test_preset(void)
     cfg_destroy(c);
     c = NULL;
     CHECK_INT(corpus_load("root: root\npreset: class-folders\nsources: [{videos: '*'}]\n", &c), -EINVAL);
-    CHECK(strstr(corpus_said, "preset class-folders:8:11: no source gives the field {class} "
+    CHECK(strstr(corpus_said, "preset class-folders:8:11: nothing gives the field {class} "
                               "(known: clip)\n") == corpus_said);
     CHECK_INT(
         corpus_load("root: root\npreset: class-folders\nn_frames: true\nviews:\n"
