@@ -40,6 +40,7 @@ struct dec_work {
     struct dec_source source;
     int output;
     const struct dec_index *index; /* NULL where the job has none */
+    int list_fd;                   /* DEC_LIST, DEC_UNPACK: the member list that was sent; -1 = none */
     struct dec_reply *reply;       /* bytes, file_bytes, ...: zeroed before */
     struct base_reason why;        /* filled on failure */
     /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often
@@ -61,6 +62,7 @@ typedef int dec_run(struct dec_work *work);
 dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frames.c */
 dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
 dec_run dec_run_subtitles;                                     /* subtitles.c */
+dec_run dec_run_list;                                          /* listing.c */
 
 /* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the
  * codec makes that exact, else by decoding. Used while indexing. */

@@ -5,7 +5,7 @@
  *
  * decoders: everything that parses untrusted bytes. Knows nothing of FUSE, the cache or the configuration.
  * Start with protocol.h (the messages) and index.h (what is known of a video), then index_job.c, frames.c,
- * audio.c, subtitles.c: one kind of job each.
+ * audio.c, subtitles.c, listing.c: one kind of job each.
  */
 #include "base/io.h"
 #include "decoders/media.h"
@@ -25,6 +25,7 @@ static const struct {
     {DEC_INDEX, dec_run_index},   {DEC_MEASURE_FRAMES, dec_run_measure_frames},
     {DEC_FRAMES, dec_run_frames}, {DEC_MEASURE_AUDIO, dec_run_measure_audio},
     {DEC_AUDIO, dec_run_audio},   {DEC_SUBTITLES, dec_run_subtitles},
+    {DEC_LIST, dec_run_list},
 };
 
 static struct dec_reply reply_to(const struct dec_job *job, enum dec_reply_kind kind)
@@ -86,6 +87,8 @@ static bool needs_index(const struct dec_job *job)
     switch (job->kind) {
     case DEC_INDEX:
     case DEC_SUBTITLES:
+    case DEC_LIST:
+    case DEC_UNPACK:
         return false;
     case DEC_FRAMES:
     case DEC_MEASURE_FRAMES:
@@ -106,6 +109,7 @@ static int run(struct dec_work *work, int index_fd)
             return base_fail(&work->why, err, "its media index cannot be read: %s", strerror(-err));
     }
     work->index = &index;
+    work->list_fd = index_fd;
     int err = base_fail(&work->why, -EPROTO, "an unknown kind of job");
     for (size_t i = 0; i < BASE_ARRAY_LEN(kinds); i++)
         if ((uint32_t)kinds[i].kind == work->job->kind)
