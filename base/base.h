@@ -4,6 +4,7 @@
  *
  *   base.h   this file: cleanup attributes, small macros, the reason of an error
  *   bytes.h  growable byte buffer, variable-length integers, bounds-checked reader
+ *   grow.h   arrays that grow in place
  *   hash.h   128-bit content hashes (XXH3)
  *   histogram.h  how long things took, for percentiles
  *   io.h     whole reads and writes on descriptors

@@ -27,6 +27,41 @@ static int open_parts(struct cache *c, const struct cache_options *options, stru
     return err;
 }
 
+static int reserve_clips(struct cache *c)
+{
+    if (base_grow_init(&c->sources_memory, CACHE_MAX_CLIPS * sizeof *c->sources) < 0 ||
+        base_grow_init(&c->clips_memory, CACHE_MAX_CLIPS * sizeof *c->clips) < 0 ||
+        base_grow_init(&c->sidecars_memory, CACHE_MAX_CLIPS * sizeof *c->sidecars) < 0)
+        return -ENOMEM;
+    c->sources = c->sources_memory.data;
+    c->clips = c->clips_memory.data;
+    c->sidecars = c->sidecars_memory.data;
+    return 0;
+}
+
+int cache_add_sources(struct cache *c, const struct cache_source *sources, size_t n, size_t *ret_first)
+{
+    size_t first = c->n_clips, all = first + n;
+    if (all > CACHE_MAX_CLIPS)
+        return -E2BIG;
+    if (base_grow_to(&c->sources_memory, all * sizeof *sources) < 0 ||
+        base_grow_to(&c->clips_memory, all * sizeof *c->clips) < 0 ||
+        base_grow_to(&c->sidecars_memory, all * sizeof *c->sidecars) < 0)
+        return -ENOMEM;
+    if (n > 0)
+        memcpy((struct cache_source *)c->sources_memory.data + first, sources, n * sizeof *sources);
+    for (size_t i = first; i < all; i++)
+        c->clips[i].worker = -1;
+    int err = watch_add(c->watch, first, n);
+    if (err)
+        return err;
+    pthread_mutex_lock(&c->lock);
+    c->n_clips = all;
+    pthread_mutex_unlock(&c->lock);
+    *ret_first = first;
+    return 0;
+}
+
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why)
 {
     if (options->n_views > CACHE_MAX_VIEWS)
@@ -44,16 +79,16 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     pthread_cond_init(&c->linger, &monotonic);
     pthread_condattr_destroy(&monotonic);
     c->n_workers = options->workers > 0 ? (size_t)options->workers : cpu_count();
-    c->clips = calloc(options->n_clips + 1, sizeof *c->clips);
-    c->sidecars = calloc(options->n_clips + 1, sizeof *c->sidecars);
+    pthread_mutex_init(&c->files_lock, NULL);
     for (size_t i = 0; i < options->n_views; i++) {
         c->views[i] = options->views[i];
         c->view_hashes[i] = key_of_view(&options->views[i]);
     }
-    for (size_t i = 0; c->clips && i < options->n_clips; i++)
-        c->clips[i].worker = -1;
-    int err =
-        c->clips && c->sidecars ? open_parts(c, options, why) : base_fail(why, -ENOMEM, "out of memory");
+    size_t first;
+    int err = reserve_clips(c);
+    if (!err)
+        err = cache_add_sources(c, options->sources, options->n_clips, &first);
+    err = err ? base_fail(why, err, "out of memory") : open_parts(c, options, why);
     if (!err) {
         err = jobs_start(c);
         if (err)
@@ -78,13 +113,16 @@ void cache_destroy(struct cache *c)
     jobs_stop(c);
     watch_stop(c->watch);
     media_unref_list(c->media_newest);
-    free(c->clips);
-    free(c->sidecars);
+    files_finish(c);
+    base_grow_finish(&c->sources_memory);
+    base_grow_finish(&c->clips_memory);
+    base_grow_finish(&c->sidecars_memory);
     cache_store_close(c->store);
     base_close_fd(&c->root);
     pthread_cond_destroy(&c->work);
     pthread_cond_destroy(&c->linger);
     pthread_mutex_destroy(&c->lock);
+    pthread_mutex_destroy(&c->files_lock);
     free(c);
 }
 
@@ -181,6 +219,11 @@ int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, str
 {
     struct media *m;
     struct clip_view v;
+    struct cache_file_stamp stamp;
+    if (c->views[view].kind == CACHE_FILE) {
+        *ret = 1;
+        return file_stamp(c, clip, version, &stamp);
+    }
     int err = ask_view(c, clip, version, view, false, w, &m, &v);
     if (err)
         return err;
@@ -194,6 +237,12 @@ int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, stru
 {
     struct media *m;
     struct clip_view v;
+    struct cache_file_stamp stamp = {0};
+    if (c->views[view].kind == CACHE_FILE) {
+        int found = file_stamp(c, clip, version, &stamp);
+        *ret_bytes = stamp.size;
+        return found;
+    }
     int err = ask_view(c, clip, version, view, true, w, &m, &v);
     if (err)
         return err;
@@ -350,6 +399,8 @@ static ssize_t read_whole(struct reading *r, enum task_kind kind)
 ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file,
                    struct cache_waiter *w, void *out, size_t len, uint64_t offset)
 {
+    if (c->views[view].kind == CACHE_FILE)
+        return file_read(c, clip, version, out, len, offset);
     struct reading r = {.c = c, .clip = clip, .view = view, .w = w, .out = out, .len = len, .offset = offset};
     ssize_t n = ask_view(c, clip, version, view, true, w, &r.media, &r.v);
     if (n)

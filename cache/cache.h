@@ -21,7 +21,8 @@
 #include "cache/store.h"
 #include "decoders/protocol.h"
 
-enum cache_view_kind { CACHE_FRAMES, CACHE_AUDIO, CACHE_SUBTITLES };
+/* CACHE_FILE: the file itself. */
+enum cache_view_kind { CACHE_FRAMES, CACHE_AUDIO, CACHE_SUBTITLES, CACHE_FILE };
 
 struct cache_view {
     enum cache_view_kind kind;
@@ -40,13 +41,13 @@ enum cache_subtitle_source { CACHE_SIDECAR, CACHE_EMBEDDED };
 
 /* Where a clip's bytes are; strings are borrowed and must outlive the cache. */
 struct cache_source {
-    const char *path;    /* of the video, relative to the root */
+    const char *path;    /* of the video, or of a file that is shown as it is, relative to the root */
     const char *sidecar; /* of its subtitle file, or NULL */
 };
 
 struct cache_options {
     const char *root;                   /* absolute */
-    const struct cache_source *sources; /* n_clips; borrowed */
+    const struct cache_source *sources; /* n_clips of them, as cache_add_sources() takes them */
     size_t n_clips;
     const struct cache_view *views; /* n_views, at most 128; copied */
     size_t n_views;
@@ -76,6 +77,10 @@ struct cache;
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why);
 /* Ends workers and threads. Waiters that are still there are woken with an error first. NULL is allowed. */
 void cache_destroy(struct cache *c);
+
+/* Adds clips behind those that are there; the array is copied. *ret_first: the number of the first. 0, or a
+ * negative errno when nothing was added. One thread at a time. */
+int cache_add_sources(struct cache *c, const struct cache_source *sources, size_t n, size_t *ret_first);
 
 /* Somebody who waits: embedded in the caller's request, zero-initialised but for wake. */
 struct cache_waiter {

@@ -91,7 +91,7 @@ static int stat_file(struct cache *c, const char *path, struct cache_file_stamp 
 int clip_glance(struct cache *c, size_t clip, uint32_t version, struct cache_file_stamp *ret)
 {
     watch_clip(c->watch, clip);
-    int err = stat_file(c, c->options.sources[clip].path, ret);
+    int err = stat_file(c, c->sources[clip].path, ret);
     pthread_mutex_lock(&c->lock);
     struct clip *k = &c->clips[clip];
     /* Who looked into it meanwhile knows more. */
@@ -134,13 +134,13 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
         k->version++;
         k->logged = k->looked = false;
         k->most_files = k->told = 0;
-        if (c->options.sources[clip].sidecar)
+        if (c->sources[clip].sidecar)
             c->sidecars[clip].looked = false;
     }
     pthread_mutex_unlock(&c->lock);
     if (!current)
         return false;
-    const char *path = c->options.sources[clip].path;
+    const char *path = c->sources[clip].path;
     if (version + 1 == CACHE_MAX_VERSION)
         base_log(BASE_LOG_ERROR, "%s/%s: changed %d times while mounted; mount again to read it",
                  c->options.root, path, CACHE_MAX_VERSION);
@@ -174,7 +174,7 @@ static enum look look(struct cache *c, const char *path, const struct cache_file
 
 bool clip_check(struct cache *c, size_t clip)
 {
-    const struct cache_source *source = &c->options.sources[clip];
+    const struct cache_source *source = &c->sources[clip];
     struct cache_file_stamp now;
     pthread_mutex_lock(&c->lock);
     struct clip was = c->clips[clip];

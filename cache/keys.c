@@ -28,6 +28,8 @@ struct base_hash key_of_view(const struct cache_view *v)
         return base_hash_of(&v->audio, sizeof v->audio);
     case CACHE_SUBTITLES:
         break;
+    case CACHE_FILE: /* nothing is made of it */
+        return (struct base_hash){0};
     }
     struct {
         char kind[16];

@@ -7,7 +7,7 @@
 
 int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segment **ret_segment)
 {
-    struct making m = {.worker = w, .c = w->cache, .t = t, .path = w->cache->options.sources[t->clip].path};
+    struct making m = {.worker = w, .c = w->cache, .t = t, .path = w->cache->sources[t->clip].path};
     switch (t->kind) {
     case TASK_INDEX:
         return make_index(&m);

@@ -93,7 +93,7 @@ static uint64_t max_subtitle_bytes(const struct cache_file_stamp *stamp)
  * told already. */
 static int open_sidecar(struct making *m, struct ingredients *in)
 {
-    m->path = m->c->options.sources[m->t->clip].sidecar;
+    m->path = m->c->sources[m->t->clip].sidecar;
     int err = source_open(m->c, m->path, &in->source, &in->stamp);
     if (err && err != -ENOENT)
         return making_open(m, m->path, &in->source, &in->stamp);
@@ -110,7 +110,7 @@ static int open_sidecar(struct making *m, struct ingredients *in)
 /* Opens where a clip's text is; in->source stays -1 when it has none. */
 static int open_text(struct making *m, struct dec_job *job, struct ingredients *in)
 {
-    const struct cache_source *source = &m->c->options.sources[m->t->clip];
+    const struct cache_source *source = &m->c->sources[m->t->clip];
     const struct cache_view *view = &m->c->views[m->t->view];
     for (int i = 0; i < view->subtitles.n_sources; i++) {
         if (view->subtitles.sources[i] == CACHE_SIDECAR && source->sidecar) {

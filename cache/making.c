@@ -77,7 +77,7 @@ int making_forget(struct making *m)
 int making_open_unchanged(struct making *m, int *ret_fd)
 {
     struct cache_file_stamp stamp;
-    m->path = m->c->options.sources[m->t->clip].path;
+    m->path = m->c->sources[m->t->clip].path;
     int err = source_open(m->c, m->path, ret_fd, &stamp);
     if (err == -ENOENT)
         return making_forget(m);

@@ -3,6 +3,7 @@
 #ifndef CACHE_PRIVATE_H
 #define CACHE_PRIVATE_H
 
+#include "base/grow.h"
 #include "cache/cache.h"
 #include "cache/worker_process.h"
 #include "decoders/index.h"
@@ -98,7 +99,16 @@ struct cache_task {
     int output;        /* TASK_AUDIO: own descriptor of what is being written; -1 = none yet */
 };
 
-enum { TASK_BUCKETS = 1024 };
+enum { TASK_BUCKETS = 1024, CACHE_MAX_CLIPS = 1 << 24 };
+
+/* Descriptors of files that are read as they are stay open for the next read, so many of them. */
+enum { OPEN_FILES = 64 };
+struct open_file {
+    uint64_t key; /* of clip and version; 0 = free */
+    int fd;
+    unsigned refs;
+    uint64_t used; /* when, in uses */
+};
 
 struct cache {
     struct cache_options options;
@@ -109,6 +119,13 @@ struct cache {
     size_t n_workers;
     struct worker_thread *workers;
     struct cache_watch *watch; /* NULL: the corpus does not change */
+    /* Guards the open files; held for moments, alone. */
+    pthread_mutex_t files_lock;
+    struct open_file files[OPEN_FILES];
+    uint64_t n_uses;
+    /* The sources grow in place: each is immutable once it has a number. So do the clips. */
+    const struct cache_source *sources;
+    struct base_grow sources_memory, clips_memory, sidecars_memory;
 
     /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a
      * worker's answer, a wake() or a call into the store. */
@@ -116,6 +133,7 @@ struct cache {
     pthread_cond_t work;   /* something was queued, or stopping */
     pthread_cond_t linger; /* the same, or a task wants more; on the monotonic clock */
     bool stopping;
+    size_t n_clips;
     struct clip *clips;
     struct clip_sidecar *sidecars; /* of the same number */
     struct media *media_newest, *media_oldest;
@@ -180,6 +198,13 @@ bool source_unchanged(int fd, const struct cache_file_stamp *was);
 /* Waits until a file that was changed a moment ago is at rest, and renews the stamp. 0, -EBUSY for a file
  * that is written to all the while, or a negative errno. */
 int source_settle(int fd, struct cache_file_stamp *stamp);
+
+/* ---- files.c: files that are read as they are ---- */
+/* Size and times of a clip's file in a version of it. 0, -ENOENT, -ESTALE, or another negative errno. */
+int file_stamp(struct cache *c, size_t clip, uint32_t version, struct cache_file_stamp *ret);
+/* Reads of it. The number of bytes, or an error as above. */
+ssize_t file_read(struct cache *c, size_t clip, uint32_t version, void *out, size_t len, uint64_t offset);
+void files_finish(struct cache *c);
 
 /* ---- changes.c: versions of clips ---- */
 bool stamp_equal(const struct cache_file_stamp *a, const struct cache_file_stamp *b);

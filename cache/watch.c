@@ -24,18 +24,28 @@ struct dir {
     uint32_t next; /* another one with this wd: two names of one directory; UINT32_MAX = none */
 };
 
+/* Clips that were added together have directories of their own. */
+struct batch {
+    size_t first_clip;
+    uint32_t first_dir, n_dirs;
+};
+enum { MAX_BATCHES = 1024 };
+
 struct cache_watch {
     struct cache *c;
     pthread_t thread;
+    bool started;
     int inotify; /* -1 = none */
     int stop;    /* eventfd */
     uint32_t refresh_seconds;
-    struct watched *files; /* sorted by directory, then name; immutable */
+    struct base_grow files_memory, dirs_memory;
+    struct watched *files; /* grows in place; of each batch sorted by directory, then name; immutable */
     size_t n_files;
-    /* Guards the fields below; held for moments, alone. The arrays' sizes and the dirs' files are immutable.
-     */
+    struct batch batches[MAX_BATCHES];
+    atomic_uint n_batches;
+    /* Guards the fields below; held for moments, alone. The dirs' files are immutable. */
     pthread_mutex_t lock;
-    struct dir *dirs;
+    struct dir *dirs; /* grows in place */
     size_t n_dirs;
     uint32_t *dir_of_wd; /* UINT32_MAX = none */
     size_t n_wds;
@@ -66,24 +76,33 @@ static struct watched watched_of(const char *path, size_t clip)
     return (struct watched){path, slash ? (uint32_t)(slash - path) : 0, (uint32_t)clip};
 }
 
-static int list_files(struct cache_watch *w)
+/* What more than MAX_BATCHES times was added to is left to the sweep. */
+int watch_add(struct cache_watch *w, size_t first, size_t n)
 {
-    const struct cache_options *o = &w->c->options;
-    w->files = calloc(o->n_clips * 2 + 1, sizeof *w->files);
-    w->dirs = calloc(o->n_clips * 2 + 1, sizeof *w->dirs);
-    if (!w->files || !w->dirs)
+    if (!w || n == 0 || w->n_batches == MAX_BATCHES)
+        return 0;
+    const struct cache_source *sources = w->c->sources;
+    size_t from = w->n_files, end = from;
+    if (base_grow_to(&w->files_memory, (from + 2 * n) * sizeof *w->files) < 0 ||
+        base_grow_to(&w->dirs_memory, (w->n_dirs + 2 * n) * sizeof *w->dirs) < 0)
         return -ENOMEM;
-    for (size_t i = 0; i < o->n_clips; i++) {
-        w->files[w->n_files++] = watched_of(o->sources[i].path, i);
-        if (o->sources[i].sidecar)
-            w->files[w->n_files++] = watched_of(o->sources[i].sidecar, i);
+    for (size_t i = first; i < first + n; i++) {
+        w->files[end++] = watched_of(sources[i].path, i);
+        if (sources[i].sidecar)
+            w->files[end++] = watched_of(sources[i].sidecar, i);
     }
-    qsort(w->files, w->n_files, sizeof *w->files, compare_files);
-    for (size_t i = 0; i < w->n_files; i++) {
-        if (i == 0 || compare_dirs(&w->files[i - 1], &w->files[i]) != 0)
-            w->dirs[w->n_dirs++] = (struct dir){.first = (uint32_t)i, .wd = -1, .next = UINT32_MAX};
-        w->dirs[w->n_dirs - 1].n++;
+    qsort(w->files + from, end - from, sizeof *w->files, compare_files);
+    struct batch *batch = &w->batches[w->n_batches];
+    *batch = (struct batch){.first_clip = first, .first_dir = (uint32_t)w->n_dirs};
+    for (size_t i = from; i < end; i++) {
+        if (i == from || compare_dirs(&w->files[i - 1], &w->files[i]) != 0)
+            w->dirs[batch->first_dir + batch->n_dirs++] =
+                (struct dir){.first = (uint32_t)i, .wd = -1, .next = UINT32_MAX};
+        w->dirs[batch->first_dir + batch->n_dirs - 1].n++;
     }
+    w->n_files = end;
+    w->n_dirs += batch->n_dirs;
+    w->n_batches++;
     return 0;
 }
 
@@ -152,10 +171,16 @@ static void watch_dir(struct cache_watch *w, uint32_t dir)
         tell_once(w, "no memory for a watch");
 }
 
-static uint32_t dir_of(const struct cache_watch *w, const char *path)
+/* The directory of a clip's file; UINT32_MAX = it is not watched. */
+static uint32_t dir_of(const struct cache_watch *w, size_t clip, const char *path)
 {
     struct watched wanted = watched_of(path, 0);
-    size_t low = 0, high = w->n_dirs;
+    uint32_t n = w->n_batches;
+    while (n > 1 && w->batches[n - 1].first_clip > clip)
+        n--;
+    if (n == 0 || w->batches[n - 1].n_dirs == 0)
+        return UINT32_MAX;
+    size_t low = w->batches[n - 1].first_dir, high = low + w->batches[n - 1].n_dirs;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
         if (compare_dirs(&w->files[w->dirs[middle].first], &wanted) <= 0)
@@ -163,17 +188,22 @@ static uint32_t dir_of(const struct cache_watch *w, const char *path)
         else
             high = middle;
     }
-    return (uint32_t)low;
+    return compare_dirs(&w->files[w->dirs[low].first], &wanted) == 0 ? (uint32_t)low : UINT32_MAX;
+}
+
+static void watch_file(struct cache_watch *w, size_t clip, const char *path)
+{
+    uint32_t dir = path ? dir_of(w, clip, path) : UINT32_MAX;
+    if (dir != UINT32_MAX)
+        watch_dir(w, dir);
 }
 
 void watch_clip(struct cache_watch *w, size_t clip)
 {
     if (!w || w->inotify < 0)
         return;
-    const struct cache_source *source = &w->c->options.sources[clip];
-    watch_dir(w, dir_of(w, source->path));
-    if (source->sidecar)
-        watch_dir(w, dir_of(w, source->sidecar));
+    watch_file(w, clip, w->c->sources[clip].path);
+    watch_file(w, clip, w->c->sources[clip].sidecar);
 }
 
 static void check_dir(struct cache_watch *w, uint32_t dir)
@@ -259,21 +289,24 @@ static bool handle_events(struct cache_watch *w)
 
 /* A slice: so many clips are looked at, or passed over, before others get the processor. */
 enum { SLICE = 128, PASSED_OVER = 8192, PAUSE_MS = 5 };
+#define SWEPT SIZE_MAX
 
-/* Looks at some clips from `from` on. Returns where to go on; the number of clips at the end. */
+/* Looks at some clips from `from` on. Returns where to go on, or SWEPT at the end. */
 static size_t sweep_slice(struct cache_watch *w, size_t from)
 {
     struct cache *c = w->c;
     uint32_t looked[SLICE];
-    size_t n = 0, end = BASE_MIN(from + PASSED_OVER, c->options.n_clips);
+    size_t n = 0;
     pthread_mutex_lock(&c->lock);
+    size_t end = BASE_MIN(from + PASSED_OVER, c->n_clips);
     for (; from < end && n < SLICE; from++)
         if (c->clips[from].looked)
             looked[n++] = (uint32_t)from;
+    bool at_end = from >= c->n_clips;
     pthread_mutex_unlock(&c->lock);
     for (size_t i = 0; i < n; i++)
         (void)clip_check(c, looked[i]);
-    return from;
+    return at_end ? SWEPT : from;
 }
 
 static void *watch_main(void *argument)
@@ -281,21 +314,31 @@ static void *watch_main(void *argument)
     struct cache_watch *w = argument;
     struct pollfd fds[2] = {{.fd = w->stop, .events = POLLIN}, {.fd = w->inotify, .events = POLLIN}};
     int64_t refresh_ns = (int64_t)w->refresh_seconds * 1000000000, next_ns = base_now_ns() + refresh_ns;
-    size_t n_clips = w->c->options.n_clips, at = n_clips; /* n_clips: no sweep is under way */
+    size_t at = SWEPT; /* no sweep is under way */
     for (;;) {
         int64_t left_ms = BASE_MAX(next_ns - base_now_ns(), (int64_t)0) / 1000000 + 1;
-        (void)poll(fds, 2, at < n_clips ? PAUSE_MS : (int)BASE_MIN(left_ms, (int64_t)60000));
+        (void)poll(fds, 2, at != SWEPT ? PAUSE_MS : (int)BASE_MIN(left_ms, (int64_t)60000));
         if (fds[0].revents)
             return NULL;
         if (fds[1].revents && !handle_events(w))
             at = 0;
-        if (at >= n_clips && base_now_ns() >= next_ns)
+        if (at == SWEPT && base_now_ns() >= next_ns)
             at = 0;
-        if (at < n_clips) {
+        if (at != SWEPT) {
             at = sweep_slice(w, at);
             next_ns = base_now_ns() + refresh_ns;
         }
     }
+}
+
+static int reserve(struct cache_watch *w)
+{
+    int err = base_grow_init(&w->files_memory, 2 * CACHE_MAX_CLIPS * sizeof *w->files);
+    if (!err)
+        err = base_grow_init(&w->dirs_memory, 2 * CACHE_MAX_CLIPS * sizeof *w->dirs);
+    w->files = w->files_memory.data;
+    w->dirs = w->dirs_memory.data;
+    return err;
 }
 
 int watch_start(struct cache *c, uint32_t refresh_seconds, struct cache_watch **ret)
@@ -310,30 +353,31 @@ int watch_start(struct cache *c, uint32_t refresh_seconds, struct cache_watch **
     if (w->inotify < 0)
         tell_once(w, "no inotify (see fs.inotify.max_user_instances)");
     w->stop = eventfd(0, EFD_CLOEXEC);
-    int err = w->stop < 0 ? -errno : list_files(w);
+    int err = w->stop < 0 ? -errno : reserve(w);
+    if (!err)
+        err = watch_add(w, 0, c->n_clips);
     if (!err)
         err = -pthread_create(&w->thread, NULL, watch_main, w);
-    if (err) {
-        w->c = NULL;
+    w->started = !err;
+    if (err)
         watch_stop(w);
-        return err;
-    }
-    *ret = w;
-    return 0;
+    else
+        *ret = w;
+    return err;
 }
 
 void watch_stop(struct cache_watch *w)
 {
     if (!w)
         return;
-    if (w->c) {
+    if (w->started) {
         (void)eventfd_write(w->stop, 1);
         pthread_join(w->thread, NULL);
     }
     base_close_fd(&w->inotify);
     base_close_fd(&w->stop);
-    free(w->files);
-    free(w->dirs);
+    base_grow_finish(&w->files_memory);
+    base_grow_finish(&w->dirs_memory);
     free(w->dir_of_wd);
     pthread_mutex_destroy(&w->lock);
     free(w);

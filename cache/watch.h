@@ -17,8 +17,11 @@
 struct cache;
 struct cache_watch;
 
-/* Starts the thread. The cache's clips are set, and outlive it. 0 or a negative errno. */
+/* Starts the thread. 0 or a negative errno. The cache's clips outlive it; those that it has are added. */
 int watch_start(struct cache *c, uint32_t refresh_seconds, struct cache_watch **ret);
+/* Clips with these numbers are there now: the first n of them from `first`. One thread at a time. NULL is
+ * allowed. 0 or a negative errno. */
+int watch_add(struct cache_watch *w, size_t first, size_t n);
 /* NULL is allowed. */
 void watch_stop(struct cache_watch *w);
 /* From now on changes of the clip's files are noticed: to be called before they are looked at. NULL is

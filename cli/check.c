@@ -2,6 +2,7 @@
 /* corpusfs check CONFIG: finds the mistakes before a mount does. */
 #include "cli/check.h"
 
+#include "fs/tree.h"
 #include "mountcfg/cfg.h"
 
 #include <errno.h>
@@ -31,6 +32,18 @@ static int wrong_usage(const char *what, const char *argument)
     return 2;
 }
 
+/* Names that the tree cannot have are found by making it. */
+static int check_tree(const struct cfg *c, const struct cfg_clips *clips, size_t *problems)
+{
+    struct fs_tree tree;
+    const struct fs_found found = {.clips = clips, .report = print_line, .n_problems = problems};
+    int err = fs_tree_init(&tree, c);
+    if (!err)
+        err = fs_tree_update(&tree, &found, NULL);
+    fs_tree_finish(&tree);
+    return err;
+}
+
 static int check_file(const char *file)
 {
     struct cfg *c = NULL;
@@ -42,12 +55,14 @@ static int check_file(const char *file)
     if (err < 0)
         return 1;
     err = cfg_scan(c, print_line, NULL, &clips, &problems);
+    if (err == 0)
+        err = check_tree(c, clips, &problems);
     if (err < 0)
         (void)fprintf(stderr, "%s: the clips below %s cannot be listed: %s\n", file, cfg_root(c),
                       strerror(-err));
     else if (problems == 0)
         (void)printf("%s: %zu clips, %zu views\n", file, clips->n, cfg_n_views(c));
-    if (err == 0 && clips->n_unmatched > 0 && clips->n > 0)
+    if (clips && err == 0 && clips->n_unmatched > 0 && clips->n > 0)
         (void)fprintf(stderr, "%s: note: %zu files suit a \"videos\" pattern, but no \"match\"\n", file,
                       clips->n_unmatched);
     cfg_clips_destroy(clips);

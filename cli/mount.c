@@ -83,7 +83,7 @@ static void on_ready(void *context)
     r->pipe = -1;
 }
 
-static int serve(const struct arguments *a, const struct cfg *cfg, const struct cfg_clips *clips, int pipe_fd)
+static int serve(const struct arguments *a, const struct cfg *cfg, int pipe_fd)
 {
     char decoder[4096], socket[512];
     bool with_socket = cli_status_socket(a->mountpoint, geteuid(), socket);
@@ -91,13 +91,13 @@ static int serve(const struct arguments *a, const struct cfg *cfg, const struct 
     struct readiness ready = {.pipe = pipe_fd, .mountpoint = a->mountpoint};
     struct fs_options options = {
         .cfg = cfg,
-        .clips = clips,
         .mountpoint = a->mountpoint,
         .fuse_options = a->fuse_options,
         .decoder = decoder,
         .worker_memory_bytes = worker_memory_bytes,
         .stats_file = a->stats_file,
         .status_socket = with_socket ? socket : NULL,
+        .report = print_mistake,
         .on_ready = on_ready,
         .context = &ready,
     };
@@ -135,7 +135,7 @@ static int open_log(const struct arguments *a, const struct cfg *cfg)
     return err;
 }
 
-static int in_background(const struct arguments *a, const struct cfg *cfg, const struct cfg_clips *clips)
+static int in_background(const struct arguments *a, const struct cfg *cfg)
 {
     int pair[2];
     if (open_log(a, cfg) < 0)
@@ -149,7 +149,7 @@ static int in_background(const struct arguments *a, const struct cfg *cfg, const
         close(pair[0]);
         (void)setsid();
         (void)chdir("/");
-        return serve(a, cfg, clips, pair[1]);
+        return serve(a, cfg, pair[1]);
     }
     close(pair[1]);
     char word[8];
@@ -233,8 +233,6 @@ int cli_mount(int argc, char **argv)
     struct arguments a = {0};
     int code = parse(argc, argv, &a);
     struct cfg *cfg = NULL;
-    struct cfg_clips *clips = NULL;
-    size_t problems = 0;
     if (code < 0 && access("/dev/fuse", F_OK) < 0) {
         (void)fprintf(stderr, "corpusfs: there is no /dev/fuse on this machine; mounting needs FUSE "
                               "(in a container: --device /dev/fuse --cap-add SYS_ADMIN)\n");
@@ -243,22 +241,13 @@ int cli_mount(int argc, char **argv)
     if (code < 0 && cfg_load(a.config, print_mistake, NULL, &cfg) < 0)
         code = 1;
     if (code < 0) {
-        int err = cfg_scan(cfg, print_mistake, NULL, &clips, &problems);
-        if (err) {
-            (void)fprintf(stderr, "corpusfs: %s: cannot list the corpus: %s\n", cfg_root(cfg),
-                          strerror(-err));
-            code = 1;
-        }
-    }
-    if (code < 0) {
         raise_descriptor_limit();
         a.stats_file = absolute_path(getenv("CORPUSFS_STATS"));
         if (a.foreground && a.log_file && open_log(&a, cfg) < 0)
             code = 1;
         else
-            code = a.foreground ? serve(&a, cfg, clips, -1) : in_background(&a, cfg, clips);
+            code = a.foreground ? serve(&a, cfg, -1) : in_background(&a, cfg);
     }
-    cfg_clips_destroy(clips);
     cfg_destroy(cfg);
     free(a.mountpoint);
     free(a.stats_file);

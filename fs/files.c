@@ -34,11 +34,10 @@ fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame, uint32_t version)
 static struct fs_inode inode_of_node(const struct fs *fs, uint32_t node, uint32_t version)
 {
     const struct fs_node *n = &fs->tree.nodes[node];
-    return (struct fs_inode){.what = n->kind == FS_DIR ? FS_IS_DIR : FS_IS_FILE,
-                             .node = node,
-                             .clip = n->clip,
-                             .view = n->view,
-                             .version = version};
+    if (n->kind == FS_DIR)
+        return (struct fs_inode){.what = FS_IS_DIR, .node = node, .clip = fs_node_dir(&fs->tree, node)->clip};
+    return (struct fs_inode){
+        .what = FS_IS_FILE, .node = node, .clip = n->clip, .view = (uint16_t)n->view, .version = version};
 }
 
 static struct fs_inode inode_of_frame(const struct fs *fs, uint32_t set, uint32_t frame, uint32_t version)
@@ -103,7 +102,7 @@ static int make_text(struct fs *fs, const struct fs_inode *inode, struct cache_w
         if (err)
             return err;
     }
-    cfg_expand(view->text, fs->options->clips, &fs->options->clips->clips[inode->clip], 0, n_frames, out);
+    cfg_expand(view->text, NULL, &fs->clips[inode->clip], 0, n_frames, out);
     return out->failed ? -ENOMEM : 0;
 }
 
@@ -138,14 +137,13 @@ static void fill_common(const struct fs *fs, struct stat *st)
 
 static void dir_attributes(struct fs *fs, const struct fs_inode *inode, struct stat *st)
 {
-    const struct fs_node *n = &fs->tree.nodes[inode->node];
     st->st_ino = fs_ino_of_node(inode->node, 0);
     st->st_mode = S_IFDIR | 0555;
-    st->st_nlink = 2 + n->n_subdirs;
+    st->st_nlink = 2 + fs_node_dir(&fs->tree, inode->node)->n_subdirs;
     /* Some programs take a directory of less than 1024 bytes for an empty one. */
     st->st_size = 4096;
     st->st_blocks = 8;
-    st->st_mtim = n->clip == UINT32_MAX ? fs->mounted : clip_mtime(fs, n->clip);
+    st->st_mtim = inode->clip == UINT32_MAX ? fs->mounted : clip_mtime(fs, inode->clip);
     fill_common(fs, st);
 }
 

@@ -6,6 +6,8 @@
  *
  * Requests that must wait are parked: the struct of a request is remembered by the cache as a waiter, and the
  * operation runs again, from its start, on the thread that made what it waited for. No thread waits.
+ *
+ * world.c runs the scan, and gives what it finds its numbers in the cache and its places in the tree.
  */
 #ifndef FS_FS_H
 #define FS_FS_H
@@ -15,7 +17,6 @@
 
 struct fs_options {
     const struct cfg *cfg;
-    const struct cfg_clips *clips;
     const char *mountpoint;       /* absolute */
     const char *fuse_options;     /* for -o, or NULL */
     const char *decoder;          /* path of the worker program */
@@ -23,12 +24,14 @@ struct fs_options {
     const char *stats_file;       /* where the status is written as JSON at the end and on SIGUSR1, or NULL */
     const char
         *status_socket; /* path of the socket at which the status is told as JSON (corpusfs.1), or NULL */
+    cfg_report *report; /* what is wrong with the corpus, found by the scan before the mount */
     /* Called when the tree can be used: a background daemon then lets its parent go. */
     void (*on_ready)(void *context);
     void *context;
 };
 
-/* Mounts, serves until unmounted or a signal ends it, and cleans up. 0 or a negative errno with a reason. */
+/* Scans, mounts, serves until unmounted or a signal ends it, and cleans up. 0 or a negative errno with a
+ * reason. */
 int fs_serve(const struct fs_options *options, struct base_reason *why);
 
 #endif

@@ -112,11 +112,11 @@ static int find_child(struct request *r, struct fs_inode *ret)
         *ret = fs_node_now(fs, (uint32_t)child);
         return 0;
     }
-    const struct fs_node *n = &fs->tree.nodes[dir.node];
-    for (uint32_t i = n->first_set; i < n->first_set + n->n_sets; i++) {
-        int64_t frame = fs_frame_number(&fs->tree.sets[i], r->name);
+    struct fs_span sets = fs_sets(&fs->tree, dir.node);
+    for (uint32_t i = sets.first; i < sets.first + sets.n; i++) {
+        int64_t frame = fs_frame_number(&fs->tree.sets[fs->tree.ids[i]], r->name);
         if (frame >= 0) {
-            *ret = fs_frame_now(fs, i, (uint32_t)frame);
+            *ret = fs_frame_now(fs, fs->tree.ids[i], (uint32_t)frame);
             return 0;
         }
     }
@@ -181,7 +181,8 @@ struct listing {
     struct request *r;
     char *buffer;
     size_t used;
-    const struct fs_node *dir;
+    uint32_t dir;
+    struct fs_span children, sets;
     struct cache_waiter *waiter; /* NULL once there is something to return: then nothing is waited for */
 };
 
@@ -212,9 +213,8 @@ static int put(struct listing *l, const char *name, const struct stat *st, bool 
 static int put_dots(struct listing *l, off_t at)
 {
     const struct fs *fs = l->r->fs;
-    uint32_t node = (uint32_t)(l->dir - fs->tree.nodes);
     struct stat st = {.st_mode = S_IFDIR | 0555};
-    st.st_ino = fs_ino_of_node(at == 0 ? node : l->dir->parent, 0);
+    st.st_ino = fs_ino_of_node(at == 0 ? l->dir : fs->tree.nodes[l->dir].parent, 0);
     return put(l, at == 0 ? "." : "..", &st, false, at + 1);
 }
 
@@ -224,9 +224,8 @@ enum { AHEAD = 16 };
 static void look_ahead(struct listing *l, uint32_t child)
 {
     struct fs *fs = l->r->fs;
-    uint32_t end = l->dir->first_child + l->dir->n_children;
-    for (uint32_t i = child + 1; i < end && i <= child + AHEAD; i++) {
-        struct fs_inode inode = fs_node_now(fs, i);
+    for (uint32_t i = child + 1; i < l->children.n && i <= child + AHEAD; i++) {
+        struct fs_inode inode = fs_node_now(fs, fs->tree.ids[l->children.first + i]);
         struct stat st;
         if (l->r->plus)
             (void)fs_attributes(fs, &inode, NULL, &st);
@@ -235,12 +234,14 @@ static void look_ahead(struct listing *l, uint32_t child)
     }
 }
 
+/* child: its place among the directory's. */
 static int put_child(struct listing *l, uint32_t child, off_t next)
 {
     struct fs *fs = l->r->fs;
-    struct fs_inode inode = fs_node_now(fs, child);
-    const struct fs_node *n = &fs->tree.nodes[child];
-    const uint64_t ino = fs_ino_of_node(child, inode.version);
+    uint32_t node = fs->tree.ids[l->children.first + child];
+    struct fs_inode inode = fs_node_now(fs, node);
+    const struct fs_node *n = &fs->tree.nodes[node];
+    const uint64_t ino = fs_ino_of_node(node, inode.version);
     struct stat st = {.st_ino = ino, .st_mode = n->kind == FS_DIR ? S_IFDIR : S_IFREG};
     bool plus = l->r->plus;
     if (l->waiter && inode.what == FS_IS_FILE)
@@ -291,10 +292,10 @@ static int put_frames(struct listing *l, uint32_t set_number, uint32_t from, off
 
 /* Whether a directory holds frames of one clip only. Then what is wrong with the clip is told by its listing;
  * else one bad clip would hide the others. */
-static bool is_of_one_clip(const struct fs *fs, const struct fs_node *dir)
+static bool is_of_one_clip(const struct fs_tree *t, struct fs_span sets)
 {
-    for (uint32_t i = 1; i < dir->n_sets; i++)
-        if (fs->tree.sets[dir->first_set + i].clip != fs->tree.sets[dir->first_set].clip)
+    for (uint32_t i = 1; i < sets.n; i++)
+        if (t->sets[t->ids[sets.first + i]].clip != t->sets[t->ids[sets.first]].clip)
             return false;
     return true;
 }
@@ -302,10 +303,10 @@ static bool is_of_one_clip(const struct fs *fs, const struct fs_node *dir)
 static int fill_frames(struct listing *l, off_t at)
 {
     struct fs *fs = l->r->fs;
-    off_t first = 2 + (off_t)l->dir->n_children;
-    bool one_clip = is_of_one_clip(fs, l->dir);
-    for (uint32_t i = 0; i < l->dir->n_sets; i++) {
-        uint32_t set = l->dir->first_set + i, n;
+    off_t first = 2 + (off_t)l->children.n;
+    bool one_clip = is_of_one_clip(&fs->tree, l->sets);
+    for (uint32_t i = 0; i < l->sets.n; i++) {
+        uint32_t set = fs->tree.ids[l->sets.first + i], n;
         struct fs_inode inode = fs_frame_now(fs, set, 0);
         int err = cache_count(fs->cache, inode.clip, inode.version, inode.view, l->waiter, &n);
         /* Frames of a source that vanished are none. */
@@ -330,8 +331,8 @@ static int fill_listing(struct listing *l)
     int err = 0;
     for (; !err && at < 2; at++)
         err = put_dots(l, at);
-    for (; !err && at < 2 + (off_t)l->dir->n_children; at++) {
-        err = put_child(l, l->dir->first_child + (uint32_t)(at - 2), at + 1);
+    for (; !err && at < 2 + (off_t)l->children.n; at++) {
+        err = put_child(l, (uint32_t)(at - 2), at + 1);
         if (err == SKIP)
             err = 0;
     }
@@ -343,7 +344,11 @@ static int run_readdir(struct request *r)
     struct fs_inode inode = fs_inode_of(r->fs, r->ino);
     if (inode.what != FS_IS_DIR)
         return reply_error(r, inode.what == FS_IS_NOTHING ? -ENOENT : -ENOTDIR);
-    struct listing l = {.r = r, .dir = &r->fs->tree.nodes[inode.node], .waiter = &r->waiter};
+    struct listing l = {.r = r,
+                        .dir = inode.node,
+                        .children = fs_children(&r->fs->tree, inode.node),
+                        .sets = fs_sets(&r->fs->tree, inode.node),
+                        .waiter = &r->waiter};
     base_autofree char *buffer = malloc(r->size);
     if (!buffer)
         return reply_error(r, -ENOMEM);

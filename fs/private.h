@@ -26,7 +26,11 @@ struct fs {
     struct timespec mounted; /* mtime of directories that stand for no clip */
     uid_t uid;
     gid_t gid;
-    struct cache_source *sources; /* as the cache borrows them */
+    /* By their number in the cache; grow in place. Files that views show as they are have a path only. */
+    struct cfg_clip *clips;
+    size_t n_clips, n_fields;
+    struct base_grow clips_memory;
+    struct fs_scan *scans; /* own what the clips point into */
     atomic_bool ended;
     int64_t begin_ns;
     struct base_histogram latency_ns[FS_N_OPS];
@@ -35,6 +39,14 @@ struct fs {
 
 /* Nothing changes without the kernel being told (notify.c), so it may keep what it knows. */
 #define FS_FOREVER 1e9
+
+/* ---- world.c: what there is ---- */
+int fs_world_init(struct fs *fs);
+/* Looks through the corpus, and makes the tree what is found. One thread at a time; fs->cache must be there.
+ * 0 or a negative errno. listener: NULL before the mount. */
+int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct fs_tree_listener *listener);
+/* After the cache's end. Safe on zeroes. */
+void fs_world_finish(struct fs *fs);
 
 /* ---- files.c: what an inode is ---- */
 enum fs_what { FS_IS_DIR, FS_IS_FILE, FS_IS_FRAME, FS_IS_NOTHING };

@@ -59,29 +59,21 @@ static int mount_session(struct fs *fs, struct base_reason *why)
 
 static const char *crop_of_clip(const void *context, size_t clip, size_t view)
 {
-    const struct cfg_clips *clips = context;
-    return clips->clips[clip].crops[view];
+    const struct fs *fs = context;
+    return fs->clips[clip].crops[view];
 }
 
 static int create_cache(struct fs *fs, struct base_reason *why)
 {
     const struct fs_options *o = fs->options;
-    size_t n_views = cfg_n_views(o->cfg), n_clips = o->clips->n;
+    size_t n_views = cfg_n_views(o->cfg);
     base_autofree struct cache_view *views = calloc(n_views + 1, sizeof *views);
-    struct cache_source *sources = calloc(n_clips + 1, sizeof *sources);
-    if (!views || !sources) {
-        free(sources);
+    if (!views)
         return base_fail(why, -ENOMEM, "out of memory");
-    }
     for (size_t i = 0; i < n_views; i++)
         (void)fs_cache_view(cfg_view(o->cfg, i), &views[i]);
-    for (size_t i = 0; i < n_clips; i++)
-        sources[i] = (struct cache_source){o->clips->clips[i].path, o->clips->clips[i].sidecar};
-    fs->sources = sources;
     struct cache_options options = {
         .root = cfg_root(o->cfg),
-        .sources = sources,
-        .n_clips = n_clips,
         .views = views,
         .n_views = n_views,
         .dir = cfg_cache_dir(o->cfg),
@@ -94,7 +86,7 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         .on_change = fs_notify_clip,
         .context = fs->notifier,
         .crop = crop_of_clip,
-        .crop_context = o->clips,
+        .crop_context = fs,
     };
     return cache_create(&options, &fs->cache, why);
 }
@@ -162,14 +154,21 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
     struct fs fs = {.options = options, .uid = getuid(), .gid = getgid(), .begin_ns = base_now_ns()};
     clock_gettime(CLOCK_REALTIME, &fs.mounted);
     block_usr1(); /* before the first thread */
-    int err = fs_tree_create(options->cfg, options->clips, &fs.tree);
+    int err = fs_world_init(&fs);
     if (err)
-        return base_fail(why, err, "cannot build the tree: %s", strerror(-err));
-    err = fs_notifier_create(&fs, &fs.notifier);
-    if (err)
-        base_fail(why, err, "cannot start a thread: %s", strerror(-err));
+        base_fail(why, err, "out of memory");
+    if (!err) {
+        err = fs_notifier_create(&fs, &fs.notifier);
+        if (err)
+            base_fail(why, err, "cannot start a thread: %s", strerror(-err));
+    }
     if (!err)
         err = create_cache(&fs, why);
+    if (!err) {
+        err = fs_world_scan(&fs, options->report, NULL, NULL);
+        if (err)
+            base_fail(why, err, "%s: cannot list the corpus: %s", cfg_root(options->cfg), strerror(-err));
+    }
     if (!err)
         err = mount_session(&fs, why);
     if (!err)
@@ -183,7 +182,6 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         fuse_remove_signal_handlers(fs.session);
         fuse_session_destroy(fs.session);
     }
-    free(fs.sources);
-    fs_tree_finish(&fs.tree);
+    fs_world_finish(&fs);
     return err;
 }

@@ -48,6 +48,9 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
             ret->subtitles.sources[i] =
                 v->subtitles.sources[i] == CFG_SIDECAR ? CACHE_SIDECAR : CACHE_EMBEDDED;
         return true;
+    case CFG_FILES:
+        ret->kind = CACHE_FILE;
+        return true;
     case CFG_TEXT:
         break;
     }

@@ -18,7 +18,8 @@
  *     - videos: GLOB    or a list of them, on the path below the root: * ? [a-z] [!a] ** {a,b} {000..012};
  *                       case does not matter behind the last dot of the last name; a backslash takes away
  *                       a character's meaning
- *       match: REGEX    PCRE2, unanchored, on the same path; named groups are the clip's fields
+ *       match: REGEX    PCRE2, unanchored, on the same path; named groups are the clip's fields. In paths
+ *                       and texts {path} is that whole path, unless a field has this name
  *   fields:             made of those, from top to bottom: NAME: RULE, or a list of rules of which the first
  *                       that holds has its way
  *     NAME: { when: { FIELD: REGEX },        all must match; groups that they name are fields
@@ -38,7 +39,9 @@
  *       subtitles: [sidecar, embedded]         or { from: [...], missing: empty|none }
  *     - path: "img/{clip}/count"
  *       text: "{nframes}"
- *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
+ *     - path: "raw/{path}"                     the files of the corpus as they are
+ *       files: "**"                            GLOB or a list of them, on the path below the root; nothing:
+ * all n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
  *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
  *   workers: N
  *   refresh: 60s        how often changes are looked for, besides inotify; s, m or h
@@ -50,7 +53,7 @@
 #include "base/base.h"
 #include "base/bytes.h"
 
-enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT };
+enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES };
 enum cfg_timing { CFG_TIMING_CFR, CFG_TIMING_PASSTHROUGH, CFG_TIMING_FPS };
 enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };
@@ -85,6 +88,13 @@ struct cfg_subtitles {
     bool empty; /* a clip without text: true (default) = an empty file, false = none; `missing: empty|none` */
 };
 
+/* Which files a view shows as they are; empty: all. */
+struct cfg_glob;
+struct cfg_files {
+    size_t n_globs;
+    struct cfg_glob **globs;
+};
+
 struct cfg_view {
     enum cfg_view_kind kind;
     struct cfg_template *path;
@@ -93,6 +103,7 @@ struct cfg_view {
         struct cfg_audio audio;
         struct cfg_subtitles subtitles;
         struct cfg_template *text;
+        struct cfg_files files;
     };
     const char *file; /* where the view stands, for messages: the configuration, or "preset NAME" */
     int line, column;
@@ -137,6 +148,8 @@ struct cfg_clips {
     size_t n_fields;
     const char *const *fields; /* names */
     size_t n_unmatched;        /* files that a source's `videos` takes and no source's `match` */
+    size_t n_files;
+    const char *const *files; /* paths that some files view takes, sorted bytewise */
 };
 
 /* Lists the clips: walks the root once, entering only directories below which a pattern could match, and
@@ -181,6 +194,12 @@ struct cfg_frame_name {
 void cfg_expand_frame_dir(const struct cfg_template *t, const struct cfg_clips *clips,
                           const struct cfg_clip *clip, struct base_bytes *dir,
                           struct cfg_frame_name *ret_name);
+/* Reports a line about a view, at its place, as cfg_scan() does. */
+BASE_PRINTF(4, 5)
+void cfg_report_view(cfg_report *report, void *context, const struct cfg_view *v, const char *format, ...);
+/* The path that a files view gives a file of the corpus; appends as cfg_expand() does. False: it does not
+ * show this one, or the path cannot be one. */
+bool cfg_expand_file(const struct cfg_view *v, const char *path, size_t len, struct base_bytes *out);
 /* True when a template uses {nframes}. */
 bool cfg_template_uses_nframes(const struct cfg_template *t);
 

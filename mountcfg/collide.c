@@ -76,7 +76,7 @@ static int add_misfit(struct check *k, uint32_t clip, const struct cfg_view *vie
 }
 
 /* What is wrong with a path that a view gives; NULL = nothing. A frame's number is taken at its longest. */
-static const char *check_names(const char *path, size_t len)
+const char *cfg_check_names(const char *path, size_t len)
 {
     if (len > CFG_MAX_PATH)
         return "gives a path longer than 4095 bytes%s";
@@ -99,6 +99,8 @@ static int check_clip(struct check *k, uint32_t index)
     for (size_t i = 0; i < k->c->n_views; i++) {
         const struct cfg_view *v = &k->c->views[i];
         size_t field;
+        if (v->kind == CFG_FILES)
+            continue;
         const char *what = cfg_template_check(v->path, clip->values, &field);
         if (!what && v->kind == CFG_TEXT)
             what = cfg_template_check(v->text, clip->values, &field);
@@ -117,7 +119,7 @@ static int check_clip(struct check *k, uint32_t index)
             cfg_expand(v->path, k->clips, clip, INT32_MAX, 0, &k->a);
             if (k->a.failed)
                 return -ENOMEM;
-            what = check_names((const char *)k->a.data, k->a.len);
+            what = cfg_check_names((const char *)k->a.data, k->a.len);
         }
         if (what)
             return add_misfit(k, index, v, what, name);
@@ -326,11 +328,11 @@ static int check_together(struct check *k)
     k->mask = n_slots - 1;
     for (uint32_t i = 0; err == 0 && i < k->clips->n; i++) {
         for (uint32_t v = 0; err == 0 && k->drop[i] != UNFIT && v < k->c->n_views; v++)
-            err = insert(k, i, v);
+            err = k->c->views[v].kind == CFG_FILES ? 0 : insert(k, i, v);
     }
     for (uint32_t i = 0; err == 0 && i < k->clips->n; i++) {
         for (uint32_t v = 0; err == 0 && k->drop[i] != UNFIT && v < k->c->n_views; v++)
-            err = check_dirs(k, i, v, &last[v]);
+            err = k->c->views[v].kind == CFG_FILES ? 0 : check_dirs(k, i, v, &last[v]);
     }
     if (err == 0)
         err = report_clashes(k);

@@ -8,13 +8,15 @@
  *   values.c    numbers, sizes, rates, paths with ~ and $VAR
  *   template.c  path and text templates
  *   glob.c      patterns of paths, and braces.c what {} in them stands for
+ *   files.c     lists of patterns, files views
  *   regex.c     regular expressions
  *   sources.c   `sources:`
  *   fields.c    `fields:`
  *   views.c     `views:`
  *   load.c      the file as a whole, with its preset
  *   walk.c      the directories below the root
- *   scan.c      clips, their fields and sidecars
+ *   scan.c      clips and their fields
+ *   sidecars.c  subtitle files beside them
  *   collide.c   clips that cannot stand in the tree
  */
 #ifndef MOUNTCFG_INTERNAL_H
@@ -173,7 +175,7 @@ const char *cfg_home(struct cfg_loader *l);
 
 /* ---- template.c ---- */
 
-enum cfg_part_kind { CFG_PART_TEXT, CFG_PART_FIELD, CFG_PART_FRAME, CFG_PART_NFRAMES };
+enum cfg_part_kind { CFG_PART_TEXT, CFG_PART_FIELD, CFG_PART_FRAME, CFG_PART_NFRAMES, CFG_PART_PATH };
 struct cfg_part {
     enum cfg_part_kind kind;
     int width;        /* of a number: zero-padded to this, 0 = not padded */
@@ -195,7 +197,7 @@ struct cfg_template {
         name;     /* of a path: where its last '/' stands, and the byte behind it; both 0 without '/' */
     size_t frame; /* index of the {frame} part */
 };
-enum cfg_template_use { CFG_USE_FRAMES_PATH, CFG_USE_PATH, CFG_USE_TEXT, CFG_USE_VALUE };
+enum cfg_template_use { CFG_USE_FRAMES_PATH, CFG_USE_PATH, CFG_USE_FILES_PATH, CFG_USE_TEXT, CFG_USE_VALUE };
 /* NULL when reported (or out of memory). Fields are looked up in l->c. */
 struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place at, const char *text,
                                         enum cfg_template_use use);
@@ -221,6 +223,15 @@ void cfg_glob_destroy(struct cfg_glob *g);
 bool cfg_glob_match(const struct cfg_glob *g, const char *path, size_t len);
 /* True when some path below the directory could match: what the walk need not enter, it does not. */
 bool cfg_glob_may_enter(const struct cfg_glob *g, const char *dir, size_t len);
+
+/* ---- files.c ---- */
+
+/* Reads a pattern or a list of them; `what` for messages. The array is the configuration's. */
+void cfg_read_globs(struct cfg_loader *l, struct cfg_node node, const char *what, struct cfg_glob ***ret,
+                    size_t *ret_n);
+bool cfg_globs_match(struct cfg_glob *const *globs, size_t n, const char *path, size_t len);
+/* Whether a files view shows a file of the corpus. */
+bool cfg_files_show(const struct cfg_files *f, const char *path, size_t len);
 
 /* ---- regex.c: expressions, and what matches them ---- */
 
@@ -370,7 +381,21 @@ typedef int cfg_walk_file(void *context, const char *path, size_t len);
  * reported and passed over. 0 or a negative errno. */
 int cfg_walk(const struct cfg *c, struct cfg_log *log, cfg_walk_file *visit, void *context);
 
+/* ---- sidecars.c ---- */
+
+/* Whether a path is that of a subtitle file. */
+bool cfg_is_sidecar(const char *path);
+/* Length of a name without its extension. */
+size_t cfg_stem_len(const char *name);
+const char *cfg_base_name(const char *path);
+void cfg_sort_paths(const char **paths, size_t n);
+/* The one of the sorted files that belongs to a video, or NULL. */
+const char *cfg_sidecar_of(const char *const *files, size_t n, const char *video);
+
 /* ---- collide.c ---- */
+
+/* What is wrong with a path of the tree, a sentence's part that ends in %s; NULL = nothing. */
+const char *cfg_check_names(const char *path, size_t len);
 
 /* Takes out of clips those that cannot stand in the tree: names that are none, paths of two clips. Each
  * reason is reported. 0 or -ENOMEM. */

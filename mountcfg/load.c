@@ -286,6 +286,11 @@ void cfg_destroy(struct cfg *c)
         cfg_source_finish(&c->sources[i]);
     for (size_t i = 0; i < c->n_derived; i++)
         cfg_derived_finish(&c->derived[i]);
+    for (size_t i = 0; i < c->n_views; i++) {
+        const struct cfg_view *v = &c->views[i];
+        for (size_t k = 0; v->kind == CFG_FILES && k < v->files.n_globs; k++)
+            cfg_glob_destroy(v->files.globs[k]);
+    }
     cfg_arena_finish(&c->arena);
     free(c);
 }

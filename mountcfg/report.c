@@ -55,6 +55,15 @@ void cfg_note(struct cfg_log *log, struct cfg_place at, const char *format, ...)
     va_end(args);
 }
 
+void cfg_report_view(cfg_report *report, void *context, const struct cfg_view *v, const char *format, ...)
+{
+    struct cfg_log log = {report, context, 0, 0};
+    va_list args;
+    va_start(args, format);
+    write_line(&log, (struct cfg_place){v->file, v->line, v->column}, format, args);
+    va_end(args);
+}
+
 /* Edits that turn a into b: insert, remove, replace, swap of neighbours. Texts above 31 bytes count as far
  * apart. */
 static int edit_distance(const char *a, const char *b)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mountcfg/internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 /* Owns what the clips point into. */
@@ -16,25 +15,13 @@ struct scan {
     struct owned_clips *out;
     struct cfg_list clips;    /* struct cfg_clip */
     struct cfg_list sidecars; /* const char *: every subtitle file that was seen */
+    struct cfg_list files;    /* const char *: what files views show */
     struct cfg_matcher matcher;
     char *unmatched;     /* the first file that no `match` took */
     const char **values; /* room for the next clip's; NULL = none yet */
 };
 
 /* ---- Fields ---- */
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-/* Length of a name without its extension. */
-static size_t stem_len(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return dot && dot > name ? (size_t)(dot - name) : strlen(name);
-}
 
 static void note_first(char **first, const char *path)
 {
@@ -51,95 +38,9 @@ static int take_fields(struct scan *s, const struct cfg_source *source, const ch
         int err = matched > 0 ? cfg_take_groups(&s->matcher, &source->match, false, values) : 0;
         return err < 0 ? err : matched;
     }
-    const char *name = base_name(path);
-    values[source->clip_field] = cfg_arena_text(&s->out->arena, name, stem_len(name));
+    const char *name = cfg_base_name(path);
+    values[source->clip_field] = cfg_arena_text(&s->out->arena, name, cfg_stem_len(name));
     return values[source->clip_field] ? 1 : -ENOMEM;
-}
-
-static bool globs_take(const struct cfg_source *source, const char *path, size_t len)
-{
-    for (size_t i = 0; i < source->n_globs; i++) {
-        if (cfg_glob_match(source->globs[i], path, len))
-            return true;
-    }
-    return false;
-}
-
-/* ---- Subtitle files beside the videos ---- */
-
-/* How well an extension suits, 0 best; -1 = none of subtitles. */
-static int sidecar_rank(const char *extension)
-{
-    static const char *const extensions[] = {".srt", ".vtt", ".ass", ".ssa"};
-    for (int i = 0; i < (int)BASE_ARRAY_LEN(extensions); i++) {
-        if (strcasecmp(extension, extensions[i]) == 0)
-            return i;
-    }
-    return -1;
-}
-
-/* A language as in clip.en.srt or clip.pt-BR.srt: two or three letters, then parts of up to eight characters.
- */
-static bool is_language(const char *p, size_t len)
-{
-    size_t letters = 0;
-    while (letters < len && isalpha((unsigned char)p[letters]))
-        letters++;
-    if (letters < 2 || letters > 3)
-        return false;
-    for (size_t i = letters; i < len;) {
-        size_t part = 1;
-        while (i + part < len && isalnum((unsigned char)p[i + part]))
-            part++;
-        if ((p[i] != '-' && p[i] != '_') || part < 2 || part > 9)
-            return false;
-        i += part;
-    }
-    return true;
-}
-
-static int compare_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The first of the sorted texts that is not below `prefix`. */
-static size_t lower_bound(const char *const *texts, size_t n, const char *prefix, size_t len)
-{
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strncmp(texts[middle], prefix, len) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static const char *find_sidecar(const struct scan *s, const char *path)
-{
-    const char *const *files = s->sidecars.items;
-    size_t len = (size_t)(base_name(path) - path) + stem_len(base_name(path));
-    const char *best = NULL;
-    int best_rank = 100;
-    size_t common = len + (path[len] == '.');
-    for (size_t i = lower_bound(files, s->sidecars.n, path, common); i < s->sidecars.n; i++) {
-        if (strncmp(files[i], path, common) != 0)
-            break;
-        const char *rest = files[i] + len;
-        const char *dot = strrchr(rest, '.');
-        if (*rest != '.' || !dot || strchr(rest, '/'))
-            continue;
-        if (dot != rest && !is_language(rest + 1, (size_t)(dot - rest) - 1))
-            continue;
-        int rank = sidecar_rank(dot) + (dot == rest ? 0 : 10);
-        if (rank < best_rank) {
-            best_rank = rank;
-            best = files[i];
-        }
-    }
-    return best;
 }
 
 /* ---- The scan ---- */
@@ -153,25 +54,37 @@ static int add_clip(struct scan *s, const char *path, size_t len, const char *co
     return clip->path ? 0 : -ENOMEM;
 }
 
-static int add_sidecar(struct scan *s, const char *path, size_t len)
+/* Keeps a path in a list of const char *. */
+static int add_path(struct scan *s, struct cfg_list *list, const char *path, size_t len)
 {
-    const char **file = cfg_list_add(&s->sidecars, sizeof *file);
+    const char **file = cfg_list_add(list, sizeof *file);
     if (!file)
         return -ENOMEM;
     *file = cfg_arena_text(&s->out->arena, path, len);
     return *file ? 0 : -ENOMEM;
 }
 
+static bool shows_file(const struct scan *s, const char *path, size_t len)
+{
+    for (size_t i = 0; i < s->c->n_views; i++) {
+        if (s->c->views[i].kind == CFG_FILES && cfg_files_show(&s->c->views[i].files, path, len))
+            return true;
+    }
+    return false;
+}
+
 /* The first source that takes a file by pattern and expression has it. */
 static int visit_file(void *context, const char *path, size_t len)
 {
     struct scan *s = context;
-    const char *extension = strrchr(base_name(path), '.');
     bool wanted = false;
-    if (extension && sidecar_rank(extension) >= 0)
-        return add_sidecar(s, path, len);
+    int err = shows_file(s, path, len) ? add_path(s, &s->files, path, len) : 0;
+    if (err < 0)
+        return err;
+    if (cfg_is_sidecar(path))
+        return add_path(s, &s->sidecars, path, len);
     for (size_t i = 0; i < s->c->n_sources; i++) {
-        if (!globs_take(&s->c->sources[i], path, len))
+        if (!cfg_globs_match(s->c->sources[i].globs, s->c->sources[i].n_globs, path, len))
             continue;
         wanted = true;
         if (!s->values)
@@ -213,7 +126,7 @@ static void report_findings(struct scan *s)
 {
     const struct cfg *c = s->c;
     size_t n_unmatched = s->out->clips.n_unmatched;
-    if (s->clips.n > 0)
+    if (s->clips.n > 0 || s->files.n > 0)
         return;
     if (n_unmatched == 0)
         cfg_note(s->log, c->sources_place,
@@ -238,12 +151,14 @@ static int scan_all(struct scan *s)
     struct cfg_clip *clips = base_steal_pointer(s->clips.items);
     s->out->clips.clips = clips;
     s->out->clips.n = s->clips.n;
-    if (s->sidecars.n > 1)
-        qsort(s->sidecars.items, s->sidecars.n, sizeof(char *), compare_text);
+    cfg_sort_paths(s->sidecars.items, s->sidecars.n);
+    cfg_sort_paths(s->files.items, s->files.n);
+    s->out->clips.n_files = s->files.n;
+    s->out->clips.files = base_steal_pointer(s->files.items);
     if (s->clips.n > 1)
         qsort(clips, s->clips.n, sizeof *clips, compare_clips);
     for (size_t i = 0; i < s->clips.n; i++)
-        clips[i].sidecar = find_sidecar(s, clips[i].path);
+        clips[i].sidecar = cfg_sidecar_of(s->sidecars.items, s->sidecars.n, clips[i].path);
     err = cfg_derive_fields(s->c, s->log, &s->matcher, &s->out->clips);
     if (!err)
         err = cfg_drop_misfits(s->c, s->log, &s->out->clips);
@@ -263,6 +178,7 @@ int cfg_scan(const struct cfg *c, cfg_report *report, void *context, struct cfg_
     cfg_matcher_finish(&s.matcher);
     cfg_list_finish(&s.clips);
     cfg_list_finish(&s.sidecars);
+    cfg_list_finish(&s.files);
     free(s.unmatched);
     if (err < 0) {
         cfg_clips_destroy(s.out ? &s.out->clips : NULL);
@@ -279,6 +195,7 @@ void cfg_clips_destroy(struct cfg_clips *clips)
         return;
     struct owned_clips *owned = (struct owned_clips *)(void *)clips;
     free(clips->clips);
+    free((void *)clips->files);
     cfg_arena_finish(&owned->arena);
     free(owned);
 }

@@ -1,40 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mountcfg/internal.h"
 
-#include <errno.h>
-
 enum { SOURCE_VIDEOS, SOURCE_MATCH, SOURCE_ARCHIVES, SOURCE_N };
 static const struct cfg_key source_keys[SOURCE_N] = {
     [SOURCE_VIDEOS] = {"videos", false},
     [SOURCE_MATCH] = {"match", false},
     [SOURCE_ARCHIVES] = {"archives", true},
 };
-
-static void load_glob(struct cfg_loader *l, struct cfg_node node, struct cfg_source *s)
-{
-    struct base_reason why = {""};
-    const char *text = cfg_read_text(l, node, "videos");
-    if (!text)
-        return;
-    int err = cfg_glob_compile(text, &s->globs[s->n_globs], &why);
-    if (err == -ENOMEM)
-        l->no_memory = true;
-    else if (err < 0)
-        cfg_mistake(&l->log, cfg_node_place(node), "videos: %s", why.text);
-    else
-        s->n_globs++;
-}
-
-static void load_globs(struct cfg_loader *l, struct cfg_node node, struct cfg_source *s)
-{
-    bool list = node.yaml->type == YAML_SEQUENCE_NODE;
-    size_t n = 1;
-    if (list && !cfg_read_list(l, node, "videos", 1000, &n))
-        return;
-    s->globs = cfg_keep_alloc(l, n, sizeof *s->globs);
-    for (size_t i = 0; s->globs && i < n; i++)
-        load_glob(l, list ? cfg_list_item(node, i) : node, s);
-}
 
 static void load_match(struct cfg_loader *l, struct cfg_node node, struct cfg_source *s)
 {
@@ -52,7 +24,7 @@ static void load_source(struct cfg_loader *l, struct cfg_node node)
     struct cfg_source *s = &l->c->sources[l->c->n_sources++];
     s->place = cfg_node_place(node);
     if (e[SOURCE_VIDEOS].value.yaml)
-        load_globs(l, e[SOURCE_VIDEOS].value, s);
+        cfg_read_globs(l, e[SOURCE_VIDEOS].value, "videos", &s->globs, &s->n_globs);
     else if (l->log.n == before)
         cfg_mistake(&l->log, s->place, "a source needs \"videos\": a pattern such as \"*/*.mp4\"");
     if (e[SOURCE_MATCH].value.yaml) {

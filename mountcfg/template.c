@@ -113,7 +113,16 @@ static bool add_field(struct parser *p, const char *name, size_t len)
                     (int)BASE_MIN(len, (size_t)60), name, (int)BASE_MIN(name_len, (size_t)60), name);
         return false;
     }
-    int field = cfg_field_find(p->l->c, name, name_len);
+    int field = p->use == CFG_USE_FILES_PATH ? -1 : cfg_field_find(p->l->c, name, name_len);
+    if (field < 0 && p->use != CFG_USE_VALUE && len == 4 && memcmp(name, "path", 4) == 0) {
+        p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_PATH};
+        return true;
+    }
+    if (field < 0 && p->use == CFG_USE_FILES_PATH) {
+        cfg_mistake(&p->l->log, p->at, "the path of a files view takes {path}, found {%.*s}",
+                    (int)BASE_MIN(len, (size_t)60), name);
+        return false;
+    }
     if (field < 0) {
         cfg_field_unknown(p->l, p->at, "", name, name_len);
         return false;
@@ -190,9 +199,27 @@ static bool good_path(struct parser *p)
     return good_component(p, name, len, has_field);
 }
 
+static bool is_value(const struct cfg_part *part)
+{
+    return part->kind == CFG_PART_FIELD || part->kind == CFG_PART_PATH;
+}
+
+/* Else all files would have one path. */
+static bool has_path(struct parser *p)
+{
+    for (size_t i = 0; i < p->t->n; i++) {
+        if (p->t->parts[i].kind == CFG_PART_PATH)
+            return true;
+    }
+    cfg_mistake(&p->l->log, p->at, "path \"%s\": the path of a files view needs {path}", p->text);
+    return false;
+}
+
 static bool good_frame(struct parser *p)
 {
     const struct cfg_template *t = p->t;
+    if (p->use == CFG_USE_FILES_PATH)
+        return has_path(p);
     if (p->use != CFG_USE_FRAMES_PATH)
         return true;
     if (!t->has_frame || t->frame < t->name.part) {
@@ -200,8 +227,8 @@ static bool good_frame(struct parser *p)
                     "path \"%s\": the last name of a frames view needs {frame} or {frame:0Nd}", p->text);
         return false;
     }
-    bool field_before = t->frame > 0 && t->parts[t->frame - 1].kind == CFG_PART_FIELD;
-    bool field_behind = t->frame + 1 < t->n && t->parts[t->frame + 1].kind == CFG_PART_FIELD;
+    bool field_before = t->frame > 0 && is_value(&t->parts[t->frame - 1]);
+    bool field_behind = t->frame + 1 < t->n && is_value(&t->parts[t->frame + 1]);
     if (t->parts[t->frame].width == 0 && (field_before || field_behind)) {
         cfg_mistake(&p->l->log, p->at,
                     "path \"%s\": {frame} touches a field, so that \"v1\" + 11 and \"v11\" + 1 would be one "
@@ -226,7 +253,7 @@ struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place a
         l->no_memory = true;
         return NULL;
     }
-    *t = (struct cfg_template){.is_path = use == CFG_USE_FRAMES_PATH || use == CFG_USE_PATH, .parts = parts};
+    *t = (struct cfg_template){.is_path = use != CFG_USE_TEXT && use != CFG_USE_VALUE, .parts = parts};
     struct parser p = {.l = l, .at = at, .text = text, .use = use, .t = t, .literal = literal};
     if (t->is_path && len > CFG_MAX_PATH) {
         cfg_mistake(&l->log, at, "the path is longer than %d bytes", CFG_MAX_PATH);
@@ -342,6 +369,9 @@ static void put_range(const struct cfg_template *t, struct cfg_cut from, struct 
             break;
         case CFG_PART_FIELD:
             put_value(t, part, clip->values[part->field], out);
+            break;
+        case CFG_PART_PATH:
+            base_bytes_append(out, clip->path, strlen(clip->path));
             break;
         case CFG_PART_FRAME:
             base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)frame);

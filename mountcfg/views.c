@@ -9,6 +9,7 @@ enum {
     VIEW_AUDIO,
     VIEW_SUBTITLES,
     VIEW_TEXT,
+    VIEW_FILES,
     VIEW_NPY,
     VIEW_LIST,
     VIEW_FILE,
@@ -16,11 +17,11 @@ enum {
     VIEW_N
 };
 static const struct cfg_key view_keys[VIEW_N] = {
-    [VIEW_PATH] = {"path", false},      [VIEW_FRAMES] = {"frames", false},
-    [VIEW_AUDIO] = {"audio", false},    [VIEW_SUBTITLES] = {"subtitles", false},
-    [VIEW_TEXT] = {"text", false},      [VIEW_NPY] = {"npy", true},
-    [VIEW_LIST] = {"list", true},       [VIEW_FILE] = {"file", true},
-    [VIEW_COMMAND] = {"command", true},
+    [VIEW_PATH] = {"path", false},   [VIEW_FRAMES] = {"frames", false},
+    [VIEW_AUDIO] = {"audio", false}, [VIEW_SUBTITLES] = {"subtitles", false},
+    [VIEW_TEXT] = {"text", false},   [VIEW_FILES] = {"files", false},
+    [VIEW_NPY] = {"npy", true},      [VIEW_LIST] = {"list", true},
+    [VIEW_FILE] = {"file", true},    [VIEW_COMMAND] = {"command", true},
 };
 
 /* The index of the path's extension in names[], or -1 when reported. */
@@ -228,12 +229,12 @@ static void load_text(struct cfg_loader *l, struct cfg_node node, struct cfg_vie
 static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
 {
     int kind = 0;
-    for (int i = VIEW_FRAMES; i <= VIEW_TEXT; i++) {
+    for (int i = VIEW_FRAMES; i <= VIEW_FILES; i++) {
         if (!e[i].key.yaml)
             continue;
         if (kind) {
             cfg_mistake(&l->log, cfg_node_place(e[i].key),
-                        "a view is one of frames, audio, subtitles or text; this "
+                        "a view is one of frames, audio, subtitles, text or files; this "
                         "one has \"%s\" and \"%s\"",
                         view_keys[kind].name, view_keys[i].name);
             return 0;
@@ -241,7 +242,7 @@ static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg
         kind = i;
     }
     if (!kind)
-        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles or text");
+        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles, text or files");
     return kind;
 }
 
@@ -275,8 +276,10 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
     const char *path = e[VIEW_PATH].value.yaml ? cfg_read_text(l, e[VIEW_PATH].value, "path") : NULL;
     if (path) {
         path_at = cfg_node_place(e[VIEW_PATH].value);
-        v.path =
-            cfg_template_parse(l, path_at, path, v.kind == CFG_FRAMES ? CFG_USE_FRAMES_PATH : CFG_USE_PATH);
+        v.path = cfg_template_parse(l, path_at, path,
+                                    v.kind == CFG_FRAMES  ? CFG_USE_FRAMES_PATH
+                                    : v.kind == CFG_FILES ? CFG_USE_FILES_PATH
+                                                          : CFG_USE_PATH);
     }
     if (v.path)
         check_path_is_new(l, path_at, v.path);
@@ -287,7 +290,9 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
         load_audio(l, value, path_at, &v);
     else if (v.kind == CFG_SUBTITLES)
         load_subtitles(l, value, path_at, &v);
-    else
+    else if (v.kind == CFG_FILES && !cfg_node_is_null(value)) /* nothing: all */
+        cfg_read_globs(l, value, "files", &v.files.globs, &v.files.n_globs);
+    else if (v.kind == CFG_TEXT)
         load_text(l, value, &v);
     l->c->views[l->c->n_views++] = v;
 }

@@ -36,14 +36,26 @@ static void trouble(struct walk *w, const char *format, ...)
     cfg_mistake(w->log, w->c->root_place, "%s/%s: %s", w->c->root, w->path, what);
 }
 
+static bool globs_may_enter(const struct walk *w, struct cfg_glob *const *globs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (cfg_glob_may_enter(globs[i], w->path, w->len))
+            return true;
+    }
+    return false;
+}
+
 static bool may_enter(const struct walk *w)
 {
     for (size_t i = 0; i < w->c->n_sources; i++) {
-        const struct cfg_source *s = &w->c->sources[i];
-        for (size_t k = 0; k < s->n_globs; k++) {
-            if (cfg_glob_may_enter(s->globs[k], w->path, w->len))
-                return true;
-        }
+        if (globs_may_enter(w, w->c->sources[i].globs, w->c->sources[i].n_globs))
+            return true;
+    }
+    for (size_t i = 0; i < w->c->n_views; i++) {
+        const struct cfg_view *v = &w->c->views[i];
+        if (v->kind == CFG_FILES &&
+            (v->files.n_globs == 0 || globs_may_enter(w, v->files.globs, v->files.n_globs)))
+            return true;
     }
     return false;
 }

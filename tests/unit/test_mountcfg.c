@@ -143,15 +143,21 @@ static const struct {
     /* views */
     {SOURCE "views: many\n", "c.yaml:4:8: views: expected a list, found \"many\"\n"},
     {SOURCE "views:\n  - 3\n", "c.yaml:5:5: a view: expected a mapping (key: value), found \"3\"\n"},
-    {SOURCE "views:\n  - path: a\n", "c.yaml:5:5: a view needs one of frames, audio, subtitles or text\n"},
+    {SOURCE "views:\n  - path: 'a/{clip}'\n    files: '*'\n",
+     "c.yaml:5:11: the path of a files view takes {path}, found {clip}\n"},
+    {SOURCE "views:\n  - path: 'a/b'\n    files: '*'\n",
+     "c.yaml:5:11: path \"a/b\": the path of a files view needs {path}\n"},
+    {SOURCE "views:\n  - path: 'a/{path}'\n    files: '[a'\n",
+     "c.yaml:6:12: files: pattern \"[a\": \"[\" without \"]\"\n"},
+    {SOURCE "views:\n  - path: a\n", "c.yaml:5:5: a view needs one of frames, audio, subtitles, text or files\n"},
     {SOURCE "views:\n  - text: a\n",
      "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
     {SOURCE "views:\n  - path: a\n    video: {}\n",
-     "c.yaml:6:5: unknown key \"video\" in a view (known: path, frames, audio, subtitles, text)\n"},
+     "c.yaml:6:5: unknown key \"video\" in a view (known: path, frames, audio, subtitles, text, files)\n"},
     {SOURCE "views:\n  - path: a\n    npy: {}\n", "c.yaml:6:5: \"npy\" in a view" LATER "\n"},
     {SOURCE "views:\n  - path: a\n    list: {}\n", "c.yaml:6:5: \"list\" in a view" LATER "\n"},
     {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
-     "c.yaml:7:5: a view is one of frames, audio, subtitles or text; this one has \"audio\" and \"text\"\n"},
+     "c.yaml:7:5: a view is one of frames, audio, subtitles, text or files; this one has \"audio\" and \"text\"\n"},
     {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
      "c.yaml:7:11: the view at line 5 has the same path\n"},
     {VIEW("{klip}", "text: x"),
@@ -259,7 +265,7 @@ static const struct {
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
      "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
      "subtitles, "
-     "text)\n"},
+     "text, files)\n"},
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */

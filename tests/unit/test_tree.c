@@ -8,25 +8,35 @@
 static struct cfg *config;
 static struct cfg_clips *clips;
 static struct fs_tree tree;
+static size_t problems; /* that the tree reported */
+
+/* 0 or what went wrong. */
+static int update(const struct cfg_clips *found, const struct fs_tree_listener *listener)
+{
+    const struct fs_found all = {.clips = found, .report = corpus_report, .n_problems = &problems};
+    return fs_tree_update(&tree, &all, listener);
+}
 
 static void make_tree(const char *views)
 {
     char text[8192];
-    size_t problems;
+    size_t n;
     (void)snprintf(text, sizeof text,
                    "root: root\nsources:\n  - videos: '**/*.mp4'\n    match: "
                    "'(?<class>[^/]+)/(?<clip>[^/]+)\\.mp4$'\nviews:\n%s",
                    views);
     CHECK_INT(corpus_load(text, &config), 0);
     CHECK_STR(corpus_said, "");
-    if (config && CHECK_INT(cfg_scan(config, corpus_report, NULL, &clips, &problems), 0))
-        CHECK_INT(fs_tree_create(config, clips, &tree), 0);
-    CHECK_STR(corpus_said, "");
+    if (config && CHECK_INT(cfg_scan(config, corpus_report, NULL, &clips, &n), 0)) {
+        CHECK_INT(fs_tree_init(&tree, config), 0);
+        CHECK_INT(update(clips, NULL), 0);
+    }
 }
 
 static void end_tree(void)
 {
     fs_tree_finish(&tree);
+    problems = 0;
     cfg_clips_destroy(clips);
     cfg_destroy(config);
     clips = NULL;
@@ -49,21 +59,23 @@ static int64_t find(const char *path)
 static void check_whole(void)
 {
     for (uint32_t i = 0; i < tree.n_nodes; i++) {
-        const struct fs_node *n = &tree.nodes[i];
-        const char *name = fs_node_name(&tree, n);
-        if (i > 0)
-            CHECK_INT(fs_tree_child(&tree, n->parent, name), i);
+        if (tree.nodes[i].kind != FS_DIR)
+            continue;
+        struct fs_span children = fs_children(&tree, i), sets = fs_sets(&tree, i);
         uint32_t n_subdirs = 0;
-        for (uint32_t c = n->first_child; n->kind == FS_DIR && c < n->first_child + n->n_children; c++) {
-            const struct fs_node *child = &tree.nodes[c];
+        const char *last = "";
+        for (uint32_t c = children.first; c < children.first + children.n; c++) {
+            const struct fs_node *child = &tree.nodes[tree.ids[c]];
+            const char *name = fs_node_name(&tree, child);
             CHECK_INT(child->parent, i);
+            CHECK_INT(fs_tree_child(&tree, i, name), tree.ids[c]);
             n_subdirs += child->kind == FS_DIR;
-            CHECK(c == n->first_child ||
-                  strcmp(fs_node_name(&tree, child - 1), fs_node_name(&tree, child)) < 0);
+            CHECK(strcmp(last, name) < 0);
+            last = name;
         }
-        CHECK_INT(n->n_subdirs, n_subdirs);
-        for (uint32_t s = n->first_set; s < n->first_set + n->n_sets; s++)
-            CHECK_INT(tree.sets[s].node, i);
+        CHECK_INT(fs_node_dir(&tree, i)->n_subdirs, n_subdirs);
+        for (uint32_t s = sets.first; s < sets.first + sets.n; s++)
+            CHECK_INT(tree.sets[tree.ids[s]].node, i);
     }
     for (uint32_t s = 0; s < tree.n_sets; s++) {
         char name[NAME_MAX + 1];
@@ -94,15 +106,15 @@ static void test_lookup(void)
         if (!CHECK(dir > 0))
             continue;
         CHECK_INT(tree.nodes[dir].kind, FS_DIR);
-        CHECK_INT(tree.nodes[dir].n_sets, 1);
-        CHECK_INT(tree.nodes[dir].n_children, 1);
+        CHECK_INT(fs_sets(&tree, (uint32_t)dir).n, 1);
+        CHECK_INT(fs_children(&tree, (uint32_t)dir).n, 1);
         int64_t text = fs_tree_child(&tree, (uint32_t)dir, "n_frames");
-        CHECK(text > 0 && tree.nodes[text].clip == tree.nodes[dir].clip &&
+        CHECK(text > 0 && tree.nodes[text].clip == fs_node_dir(&tree, (uint32_t)dir)->clip &&
               fs_counted_view(&tree, &tree.nodes[text]) == 0);
         (void)snprintf(path, sizeof path, "mp3/%.*s.mp3", (int)(strlen(names[i]) - 4), names[i]);
         int64_t sound = find(path);
         CHECK(sound > 0 && tree.nodes[sound].kind == FS_FILE &&
-              tree.nodes[sound].clip == tree.nodes[dir].clip);
+              tree.nodes[sound].clip == fs_node_dir(&tree, (uint32_t)dir)->clip);
     }
     const char *const absent[] = {"img/Jo",    "img/Joyy",   "mp3/Joy/a", "mp3/Joy/a.mp3x",
                                   "mp3/Joy/.", "mp3/Joy/..", "x",         "img/Joy/a/N_frames"};
@@ -169,20 +181,23 @@ static void test_shared_directories(void)
               "  - path: 'all/{clip}/small_{frame:06d}.jpg'\n    frames: { size: '64:-1' }\n"
               "  - path: 'all/{clip}.mp3'\n    audio: {}\n");
     check_whole();
-    CHECK_INT(tree.nodes[0].n_sets, 2);
-    CHECK_INT(tree.nodes[0].n_children, 1);
+    struct fs_span sets = fs_sets(&tree, 0);
+    CHECK_INT(sets.n, 2);
+    CHECK_INT(fs_children(&tree, 0).n, 1);
     int n = 0;
-    for (uint32_t s = tree.nodes[0].first_set; s < tree.nodes[0].first_set + tree.nodes[0].n_sets; s++)
-        n += fs_frame_number(&tree.sets[s], "a_0003.png") == 2;
+    for (uint32_t i = sets.first; i < sets.first + sets.n; i++)
+        n += fs_frame_number(&tree.sets[tree.ids[i]], "a_0003.png") == 2;
     CHECK_INT(n, 1);
     int64_t dir = find("all/b");
     if (CHECK(dir > 0)) {
-        const struct fs_node *d = &tree.nodes[dir];
-        CHECK_INT(d->n_sets, 2);
-        CHECK_INT(tree.sets[d->first_set].view, 1);
-        CHECK_INT(tree.sets[d->first_set + 1].view, 2);
-        CHECK_INT(fs_frame_number(&tree.sets[d->first_set], "small_000001.jpg"), -1);
-        CHECK_INT(fs_frame_number(&tree.sets[d->first_set + 1], "small_000001.jpg"), 0);
+        sets = fs_sets(&tree, (uint32_t)dir);
+        CHECK_INT(sets.n, 2);
+        const struct fs_frame_set *first = &tree.sets[tree.ids[sets.first]],
+                                  *second = &tree.sets[tree.ids[sets.first + 1]];
+        CHECK_INT(first->view, 1);
+        CHECK_INT(second->view, 2);
+        CHECK_INT(fs_frame_number(first, "small_000001.jpg"), -1);
+        CHECK_INT(fs_frame_number(second, "small_000001.jpg"), 0);
     }
     CHECK(find("all/b.mp3") > 0);
     end_tree();
@@ -196,12 +211,128 @@ static void test_empty(void)
             "root: root\nsources:\n  - videos: '*.mp4'\nviews:\n  - path: 'mp3/{clip}.mp3'\n    audio: {}\n",
             &config),
         0);
-    if (config && CHECK_INT(fs_tree_create(config, &none, &tree), 0)) {
+    if (config && CHECK_INT(fs_tree_init(&tree, config), 0)) {
+        CHECK_INT(update(&none, NULL), 0);
         CHECK_INT(tree.n_nodes, 1);
         CHECK_INT(fs_tree_child(&tree, 0, "x"), -ENOENT);
         fs_tree_finish(&tree);
     }
     cfg_destroy(config);
+}
+
+/* ---- Files as they are ---- */
+
+static void test_files(void)
+{
+    const char *const names[] = {"Joy/a.mp4", "Joy/a.txt", "Joy/b/c.txt", "x.bin", "Joy/000001.jpg"};
+    char path[256];
+    for (size_t i = 0; i < BASE_ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof path, "root/%s", names[i]);
+        corpus_touch(path);
+    }
+    make_tree("  - path: 'raw/{path}'\n    files: ['**/*.txt', '*.bin']\n"
+              "  - path: 'all/{path}.orig'\n    files:\n");
+    check_whole();
+    CHECK_INT(problems, 0);
+    CHECK(find("raw/Joy/a.txt") > 0 && find("raw/Joy/b/c.txt") > 0 && find("raw/x.bin") > 0);
+    CHECK_INT(find("raw/Joy/a.mp4"), -ENOENT);
+    CHECK(find("all/Joy/a.mp4.orig") > 0 && find("all/Joy/000001.jpg.orig") > 0);
+    int64_t text = find("raw/Joy/a.txt"), again = find("all/Joy/a.txt.orig");
+    if (CHECK(text > 0 && again > 0))
+        CHECK_INT(tree.nodes[text].clip, tree.nodes[again].clip);
+    end_tree();
+}
+
+/* What clips' views make stays; of two files of one name none does. */
+static void test_clashes(void)
+{
+    const char *const names[] = {"Joy/a.mp4", "a/000001.jpg", "a/1.jpg", "a.mp3", "n.txt.d/x", "n.txt"};
+    char path[256];
+    for (size_t i = 0; i < BASE_ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof path, "root/%s", names[i]);
+        corpus_touch(path);
+    }
+    make_tree("  - path: '{clip}/{frame:06d}.jpg'\n    frames: {}\n"
+              "  - path: '{clip}.mp3'\n    audio: {}\n"
+              "  - path: '{path}'\n    files: ['*.mp3', '*/*.jpg', 'n*']\n"
+              "  - path: '{path}.d'\n    files: 'n*'\n"
+              "  - path: 'n.txt.d/{path}'\n    files: 'n*/x'\n");
+    check_whole();
+    int64_t sound = find("a.mp3"), frame = find("a/000001.jpg");
+    if (CHECK(sound > 0))
+        CHECK_INT(tree.nodes[sound].view, 1);
+    CHECK_INT(frame, -ENOENT);
+    CHECK(find("a/1.jpg") > 0);
+    CHECK(find("n.txt.d/n.txt.d/x") > 0);
+    CHECK_INT(problems, 2);
+    CHECK(
+        strstr(corpus_said, "c.yaml:10:5: a.mp3 is a file that another view makes: left out (and 1 more)\n"));
+    CHECK(strstr(corpus_said, "c.yaml:12:5: n.txt.d is a directory, too: left out\n"));
+    end_tree();
+    make_tree("  - path: 'x/{path}'\n    files: 'a/1.jpg'\n  - path: 'x/a/1.jpg/{path}'\n    files: 'zz'\n");
+    end_tree();
+}
+
+static char heard[4096];
+
+static void on_name(void *context, uint32_t dir, const char *name)
+{
+    size_t len = strlen(heard);
+    (void)context;
+    (void)snprintf(heard + len, sizeof heard - len, "%s/%s\n", fs_node_name(&tree, &tree.nodes[dir]), name);
+}
+
+static void on_listing(void *context, uint32_t dir)
+{
+    size_t len = strlen(heard);
+    (void)context;
+    (void)snprintf(heard + len, sizeof heard - len, "%s/\n", fs_node_name(&tree, &tree.nodes[dir]));
+}
+
+/* A later scan: what is still there keeps its place, what is gone is told. */
+static void test_update(void)
+{
+    const struct fs_tree_listener listener = {on_name, on_listing, NULL};
+    struct cfg_clips *later = NULL;
+    size_t n;
+    corpus_touch("root/Joy/a.mp4");
+    corpus_touch("root/Joy/b.mp4");
+    corpus_touch("root/Sad/c.mp4");
+    make_tree("  - path: 'img/{class}/{clip}/{frame:06d}.jpg'\n    frames: {}\n"
+              "  - path: 'mp3/{class}/{clip}.mp3'\n    audio: {}\n");
+    int64_t b = find("mp3/Joy/b.mp3"), frames = find("img/Joy/b");
+    CHECK_INT(remove("root/Joy/a.mp4"), 0);
+    CHECK_INT(remove("root/Sad/c.mp4"), 0);
+    corpus_touch("root/Joy/d.mp4");
+    corpus_touch("root/New/e.mp4");
+    if (!CHECK_INT(cfg_scan(config, corpus_report, NULL, &later, &n), 0))
+        return;
+    /* b has number 1 as before; d and e are new. */
+    const uint32_t ids[] = {1, 3, 4};
+    const struct fs_found found = {.clips = later, .clip_ids = ids};
+    heard[0] = 0;
+    CHECK_INT(fs_tree_update(&tree, &found, &listener), 0);
+    check_whole();
+    CHECK_INT(find("mp3/Joy/b.mp3"), b);
+    CHECK_INT(find("img/Joy/b"), frames);
+    CHECK_INT(fs_sets(&tree, (uint32_t)frames).n, 1);
+    CHECK_INT(find("mp3/Joy/a.mp3"), -ENOENT);
+    CHECK_INT(find("mp3/Sad"), -ENOENT);
+    int64_t e = find("mp3/New/e.mp3");
+    CHECK(e > 0 && tree.nodes[e].clip == 4);
+    const char *const told[] = {"Joy/a\n",   "Joy/a.mp3\n", "Sad/c.mp3\n", "img/Sad\n",
+                                "mp3/Sad\n", "Joy/\n",      "img/\n",      "mp3/\n"};
+    for (size_t i = 0; i < BASE_ARRAY_LEN(told); i++)
+        if (!CHECK(strstr(heard, told[i]) != NULL))
+            (void)fprintf(stderr, "  %s", told[i]);
+    CHECK(!strstr(heard, "b.mp3"));
+    /* Nothing is new: nothing is told. */
+    heard[0] = 0;
+    CHECK_INT(fs_tree_update(&tree, &found, &listener), 0);
+    CHECK_STR(heard, "");
+    check_whole();
+    cfg_clips_destroy(later);
+    end_tree();
 }
 
 int main(void)
@@ -211,6 +342,9 @@ int main(void)
     CHECK_RUN(test_frame_numbers);
     CHECK_RUN(test_shared_directories);
     CHECK_RUN(test_empty);
+    CHECK_RUN(test_files);
+    CHECK_RUN(test_clashes);
+    CHECK_RUN(test_update);
     corpus_remove();
     return check_result();
 }

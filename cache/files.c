@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of the corpus that are read as they are, in place. */
+#include "cache/private.h"
+
+#include <errno.h>
+
+int file_stamp(struct cache *c, size_t clip, uint32_t version, struct cache_file_stamp *ret)
+{
+    pthread_mutex_lock(&c->lock);
+    const struct clip *k = &c->clips[clip];
+    int err = k->version != version ? -ESTALE : version == CACHE_MAX_VERSION ? -EIO : 0;
+    bool known = k->looked;
+    *ret = k->seen;
+    pthread_mutex_unlock(&c->lock);
+    if (!err && !known)
+        err = clip_glance(c, clip, version, ret);
+    return !err && ret->inode == 0 ? -ENOENT : err;
+}
+
+/* ---- Descriptors that stay open ---- */
+
+static uint64_t key_of(size_t clip, uint32_t version)
+{
+    return ((uint64_t)clip + 1) << 16 | version;
+}
+
+static struct open_file *find_locked(struct cache *c, uint64_t key)
+{
+    for (size_t i = 0; i < OPEN_FILES; i++) {
+        if (c->files[i].key == key)
+            return &c->files[i];
+    }
+    return NULL;
+}
+
+/* The one that was not used for longest, and by nobody now; NULL = none is. */
+static struct open_file *oldest_locked(struct cache *c)
+{
+    struct open_file *oldest = NULL;
+    for (size_t i = 0; i < OPEN_FILES; i++) {
+        struct open_file *f = &c->files[i];
+        if (f->refs == 0 && (!oldest || f->used < oldest->used))
+            oldest = f;
+    }
+    return oldest;
+}
+
+static struct open_file *use_locked(struct cache *c, struct open_file *f)
+{
+    f->refs++;
+    f->used = ++c->n_uses;
+    return f;
+}
+
+static void give_back(struct cache *c, struct open_file *f)
+{
+    pthread_mutex_lock(&c->files_lock);
+    f->refs--;
+    pthread_mutex_unlock(&c->files_lock);
+}
+
+/* Opens a file at rest. */
+static int open_file(struct cache *c, size_t clip, int *ret_fd)
+{
+    struct cache_file_stamp stamp;
+    int err = source_open(c, c->sources[clip].path, ret_fd, &stamp);
+    return err ? err : source_settle(*ret_fd, &stamp);
+}
+
+/* 0; *ret: NULL when all places are in use, then *ret_fd is the caller's. */
+static int take(struct cache *c, size_t clip, uint32_t version, struct open_file **ret, int *ret_fd)
+{
+    uint64_t key = key_of(clip, version);
+    base_autoclose int fd = -1, old = -1;
+    pthread_mutex_lock(&c->files_lock);
+    struct open_file *f = find_locked(c, key);
+    *ret = f ? use_locked(c, f) : NULL;
+    pthread_mutex_unlock(&c->files_lock);
+    if (*ret)
+        return 0;
+    int err = open_file(c, clip, &fd);
+    if (err)
+        return err;
+    pthread_mutex_lock(&c->files_lock);
+    f = find_locked(c, key);
+    if (!f && (f = oldest_locked(c))) {
+        old = f->key ? f->fd : -1;
+        *f = (struct open_file){.key = key, .fd = base_steal_fd(&fd)};
+    }
+    *ret = f ? use_locked(c, f) : NULL;
+    pthread_mutex_unlock(&c->files_lock);
+    *ret_fd = f ? -1 : base_steal_fd(&fd);
+    return 0;
+}
+
+void files_finish(struct cache *c)
+{
+    for (size_t i = 0; i < OPEN_FILES; i++) {
+        if (c->files[i].key)
+            close(c->files[i].fd);
+    }
+}
+
+/* ---- Reading ---- */
+
+/* -EAGAIN: it is not the file that was seen. */
+static ssize_t read_once(struct cache *c, size_t clip, uint32_t version, void *out, size_t len,
+                         uint64_t offset)
+{
+    struct cache_file_stamp stamp;
+    struct open_file *f = NULL;
+    base_autoclose int own = -1;
+    int err = file_stamp(c, clip, version, &stamp);
+    if (err || offset >= stamp.size)
+        return err;
+    err = take(c, clip, version, &f, &own);
+    if (err)
+        return err;
+    int fd = f ? f->fd : own;
+    ssize_t n = pread(fd, out, BASE_MIN(len, stamp.size - offset), (off_t)offset);
+    if (n < 0)
+        n = -errno;
+    else if (!source_unchanged(fd, &stamp))
+        n = -EAGAIN;
+    if (f)
+        give_back(c, f);
+    return n;
+}
+
+ssize_t file_read(struct cache *c, size_t clip, uint32_t version, void *out, size_t len, uint64_t offset)
+{
+    /* Twice: its stamp may be another for new permissions, or a new hard link, alone. */
+    for (int i = 0; i < 2; i++) {
+        ssize_t n = read_once(c, clip, version, out, len, offset);
+        if (n != -EAGAIN) {
+            if (n >= 0)
+                atomic_fetch_add_explicit(&c->hits, 1, memory_order_relaxed);
+            return n;
+        }
+        if (clip_check(c, clip))
+            return -ESTALE;
+    }
+    return -EIO;
+}

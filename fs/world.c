@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the scans found, each thing under one number for as long as the mount lives: the cache's number of a
+ * clip, or of a file that views show as it is. A scan that finds something again gives it its old number.
+ */
+#include "fs/private.h"
+
+#include <errno.h>
+
+/* One scan, of which clips are in use. */
+struct fs_scan {
+    struct fs_scan *next;
+    struct cfg_clips *clips;
+};
+
+enum { MAX_CLIPS = 1 << 24 };
+
+/* Numbers by what they mean, for the time of a scan. */
+struct known {
+    uint32_t *slots; /* number + 1; 0 = free */
+    uint32_t mask;
+};
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_clip(const struct fs *fs, const struct cfg_clip *a, const struct cfg_clip *b)
+{
+    if (!same_text(a->path, b->path) || !same_text(a->sidecar, b->sidecar) || !a->values != !b->values)
+        return false;
+    for (size_t i = 0; a->values && i < fs->n_fields; i++)
+        if (!same_text(a->values[i], b->values[i]))
+            return false;
+    return true;
+}
+
+/* The slot of a clip's number, or the free one where it belongs. */
+static uint32_t *find_slot(const struct fs *fs, const struct known *k, const struct cfg_clip *clip)
+{
+    struct base_hash hash = base_hash_of(clip->path, strlen(clip->path));
+    uint32_t at;
+    memcpy(&at, hash.bytes, sizeof at);
+    for (at &= k->mask;; at = (at + 1) & k->mask)
+        if (k->slots[at] == 0 || same_clip(fs, &fs->clips[k->slots[at] - 1], clip))
+            return &k->slots[at];
+}
+
+/* All that is known, and room for `more`. */
+static int list_known(struct fs *fs, size_t more, struct known *ret)
+{
+    uint32_t mask = 1023;
+    while (mask / 2 < fs->n_clips + more)
+        mask = mask * 2 + 1;
+    ret->mask = mask;
+    ret->slots = calloc((size_t)mask + 1, sizeof *ret->slots);
+    if (!ret->slots)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < fs->n_clips; i++)
+        *find_slot(fs, ret, &fs->clips[i]) = i + 1;
+    return 0;
+}
+
+/* Gives n clips their numbers; new ones become part of fs->clips. */
+static int number(struct fs *fs, struct known *known, const struct cfg_clip *clips, size_t n, uint32_t *ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t *slot = find_slot(fs, known, &clips[i]);
+        if (*slot == 0) {
+            size_t at = fs->n_clips;
+            if (at == MAX_CLIPS || base_grow_to(&fs->clips_memory, (at + 1) * sizeof *fs->clips) < 0)
+                return -E2BIG;
+            fs->clips[at] = clips[i];
+            fs->n_clips++;
+            *slot = (uint32_t)fs->n_clips;
+        }
+        ret[i] = *slot - 1;
+    }
+    return 0;
+}
+
+/* The same for files that are shown as they are. */
+static int number_files(struct fs *fs, struct known *known, const struct cfg_clips *found, uint32_t *ret)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < found->n_files; i++) {
+        const struct cfg_clip file = {.path = found->files[i]};
+        err = number(fs, known, &file, 1, &ret[i]);
+    }
+    return err;
+}
+
+static int tell_cache(struct fs *fs, size_t from)
+{
+    size_t n = fs->n_clips - from, first;
+    base_autofree struct cache_source *sources = calloc(n + 1, sizeof *sources);
+    if (!sources)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        sources[i] = (struct cache_source){fs->clips[from + i].path, fs->clips[from + i].sidecar};
+    return cache_add_sources(fs->cache, sources, n, &first);
+}
+
+static int take_in(struct fs *fs, const struct cfg_clips *clips, cfg_report *report, void *context,
+                   const struct fs_tree_listener *listener)
+{
+    struct known known = {0};
+    size_t before = fs->n_clips;
+    base_autofree uint32_t *clip_ids = calloc(clips->n + 1, sizeof *clip_ids);
+    base_autofree uint32_t *file_ids = calloc(clips->n_files + 1, sizeof *file_ids);
+    int err = clip_ids && file_ids ? list_known(fs, clips->n + clips->n_files, &known) : -ENOMEM;
+    if (!err)
+        err = number(fs, &known, clips->clips, clips->n, clip_ids);
+    if (!err)
+        err = number_files(fs, &known, clips, file_ids);
+    if (!err)
+        err = tell_cache(fs, before);
+    if (err)
+        fs->n_clips = before;
+    const struct fs_found found = {
+        .clips = clips, .clip_ids = clip_ids, .file_ids = file_ids, .report = report, .context = context};
+    if (!err)
+        err = fs_tree_update(&fs->tree, &found, listener);
+    free(known.slots);
+    return err;
+}
+
+int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct fs_tree_listener *listener)
+{
+    size_t problems = 0, before = fs->n_clips;
+    struct fs_scan *scan = calloc(1, sizeof *scan);
+    int err = scan ? cfg_scan(fs->options->cfg, report, context, &scan->clips, &problems) : -ENOMEM;
+    if (!err) {
+        fs->n_fields = scan->clips->n_fields;
+        err = take_in(fs, scan->clips, report, context, listener);
+    }
+    if (!scan || fs->n_clips == before) {
+        cfg_clips_destroy(scan ? scan->clips : NULL);
+        free(scan);
+    } else {
+        scan->next = fs->scans;
+        fs->scans = scan;
+    }
+    return err;
+}
+
+int fs_world_init(struct fs *fs)
+{
+    int err = base_grow_init(&fs->clips_memory, MAX_CLIPS * sizeof *fs->clips);
+    fs->clips = fs->clips_memory.data;
+    return err ? err : fs_tree_init(&fs->tree, fs->options->cfg);
+}
+
+void fs_world_finish(struct fs *fs)
+{
+    fs_tree_finish(&fs->tree);
+    base_grow_finish(&fs->clips_memory);
+    while (fs->scans) {
+        struct fs_scan *scan = fs->scans;
+        fs->scans = scan->next;
+        cfg_clips_destroy(scan->clips);
+        free(scan);
+    }
+}

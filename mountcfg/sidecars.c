@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subtitle files beside the videos. */
+#include "mountcfg/internal.h"
+
+#include <ctype.h>
+
+const char *cfg_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+size_t cfg_stem_len(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && dot > name ? (size_t)(dot - name) : strlen(name);
+}
+
+/* How well an extension suits, 0 best; -1 = none of subtitles. */
+static int sidecar_rank(const char *extension)
+{
+    static const char *const extensions[] = {".srt", ".vtt", ".ass", ".ssa"};
+    for (int i = 0; i < (int)BASE_ARRAY_LEN(extensions); i++) {
+        if (strcasecmp(extension, extensions[i]) == 0)
+            return i;
+    }
+    return -1;
+}
+
+bool cfg_is_sidecar(const char *path)
+{
+    const char *extension = strrchr(cfg_base_name(path), '.');
+    return extension && sidecar_rank(extension) >= 0;
+}
+
+/* A language as in clip.en.srt or clip.pt-BR.srt: two or three letters, then parts of up to eight characters.
+ */
+static bool is_language(const char *p, size_t len)
+{
+    size_t letters = 0;
+    while (letters < len && isalpha((unsigned char)p[letters]))
+        letters++;
+    if (letters < 2 || letters > 3)
+        return false;
+    for (size_t i = letters; i < len;) {
+        size_t part = 1;
+        while (i + part < len && isalnum((unsigned char)p[i + part]))
+            part++;
+        if ((p[i] != '-' && p[i] != '_') || part < 2 || part > 9)
+            return false;
+        i += part;
+    }
+    return true;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void cfg_sort_paths(const char **paths, size_t n)
+{
+    if (n > 1)
+        qsort(paths, n, sizeof *paths, compare_text);
+}
+
+/* The first of the sorted texts that is not below `prefix`. */
+static size_t lower_bound(const char *const *texts, size_t n, const char *prefix, size_t len)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strncmp(texts[middle], prefix, len) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const char *cfg_sidecar_of(const char *const *files, size_t n, const char *path)
+{
+    size_t len = (size_t)(cfg_base_name(path) - path) + cfg_stem_len(cfg_base_name(path));
+    const char *best = NULL;
+    int best_rank = 100;
+    size_t common = len + (path[len] == '.');
+    for (size_t i = lower_bound(files, n, path, common); i < n; i++) {
+        if (strncmp(files[i], path, common) != 0)
+            break;
+        const char *rest = files[i] + len;
+        const char *dot = strrchr(rest, '.');
+        if (*rest != '.' || !dot || strchr(rest, '/'))
+            continue;
+        if (dot != rest && !is_language(rest + 1, (size_t)(dot - rest) - 1))
+            continue;
+        int rank = sidecar_rank(dot) + (dot == rest ? 0 : 10);
+        if (rank < best_rank) {
+            best_rank = rank;
+            best = files[i];
+        }
+    }
+    return best;
+}
