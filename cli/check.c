@@ -44,6 +44,14 @@ static int check_tree(const struct cfg *c, const struct cfg_clips *clips, size_t
     return err;
 }
 
+static void print_counts(const char *file, const struct cfg *c, const struct cfg_clips *clips)
+{
+    (void)printf("%s: %zu clips, ", file, clips->n);
+    if (clips->n_files > 0)
+        (void)printf("%zu files, ", clips->n_files);
+    (void)printf("%zu views\n", cfg_n_views(c));
+}
+
 static int check_file(const char *file)
 {
     struct cfg *c = NULL;
@@ -61,7 +69,7 @@ static int check_file(const char *file)
         (void)fprintf(stderr, "%s: the clips below %s cannot be listed: %s\n", file, cfg_root(c),
                       strerror(-err));
     else if (problems == 0)
-        (void)printf("%s: %zu clips, %zu views\n", file, clips->n, cfg_n_views(c));
+        print_counts(file, c, clips);
     if (clips && err == 0 && clips->n_unmatched > 0 && clips->n > 0)
         (void)fprintf(stderr, "%s: note: %zu files suit a \"videos\" pattern, but no \"match\"\n", file,
                       clips->n_unmatched);

@@ -1,0 +1,95 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Files views over plain files: the files themselves, in place, and what happens when they change."""
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import clips, harness
+
+VIEWS = {'all/{path}': 'files:', 'text/{path}.orig': 'files: ["**/*.txt", "*.bin"]'}
+
+
+class Files(harness.Case):
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.home / 'root'
+        self.want = {f'd{i % 7}/{i:03}.txt': self.random.randbytes(self.random.choice([0, 1, 5000, 300_000]))
+                     for i in range(100)}
+        self.want |= {'x.bin': b'x', 'd1/e/f g \xe9.mp4': b'no video', 'd1/e/\udcff.srt': b'no text'}
+        for name, data in self.want.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            when = self.random.randrange(1 << 32)
+            os.utime(path, ns=(0, when * 10**9 + self.random.randrange(10**9)))
+        (self.root / '.hidden').write_bytes(b'.')
+        (self.root / 'link.txt').symlink_to('d0/000.txt')
+        os.link(self.root / 'd1/001.txt', self.root / 'hard.txt')
+        self.want |= {'link.txt': self.want['d0/000.txt'], 'hard.txt': self.want['d1/001.txt']}
+
+    def test_bytes(self):
+        settings = self.config(self.root, VIEWS)
+        self.assertIn('105 files', harness.corpusfs('check', settings, check=0).stdout)
+        with self.mount(settings) as mount:
+            shown = [f'all/{name}' for name in self.want]
+            shown += [f'text/{name}.orig' for name in self.want if name.endswith('.txt') or name == 'x.bin']
+            self.assertEqual(mount.files(), sorted(shown))
+
+            # More at once than stay open, each whole and in parts.
+            def read(number):
+                for name in self.shuffled(shown) if number == 0 else shown[number::3]:
+                    data = self.want[name.partition('/')[2].removesuffix('.orig')]
+                    with open(mount.path / name, 'rb') as file:
+                        for at in [0, len(data) // 3, max(0, len(data) - 1), len(data), len(data) + 9]:
+                            file.seek(at)
+                            self.assertEqual(file.read(70_000), data[at:at + 70_000], name)
+            harness.in_threads(4, read)
+            for name in shown:
+                have = os.stat(mount.path / name)
+                source = os.stat(self.root / name.partition('/')[2].removesuffix('.orig'))
+                self.assertEqual((have.st_size, have.st_mtime_ns, have.st_mode, have.st_nlink),
+                                 (source.st_size, source.st_mtime_ns, 0o100444, 1), name)
+            with self.assertRaises(OSError):
+                os.open(mount.path / 'all/x.bin', os.O_RDWR)
+            # Nothing is copied anywhere, and no worker has had to do with it.
+            self.assertEqual([mount.stats()['segments'], mount.workers()], [0, []])
+
+    def test_change(self):
+        with self.mount(self.config(self.root, VIEWS)) as mount:
+            shown, source = mount.path / 'all/x.bin', self.root / 'x.bin'
+            self.assertEqual(shown.read_bytes(), b'x')
+            with open(shown, 'rb') as old:
+                source.write_bytes(b'other and longer')
+                harness.wait_until('the new content', lambda: shown.read_bytes() == b'other and longer')
+                old.seek(0)
+                with contextlib.suppress(OSError):  # never a mixture
+                    self.assertIn(old.read(), [b'x', b''])
+            (self.root / 'new').write_bytes(b'by rename')
+            os.rename(self.root / 'new', source)
+            harness.wait_until('the new file', lambda: shown.read_bytes() == b'by rename')
+            os.chmod(source, 0o600)
+            self.assertEqual(shown.read_bytes(), b'by rename')
+            source.unlink()
+            harness.wait_until('the end of the name', lambda: not shown.exists())
+
+    def test_beside_clips(self):
+        """One file as it is and as frames; names that both views would give stay the clip's."""
+        os.makedirs(self.root / 'c')
+        clips.ffmpeg(*clips.picture(seconds=1), *clips.X264, self.root / 'c/v.mp4')
+        (self.root / 'v').mkdir()
+        (self.root / 'v/000001.jpg').write_bytes(b'not a frame')
+        settings = self.config(self.root, {'{clip}/{frame:06d}.jpg': 'frames: {}', '{path}': 'files:'},
+                               source="- videos: 'c/*.mp4'")
+        said = harness.corpusfs('check', settings, check=1).stdout
+        self.assertIn('v/000001.jpg is the name of a frame: left out', said)
+        with self.mount(settings) as mount:
+            self.assertEqual((mount.path / 'c/v.mp4').read_bytes(), (self.root / 'c/v.mp4').read_bytes())
+            self.assertEqual((mount.path / 'v/000001.jpg').read_bytes()[:2], b'\xff\xd8')
+            self.assertNotIn(os.stat(mount.path / 'v').st_nlink, [0, 1])
+
+
+harness.main()
