@@ -356,6 +356,7 @@ static ssize_t read_frame(struct reading *r, uint32_t frame)
     pthread_mutex_lock(&r->c->lock);
     task.wanted = plan_read_locked(&r->media->views[r->view], frame, &ahead);
     task.strides = r->media->views[r->view].strides;
+    task.onward = r->media->views[r->view].onward;
     pthread_mutex_unlock(&r->c->lock);
     r->w->frame = frame + 1;
     int err = jobs_wait_for(r->c, &task, r->w);

@@ -281,15 +281,15 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
 {
     pthread_mutex_lock(&c->lock);
     struct cache_waiter *waiters = take_waiters_locked(t, t->wanted);
+    /* Before who waited can ask for the next one. */
+    t->wants_all = wants_all_locked(t);
     t->served = true;
     t->leaves = t->strides;
     pthread_mutex_unlock(&c->lock);
     wake_all(waiters, 0, segment, t->media);
     pthread_mutex_lock(&c->lock);
-    if (!wants_all_locked(t))
+    if (!t->wants_all)
         linger_locked(c, t);
-    else
-        t->wants_all = true;
     bool goes_on = t->wants_all && !c->stopping;
     if (goes_on) {
         t->served = false;

@@ -89,6 +89,7 @@ static int run_frames_job(struct frames_job *f, int index, uint32_t wanted)
     job.first = t->first;
     job.last = t->last;
     job.wanted = wanted;
+    job.onward = wanted ? t->onward : 0;
     job.file_bytes = v.file_bytes;
     job.width = v.width;
     job.height = v.height;

@@ -31,6 +31,8 @@ struct clip_view {
     uint32_t last_asked, last_answered, run, lone;
     uint64_t last_reader;
     bool strides;      /* the last read was one of those that take every so many frames */
+    uint32_t step;     /* and so many; 0 = it was not */
+    uint32_t onward;   /* that reader's next one is at least so many further; 0 = who knows */
     uint32_t n_making; /* frames: tasks in flight */
 };
 
@@ -92,6 +94,7 @@ struct cache_task {
     bool finished, ahead; /* ahead: nobody waits, it is made because a run of reads will want it */
     bool wants_all;       /* more than `wanted` is needed by now */
     bool strides;         /* whoever wants it will not want more of its segment */
+    uint32_t onward;      /* but, likely, one of the clip that is at least so many further; 0 = who knows */
     bool served, leaves;  /* the wanted frame is made; and its job is not to wait for company */
     struct cache_waiter *waiters;
     struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;

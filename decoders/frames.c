@@ -279,6 +279,13 @@ static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
     return err ? err : put_table(r, n);
 }
 
+static void expect_next(struct run *r, const uint32_t *map, uint32_t n_map)
+{
+    const struct dec_job *job = r->work->job;
+    uint64_t next = (uint64_t)job->wanted - 1 + job->onward;
+    dec_session_expect(r->session, job->onward == 0 ? 0 : next < n_map ? map[next] : UINT32_MAX);
+}
+
 static int make_frames(struct run *r)
 {
     struct dec_work *work = r->work;
@@ -293,9 +300,14 @@ static int make_frames(struct run *r)
     r->entries = calloc(n, sizeof *r->entries);
     if (!r->entries)
         return base_fail(&work->why, -ENOMEM, "out of memory");
-    if (job->wanted)
+    if (job->wanted) {
+        expect_next(r, map, n_map);
         err = make_wanted(r, map[job->wanted - 1]);
-    return err || work->ended ? err : make_run(r, map + job->first, n);
+    }
+    if (err || work->ended)
+        return err;
+    dec_session_expect(r->session, 0);
+    return make_run(r, map + job->first, n);
 }
 
 int dec_run_frames(struct dec_work *work)

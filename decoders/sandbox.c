@@ -92,6 +92,8 @@ static const int allowed[] = {
     /* clocks and chance */
     SCMP_SYS(clock_gettime),
     SCMP_SYS(gettimeofday),
+    SCMP_SYS(alarm),
+    SCMP_SYS(setitimer),
     SCMP_SYS(time),
     SCMP_SYS(clock_nanosleep),
     SCMP_SYS(nanosleep),

@@ -34,6 +34,12 @@ struct dec_session {
     bool may_skip;     /* frames that no other refers to, on the way to a later one */
     bool wants_key;    /* after a seek: drop packets up to a keyframe */
     bool draining;
+    bool has_packet;   /* the next one is in `packet` */
+    uint32_t expected; /* no frame before it is wanted after the present one; 0 = that is not known */
+    bool left_out;     /* frames behind the last one out, up to this time: */
+    int64_t left_out_pts;
+    bool underway;      /* decoding went on, and next_number is right although no frame is out */
+    uint32_t n_decoded; /* pictures that no reply has told of */
     atomic_uint errors; /* that the decoder complained of in this pass */
     struct dec_frames_spec map_spec;
     uint32_t *map;
@@ -43,12 +49,15 @@ struct dec_session {
 };
 
 static struct dec_session *sessions[MAX_SESSIONS];
+static struct dec_session *onward; /* that goes on between jobs; NULL = none does */
 static uint64_t use_counter;
 
 static void session_destroy(struct dec_session *s)
 {
     if (!s)
         return;
+    if (s == onward)
+        onward = NULL;
     if (s->free_slot && s->slot)
         s->free_slot(s->slot);
     free(s->map);
@@ -88,6 +97,13 @@ static int get_clean_buffer(AVCodecContext *c, AVFrame *frame, int flags)
     return averror;
 }
 
+/* Of going on and leaving out, which ends with a jump. */
+static void forget_position(struct dec_session *s)
+{
+    av_packet_unref(s->packet);
+    s->has_packet = s->underway = s->left_out = false;
+}
+
 /* Opens the decoder for a demuxer that stands at the file's beginning. */
 static int begin(struct dec_session *s, struct dec_work *work)
 {
@@ -101,6 +117,7 @@ static int begin(struct dec_session *s, struct dec_work *work)
     s->next_number = 0;
     s->at_start = true;
     s->wants_key = s->draining = s->any_numbered = s->shows_damage = false;
+    forget_position(s);
     atomic_store(&s->errors, 0);
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_START;
     s->may_skip = !s->index.damaged && s->index.pts_unique && dec_nonref_can_be_skipped(s->stream);
@@ -289,6 +306,7 @@ static bool seek_to(struct dec_session *s, const struct dec_key *key)
         return false;
     avcodec_flush_buffers(s->decoder);
     av_frame_unref(s->frame);
+    forget_position(s);
     s->number = -1;
     s->next_number = s->index.pts_unique ? 0 : -1;
     s->numbering = s->index.pts_unique ? BY_PTS : FROM_KEY;
@@ -307,16 +325,46 @@ static void note_error(struct dec_session *s, int averror)
         s->shows_damage = true;
 }
 
-/* Feeds the next packet of the stream. 0, or AVERROR_EOF when the decoder has been told the end before. */
+static int64_t pts_of(const struct dec_session *s, uint32_t frame)
+{
+    return frame < s->index.n_frames ? s->index.frames[frame].pts : INT64_MAX;
+}
+
+/* Whether a picture need not be decoded if no other refers to it: it stands before the wanted frame, or
+ * between that and the one that is expected next. */
+static bool can_be_left_out(struct dec_session *s, int64_t pts, uint32_t wanted)
+{
+    if (!s->may_skip || pts == AV_NOPTS_VALUE || pts == pts_of(s, wanted))
+        return false;
+    if (pts < pts_of(s, wanted))
+        return true;
+    if (s->expected == 0 || pts >= pts_of(s, s->expected))
+        return false;
+    s->left_out_pts = s->left_out ? BASE_MAX(s->left_out_pts, pts) : pts;
+    s->left_out = true;
+    return true;
+}
+
+static int read_packet(struct dec_session *s)
+{
+    if (!s->has_packet)
+        return av_read_frame(s->media->format, s->packet);
+    s->has_packet = false;
+    return 0;
+}
+
+/* Feeds the next packet of the stream. 0, or AVERROR_EOF when the decoder has been told the end before. work:
+ * NULL when nobody waits for `wanted`; then AVERROR(EAGAIN) where that may turn out not to be needed. */
 static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
 {
     while (!s->draining) {
-        if (av_read_frame(s->media->format, s->packet) < 0) {
+        if (read_packet(s) < 0) {
             s->draining = true;
             avcodec_send_packet(s->decoder, NULL);
             return 0;
         }
-        work->progress(work, 0);
+        if (work)
+            work->progress(work, 0);
         bool key = s->packet->flags & AV_PKT_FLAG_KEY;
         bool ours = s->packet->stream_index == s->stream->index && s->packet->size > 0;
         if (ours && s->wants_key && !key)
@@ -326,9 +374,12 @@ static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
             continue;
         }
         s->wants_key = false;
+        if (!work && s->packet->pts >= pts_of(s, wanted) && dec_packet_is_nonref(s->stream, s->packet)) {
+            s->has_packet = true; /* whether it has to be decoded is known when a frame is asked for */
+            return AVERROR(EAGAIN);
+        }
         /* On the way to the wanted frame pictures that no other refers to need not be decoded. */
-        bool skippable =
-            s->may_skip && s->packet->pts != AV_NOPTS_VALUE && s->packet->pts < s->index.frames[wanted].pts;
+        bool skippable = can_be_left_out(s, s->packet->pts, wanted);
         if (skippable && dec_packet_is_nonref(s->stream, s->packet)) {
             av_packet_unref(s->packet);
             continue;
@@ -387,39 +438,69 @@ static bool shows_damage(struct dec_session *s)
     return s->shows_damage;
 }
 
-/* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came, -EBADMSG when damage shows that
- * the index does not know of. */
+/* Takes the next frame out of the decoder: 0; -EAGAIN when it wants a packet; -EIO where an error stands for
+ * a frame (at the stream's end others may follow; FFmpeg bounds their number); -ENOENT at the end; -EBADMSG
+ * when damage shows that the index does not know of. */
+static int take_frame(struct dec_session *s)
+{
+    av_frame_unref(s->frame);
+    s->number = -1;
+    int got = avcodec_receive_frame(s->decoder, s->frame);
+    note_error(s, got);
+    if (got < 0)
+        return got == AVERROR(EAGAIN) ? -EAGAIN : got == AVERROR_EOF ? -ENOENT : -EIO;
+    s->n_decoded++;
+    number_frame(s);
+    if (shows_damage(s) && !s->index.counted)
+        return -EBADMSG;
+    return s->seeks_lie && !s->at_start ? -ENOENT : 0;
+}
+
+/* Decodes on to frame `wanted`. 0, -ENOENT when it went by or the end came, or -EBADMSG. */
 static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t wanted)
 {
+    s->underway = false;
     for (;;) {
-        av_frame_unref(s->frame);
-        s->number = -1;
-        int got = avcodec_receive_frame(s->decoder, s->frame);
-        if (got == AVERROR(EAGAIN)) {
-            if (feed(s, work, wanted) < 0)
-                return -ENOENT;
-            continue;
-        }
-        note_error(s, got);
-        if (got == AVERROR_EOF)
+        int err = take_frame(s);
+        if (err == -EAGAIN && feed(s, work, wanted) < 0)
             return -ENOENT;
-        if (got < 0) {
-            /* The end of one frame; at the stream's end others may follow. FFmpeg bounds the number of such
-             * errors. */
-            feed(s, work, wanted);
+        if (err == -EIO)
+            (void)feed(s, work, wanted);
+        if (err == -EAGAIN || err == -EIO)
             continue;
-        }
-        work->reply->n_decoded++;
-        number_frame(s);
-        if (shows_damage(s) && !s->index.counted)
-            return -EBADMSG;
-        if (s->seeks_lie && !s->at_start)
-            return -ENOENT;
-        if (s->number == wanted)
-            return 0;
+        if (err || s->number == wanted)
+            return err;
         if (s->number > wanted)
             return -ENOENT;
     }
+}
+
+void dec_session_expect(struct dec_session *s, uint32_t next)
+{
+    s->expected = next;
+    if (next > 0)
+        onward = s;
+    else if (onward == s)
+        onward = NULL;
+}
+
+static bool step_onward(struct dec_session *s)
+{
+    if (s->expected >= s->index.n_frames || s->next_number < 0 || s->number >= (int64_t)s->expected)
+        return false;
+    const struct dec_key *key = key_before(&s->index, s->expected);
+    if (key && key->frame > s->next_number)
+        return false; /* there it will be found from that keyframe */
+    int err = take_frame(s);
+    s->underway = err == -EAGAIN;
+    return err == -EAGAIN ? feed(s, NULL, s->expected) == 0 : err == 0;
+}
+
+bool dec_session_go_onward(void)
+{
+    if (onward && !step_onward(onward))
+        onward = NULL;
+    return onward != NULL;
 }
 
 /* Whether frames that come out after a jump may look different from those of one pass: then the jump is not
@@ -434,7 +515,9 @@ static bool can_go_on(const struct dec_session *s, const struct dec_key *key, ui
 {
     if (s->draining && s->next_number < 0)
         return false;
-    if (s->next_number < 0 || s->next_number > frame || s->number < 0)
+    if (s->left_out && s->index.frames[frame].pts <= s->left_out_pts)
+        return false;
+    if (s->next_number < 0 || s->next_number > frame || (s->number < 0 && !s->underway))
         return s->at_start && s->next_number == 0 && (!key || key->frame == 0);
     return !key || key->frame <= s->next_number;
 }
@@ -463,6 +546,8 @@ int dec_session_frame(struct dec_session *s, struct dec_work *work, uint32_t fra
         else
             key = key - s->index.keys > step ? key - step : s->index.keys;
     }
+    work->reply->n_decoded += s->n_decoded;
+    s->n_decoded = 0;
     if (err == -EBADMSG)
         return base_fail(&work->why, -ENOENT, "errors in decoding up to frame %u", frame);
     if (err == -ENOENT)

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 enum { SOCKET = 3 };
@@ -46,6 +47,17 @@ static void send_progress(struct dec_work *work, uint64_t bytes)
         exit(0); /* the daemon is gone */
 }
 
+/* Decodes on until something comes. A decoder that hangs then is no job's fault: it ends the worker. */
+static void await(void)
+{
+    const unsigned patience_s = 30;
+    struct pollfd something = {.fd = SOCKET, .events = POLLIN};
+    (void)alarm(patience_s);
+    while (poll(&something, 1, 0) == 0 && dec_session_go_onward())
+        ;
+    (void)alarm(0);
+}
+
 static int tell_first(struct dec_work *work)
 {
     struct dec_reply reply = *work->reply;
@@ -53,8 +65,10 @@ static int tell_first(struct dec_work *work)
     int fds[DEC_N_FDS];
     reply.kind = DEC_FIRST;
     int err = dec_send(work->socket, &reply, sizeof reply, NULL);
-    if (!err)
+    if (!err) {
+        await();
         err = dec_receive(work->socket, &verdict, sizeof verdict, fds);
+    }
     if (err == -EPIPE)
         exit(0); /* the daemon is gone */
     if (err)
@@ -177,6 +191,7 @@ int main(int argc, char **argv)
     for (;;) {
         struct dec_job job;
         int fds[DEC_N_FDS];
+        await();
         err = dec_receive(SOCKET, &job, sizeof job, fds);
         if (!err)
             err = serve(&job, fds);

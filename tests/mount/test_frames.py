@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame directories against `ffmpeg -i IN ... %06d.png`: the same names, the same pixels, in any order of reading."""
 import hashlib
+import itertools
+import os
 import shutil
 import sys
 import tempfile
@@ -96,6 +98,15 @@ class Order(harness.Case):
     def digest(mount, path):
         return hashlib.sha256((mount.path / path).read_bytes()).digest()
 
+    def in_steps(self, paths):
+        """Of each folder some frames, by a reader who goes forward by as many each time, until he changes his mind."""
+        for _, folder in itertools.groupby(paths, os.path.dirname):
+            folder, at, step = list(folder), 0, self.random.randrange(4, 8)
+            while at < len(folder):
+                yield folder[at]
+                step = self.random.randrange(1, 12) if self.random.random() < 0.25 else step
+                at += step
+
     def digests(self, mount, paths):
         return {path: self.digest(mount, path) for path in paths}
 
@@ -112,6 +123,10 @@ class Order(harness.Case):
         shutil.rmtree(self.cache)
         with self.subTest('cleared, a few at random, no directory listed before'), self.mount(self.settings) as mount:
             for path in self.random.sample(paths, 60):
+                self.assertEqual(self.digest(mount, path), truth[path], path)
+        shutil.rmtree(self.cache)
+        with self.subTest('cleared, forward in steps that mostly stay'), self.mount(self.settings) as mount:
+            for path in self.in_steps(paths):
                 self.assertEqual(self.digest(mount, path), truth[path], path)
         shutil.rmtree(self.cache)
         with self.subTest('cleared, eight at once, each in an order of its own'), self.mount(self.settings) as mount:

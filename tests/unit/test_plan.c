@@ -153,6 +153,24 @@ static void test_strides(void)
     }
 }
 
+/* Two steps that are equal but for rounding tell of a third. */
+static void test_onward(void)
+{
+    uint32_t starts[] = {0};
+    struct clip_view v = new_view(starts, 1, 250);
+    const struct {
+        uint32_t frame;
+        uint64_t reader;
+        uint32_t onward;
+    } reads[] = {{7, 1, 0},    {23, 1, 0},  {39, 1, 8},  {54, 1, 7},   {70, 1, 7}, {90, 1, 0},
+                 {110, 1, 10}, {130, 2, 0}, {150, 2, 0}, {170, 2, 10}, {60, 2, 0}};
+    for (size_t i = 0; i < BASE_ARRAY_LEN(reads); i++) {
+        plan_asked_locked(&v, reads[i].frame, reads[i].reader);
+        CHECK_INT(v.onward, reads[i].onward);
+        (void)plan_answered_locked(&v, reads[i].frame);
+    }
+}
+
 /* Readers at the same time are no run, however their frames follow one another. */
 static void test_crowd(void)
 {
@@ -172,6 +190,7 @@ int main(void)
     CHECK_RUN(test_access_pattern);
     CHECK_RUN(test_kept_run);
     CHECK_RUN(test_strides);
+    CHECK_RUN(test_onward);
     CHECK_RUN(test_crowd);
     return check_result();
 }
