@@ -59,7 +59,7 @@ static la_int64_t on_skip(struct archive *a, void *context, la_int64_t n)
 {
     struct tar *t = context;
     (void)a;
-    if (!t->stream->skip || n <= 0)
+    if (n <= 0)
         return 0;
     t->zero_bytes = 0;
     return (la_int64_t)t->stream->skip(t->stream, (uint64_t)n);

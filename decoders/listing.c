@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DEC_LIST: what kind of archive a source is, told by its content, and the list of what it holds. */
 #include "decoders/listing.h"
+#include "decoders/unpack.h"
 
 #include <errno.h>
 
-enum { REFUSED_NAME_BYTES = 200 };
+enum { REFUSED_NAME_BYTES = 200, BLOCK = 512 };
 
 void dec_listing_truncate(struct dec_listing *l, const char *format, ...)
 {
@@ -79,32 +80,152 @@ static int list_plain_tar(struct dec_listing *l)
     return err ? base_fail(&l->work->why, err, "cannot be read: %s", strerror(-err)) : 0;
 }
 
-static int list_any(struct dec_listing *l)
+/* ---- Packed ---- */
+
+static int open_unpacker(struct dec_listing *l, struct dec_points *points, struct dec_unpacker **ret)
 {
-    uint8_t head[512] = {0};
+    return dec_unpacker_of_archive(&l->work->source, points, ret, &l->work->why);
+}
+
+struct unpacked_stream {
+    struct dec_stream stream;
+    struct dec_unpacker *unpacker;
+    struct dec_listing *l;
+    uint8_t buffer[64 * 1024];
+};
+
+/* Damage and bombs end the list, and leave what came before. */
+static ssize_t read_unpacked(struct unpacked_stream *s, size_t len)
+{
+    struct base_reason why;
+    ssize_t n = dec_unpacker_read(s->unpacker, s->buffer, len, &why);
+    if (n > 0 && dec_is_bomb(s->unpacker->position, dec_unpacker_used(s->unpacker))) {
+        dec_listing_truncate(s->l, "it unpacks to more than %u times its size", DEC_BOMB_RATIO);
+        return -EIO;
+    }
+    if (n < 0 && n != -ENOMEM)
+        dec_listing_truncate(s->l, "%s", why.text);
+    s->stream.block = s->buffer;
+    s->stream.block_len = (size_t)BASE_MAX(n, 0);
+    s->stream.position += s->stream.block_len;
+    return n;
+}
+
+static ssize_t unpacked_read(struct dec_stream *stream, const uint8_t **ret)
+{
+    struct unpacked_stream *s = (struct unpacked_stream *)stream;
+    *ret = s->buffer;
+    return read_unpacked(s, sizeof s->buffer);
+}
+
+static uint64_t unpacked_skip(struct dec_stream *stream, uint64_t n)
+{
+    struct unpacked_stream *s = (struct unpacked_stream *)stream;
+    uint64_t begin = stream->position, end = begin + n;
+    while (stream->position < end && read_unpacked(s, BASE_MIN(end - stream->position, sizeof s->buffer)) > 0)
+        s->l->work->progress(s->l->work, 0);
+    stream->block_len = 0;
+    return stream->position - begin;
+}
+
+/* What the stream holds, by its first block. */
+static int check_unpacked(struct dec_listing *l)
+{
+    struct dec_unpacker *u;
+    uint8_t head[BLOCK];
+    size_t len = 0;
+    ssize_t n = 1;
+    int err = open_unpacker(l, NULL, &u);
+    if (err)
+        return err;
+    while (len < sizeof head && n > 0) {
+        n = dec_unpacker_read(u, head + len, sizeof head - len, &l->work->why);
+        len += (size_t)BASE_MAX(n, 0);
+    }
+    dec_unpacker_destroy(u);
+    if (n < 0)
+        return (int)n;
+    if (len == sizeof head && dec_is_tar(head))
+        return 0;
+    return base_fail(&l->work->why, -EIO, "a single file that is packed, not an archive");
+}
+
+static int list_unpacked(struct dec_listing *l, struct dec_points *points)
+{
+    static struct unpacked_stream s;
+    s.stream = (struct dec_stream){.read = unpacked_read, .skip = unpacked_skip};
+    s.l = l;
+    int err = open_unpacker(l, points, &s.unpacker);
+    if (err)
+        return err;
+    err = dec_list_tar(l, &s.stream, DEC_STREAM);
+    l->facts.stream_bytes = s.stream.position;
+    dec_unpacker_destroy(s.unpacker);
+    return err;
+}
+
+static int list_packed_tar(struct dec_listing *l, struct base_bytes *packed_points)
+{
+    struct dec_points points = {0};
+    int err = check_unpacked(l);
+    if (!err)
+        err = list_unpacked(l, &points);
+    if (!err)
+        dec_points_pack(&points, packed_points);
+    dec_points_finish(&points);
+    l->facts.points = packed_points->data;
+    l->facts.points_bytes = packed_points->len;
+    return !err && packed_points->failed ? base_fail(&l->work->why, -ENOMEM, "out of memory") : err;
+}
+
+/* ---- Any ---- */
+
+static uint8_t filter_of(const uint8_t *head, size_t len)
+{
+    static const uint8_t filters[] = {[DEC_PACKING_GZ] = DEC_GZ,
+                                      [DEC_PACKING_BZ2] = DEC_BZ2,
+                                      [DEC_PACKING_XZ] = DEC_XZ,
+                                      [DEC_PACKING_ZST] = DEC_ZST};
+    enum dec_packing packing;
+    return dec_is_packed(head, len, &packing) ? filters[packing] : DEC_UNFILTERED;
+}
+
+static int list_any(struct dec_listing *l, struct base_bytes *packed_points)
+{
+    uint8_t head[BLOCK] = {0};
     ssize_t n = dec_source_read(&l->work->source, head, sizeof head, 0);
     if (n < 0)
         return base_fail(&l->work->why, (int)n, "cannot be read: %s", strerror(-(int)n));
-    if (n == sizeof head && dec_is_tar(head)) {
-        l->writer.format = l->facts.format = DEC_TAR;
+    l->writer.format = l->facts.format = DEC_TAR;
+    if (n == sizeof head && dec_is_tar(head))
         return list_plain_tar(l);
-    }
-    return base_fail(&l->work->why, -EIO, "not an archive that corpusfs knows (tar)");
+    l->facts.filter = filter_of(head, (size_t)n);
+    if (l->facts.filter)
+        return list_packed_tar(l, packed_points);
+    l->writer.format = l->facts.format = DEC_ZIP;
+    if (dec_is_zip(&l->work->source, l->facts.archive_bytes))
+        return dec_list_zip(l);
+    return base_fail(&l->work->why, -EIO,
+                     n >= 4 && memcmp(head, "PK\3\4", 4) == 0
+                         ? "a zip whose end is missing: it was cut off"
+                         : "not an archive that corpusfs knows (tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)");
 }
 
 int dec_run_list(struct dec_work *work)
 {
     static struct dec_listing l;
+    struct base_bytes packed_points = {0};
     l = (struct dec_listing){.work = work, .writer.fd = work->output};
     int err = dec_source_size(&work->source, &l.facts.archive_bytes);
     if (err)
         return base_fail(&work->why, err, "cannot be read: %s", strerror(-err));
-    err = list_any(&l);
+    err = list_any(&l, &packed_points);
     if (!err) {
         err = dec_members_close(&l.writer, &l.facts, &work->reply->bytes);
         if (err)
             base_fail(&work->why, err, "its list cannot be written: %s", strerror(-err));
     }
+    base_bytes_finish(&packed_points);
     dec_members_writer_finish(&l.writer);
     return err;
 }

@@ -44,6 +44,10 @@ int dec_list_tar(struct dec_listing *l, struct dec_stream *stream, enum dec_memb
 bool dec_is_tar(const uint8_t *block);
 /* Puts the members of an older list first, and begins the stream at its end, if that still is one. */
 int dec_resume_tar(struct dec_listing *l, int list_fd, struct dec_stream *stream);
+/* True when a source ends as a zip does. */
+bool dec_is_zip(const struct dec_source *source, uint64_t bytes);
+/* Lists the zip that the work's source is. */
+int dec_list_zip(struct dec_listing *l);
 /* The hash that tells whether an end still is one. */
 int dec_hash_end(const struct dec_source *source, uint64_t end_offset, uint8_t ret[16]);
 

@@ -62,7 +62,7 @@ typedef int dec_run(struct dec_work *work);
 dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frames.c */
 dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
 dec_run dec_run_subtitles;                                     /* subtitles.c */
-dec_run dec_run_list;                                          /* listing.c */
+dec_run dec_run_list, dec_run_unpack;                          /* listing.c, unpack_job.c */
 
 /* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the
  * codec makes that exact, else by decoding. Used while indexing. */

@@ -11,7 +11,7 @@
 struct dec_stream {
     /* The next bytes: > 0, 0 at the end, or a negative errno. *ret is borrowed until the next call. */
     ssize_t (*read)(struct dec_stream *s, const uint8_t **ret);
-    /* Goes on by up to n bytes, and says by how many. NULL: only by reading. */
+    /* Goes on by up to n bytes, and says by how many: fewer only at the end, or before an error. */
     uint64_t (*skip)(struct dec_stream *s, uint64_t n);
     uint64_t position; /* behind the last block */
     /* The last block. */

@@ -26,7 +26,7 @@ static const struct {
     {DEC_INDEX, dec_run_index},   {DEC_MEASURE_FRAMES, dec_run_measure_frames},
     {DEC_FRAMES, dec_run_frames}, {DEC_MEASURE_AUDIO, dec_run_measure_audio},
     {DEC_AUDIO, dec_run_audio},   {DEC_SUBTITLES, dec_run_subtitles},
-    {DEC_LIST, dec_run_list},
+    {DEC_LIST, dec_run_list},     {DEC_UNPACK, dec_run_unpack},
 };
 
 static struct dec_reply reply_to(const struct dec_job *job, enum dec_reply_kind kind)

@@ -2,13 +2,13 @@
 /*
  * Lists an archive, and reads its members, with the worker's jobs, in this process and its sandbox:
  *
- *     list_archive [-r OFFSET,BYTES] [-k OLD_LIST,OLD_BYTES] [-o LIST] [-x CONTENT] [-s SEED] ARCHIVE
+ *     list_archive [-r OFFSET,BYTES] [-k OLD_LIST,OLD_BYTES] [-o LIST] [-x CONTENT] [-s SEED] [-b] ARCHIVE
  *
  * Prints a line for the archive, and one for each member: kind, storage, offset, size, packed bytes, time,
  * refusal, and name and target in hexadecimal digits. -r: the archive is a range of the file. -k: a tar that
  * grew since that list was made. -o keeps the list. -x writes what the files hold, one behind the other, read
  * in an order and in pieces that follow from the seed. Exit code 1: a job failed, with its reason on standard
- * error.
+ * error. -b: the last member first.
  */
 #include "base/io.h"
 #include "decoders/media.h"
@@ -23,7 +23,8 @@ struct subject {
     int fd;
     uint64_t range_offset, range_bytes;
     uint64_t old_bytes;
-    int old_fd, list_fd, content_fd;
+    bool backwards;
+    int old_fd, list_fd, content_fd, piece_fd;
 };
 
 static uint64_t random_state = 1;
@@ -88,13 +89,13 @@ static void print_member(const struct dec_member *m)
 
 /* ---- What members hold ---- */
 
-static void copy_stored(const struct subject *s, uint64_t from, uint64_t to, uint64_t bytes)
+static void copy(int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t bytes)
 {
     uint8_t block[4096];
     while (bytes > 0) {
         size_t n = BASE_MIN(bytes, sizeof block);
-        if (base_pread_all(s->fd, block, n, (off_t)(s->range_offset + from)) < 0 ||
-            base_pwrite_all(s->content_fd, block, n, (off_t)to) < 0)
+        if (base_pread_all(from_fd, block, n, (off_t)from) < 0 ||
+            base_pwrite_all(to_fd, block, n, (off_t)to) < 0)
             abort();
         from += n;
         to += n;
@@ -102,15 +103,46 @@ static void copy_stored(const struct subject *s, uint64_t from, uint64_t to, uin
     }
 }
 
-static void read_stored(const struct subject *s, const struct dec_member *m, uint64_t to)
+static void unpack(const struct subject *s, const struct dec_member *m, uint64_t from, uint64_t to,
+                   uint64_t bytes)
 {
-    uint64_t from = m->offset;
-    if (m->storage == DEC_STORED)
-        copy_stored(s, from, to, m->size);
-    for (uint32_t i = 0; i < m->n_extents; i++) {
-        copy_stored(s, from, to + m->extents[i].at, m->extents[i].bytes);
-        from += m->extents[i].bytes;
+    struct dec_job job = {.kind = DEC_UNPACK,
+                          .unpack = {.from = from, .bytes = bytes, .storage = m->storage, .size = m->size}};
+    if (m->storage == DEC_PACKED) {
+        job.unpack.header = m->offset;
+        job.unpack.packed_bytes = m->packed_bytes;
     }
+    (void)run_job(s, &job, dec_run_unpack, s->piece_fd, random_below(4) ? s->list_fd : -1);
+    copy(s->piece_fd, 0, s->content_fd, to, bytes);
+}
+
+/* Bytes of the member as it stands in the archive: `from` is counted from its beginning there. */
+static void read_run(const struct subject *s, const struct dec_member *m, uint64_t from, uint64_t to,
+                     uint64_t bytes)
+{
+    if (bytes == 0)
+        return;
+    if (m->storage == DEC_STREAM)
+        unpack(s, m, m->offset + from, to, bytes);
+    else if (m->storage == DEC_PACKED)
+        unpack(s, m, from, to, bytes);
+    else
+        copy(s->fd, s->range_offset + m->offset + from, s->content_fd, to, bytes);
+}
+
+static void read_member(const struct subject *s, const struct dec_member *m, uint64_t to)
+{
+    uint64_t from = 0;
+    if (m->storage != DEC_PACKED && m->packed_bytes < m->size) {
+        for (uint32_t i = 0; i < m->n_extents; i++) {
+            read_run(s, m, from, to + m->extents[i].at, m->extents[i].bytes);
+            from += m->extents[i].bytes;
+        }
+        return;
+    }
+    uint64_t middle = random_below(3) ? m->size : random_below(m->size);
+    read_run(s, m, middle, to + middle, m->size - middle);
+    read_run(s, m, 0, to, middle);
 }
 
 /* Every member once, beginning somewhere. */
@@ -130,11 +162,11 @@ static void write_members(const struct subject *s, const struct dec_members *lis
     if (ftruncate(s->content_fd, (off_t)end) < 0)
         abort();
     for (uint64_t i = 0; i < list->n_members; i++) {
-        uint64_t number = (begin + i) % list->n_members;
+        uint64_t number = s->backwards ? list->n_members - 1 - i : (begin + i) % list->n_members;
         if (dec_members_seek(&c, number) < 0 || dec_members_next(&c, &m) != 1)
             abort();
         if (m.kind == DEC_MEMBER_FILE && m.size > 0)
-            read_stored(s, &m, places[number]);
+            read_member(s, &m, places[number]);
     }
     free(places);
     dec_members_end(&c);
@@ -196,6 +228,9 @@ static bool parse_option(struct subject *s, int option, char *value)
     case 's':
         random_state = strtoull(value, NULL, 10);
         return true;
+    case 'b':
+        s->backwards = true;
+        return true;
     default:
         return false;
     }
@@ -217,7 +252,7 @@ int main(int argc, char **argv)
     struct base_reason why;
     int option;
     bool good = true;
-    while (good && (option = getopt(argc, argv, "r:k:o:x:s:")) != -1)
+    while (good && (option = getopt(argc, argv, "r:k:o:x:s:b")) != -1)
         good = parse_option(&s, option, optarg);
     s.fd = good && optind == argc - 1 ? open(argv[optind], O_RDONLY | O_CLOEXEC) : -1;
     if (s.fd < 0) {
@@ -226,6 +261,7 @@ int main(int argc, char **argv)
     }
     if (s.list_fd < 0)
         s.list_fd = memfd_create("list", MFD_CLOEXEC);
+    s.piece_fd = memfd_create("piece", MFD_CLOEXEC);
     if (dec_sandbox_enter((uint64_t)4 << 30, &why) < 0)
         abort();
     uint64_t bytes = make_list(&s);

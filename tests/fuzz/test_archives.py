@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -93,12 +94,14 @@ def tree_of(folder):
 class Making:
     """A folder of random things, and archives of it."""
 
-    def __init__(self, folder, chance):
-        self.folder, self.chance = Path(folder), chance
+    def __init__(self, folder, chance, plain=False):
+        self.folder, self.chance, self.plain = Path(folder), chance, plain
 
     def name(self):
         letters = [b'a', b'b', b'frame', b'clip.one', b'\xc3\xa4\xe2\x82\xac', b'with space', b"'q\"", b'.hidden', b'\xff\xfe',
                    b'new\nline', b'x' * 90, b'y' * 160]
+        if self.plain:  # what zip itself can be told to pack
+            letters = [b'a', b'b', b'frame', b'clip.one', b'with space', b'.hidden', b'x' * 90]
         return b''.join(self.chance.choices(letters, k=self.chance.randint(1, 2))) + b'%d' % self.chance.randrange(1000)
 
     def content(self):
@@ -131,7 +134,7 @@ class Making:
             else:
                 Path(os.fsdecode(path)).write_bytes(self.content())
                 files.append(path)
-            os.utime(path, (0, self.chance.randrange(1 << 31)), follow_symlinks=False)
+            os.utime(path, (0, self.chance.randrange(1 << 29, 1 << 31)), follow_symlinks=False)
 
 
 def run(*command, cwd=None):
@@ -414,6 +417,294 @@ class Tars(Archives):
         path = self.home / 'x'
         path.write_bytes(bytes(10240))
         self.assertEqual(Listed(path).told['members'], 0)
+
+
+PACKERS = {
+    'gz': ['gzip', '-c'], 'bz2': ['bzip2', '-c'], 'bz2 of small blocks': ['bzip2', '-1', '-c'], 'xz': ['xz', '-c'],
+    'xz of blocks': ['xz', '--block-size=700000', '-T2', '-c'], 'zst': ['zstd', '-c'],
+}
+FILTERS = {'gz': 1, 'bz2': 2, 'xz': 3, 'zst': 4}
+
+
+def packed(data, packer):
+    return subprocess.run(PACKERS[packer], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+class Packed(Archives):
+
+    def test_random(self):
+        """Read in any order, with and without the seek points."""
+        archive = self.home / 'a.mp4'
+        gnu_tar(self.home / 'a.tar', self.make_tree(things=40), '--sparse')
+        data = (self.home / 'a.tar').read_bytes()
+        whole, tree = self.listed(self.home / 'a.tar')
+        for name in PACKERS:
+            with self.subTest(name):
+                archive.write_bytes(packed(data, name))
+                found, have = self.listed(archive)
+                self.assertEqual(found.told['filter'], FILTERS[name.split()[0]])
+                self.assertEqual((found.told['truncated'], found.told['stream']), (0, len(data)))
+                self.assertEqual([(m.name, m.offset, m.size) for m in found.members],
+                                 [(m.name, m.offset, m.size) for m in whole.members])
+                self.assertSame(have, tree, name)
+
+    def test_parts(self):
+        """Several streams one behind the other, as pigz, pbzip2 and pzstd write; with filling behind them."""
+        folder = self.fresh()
+        for number in range(12):
+            (folder / f'{number}').write_bytes(self.chance.randbytes(200000) + b'word ' * 200000)
+        gnu_tar(self.home / 'a.tar', folder)
+        data = (self.home / 'a.tar').read_bytes()
+        _, tree = self.listed(self.home / 'a.tar')
+        archive = self.home / 'a'
+        for name in PACKERS:
+            with self.subTest(name):
+                parts, at = b'', 0
+                while at < len(data):
+                    size = self.chance.randint(1, 4000000)
+                    parts += packed(data[at:at + size], name)
+                    at += size
+                archive.write_bytes(parts + (bytes(1024) if name != 'zst' else b''))
+                found, have = self.listed(archive)
+                self.assertEqual((found.told['truncated'], found.told['stream']), (0, len(data)), found.reason)
+                self.assertSame(have, tree, name)
+                self.assertGreater(found.told['points'], 0)
+
+    def test_seek_points(self):
+        """Every one leads to the right bytes: read backwards, member by member."""
+        folder = self.fresh()
+        for number in range(40):
+            (folder / f'{number:02}').write_bytes(b'%d ' % self.chance.randrange(1 << 60) * 40000 +
+                                                  self.chance.randbytes(100000))
+        gnu_tar(self.home / 'a.tar', folder)
+        data = (self.home / 'a.tar').read_bytes()
+        _, tree = self.listed(self.home / 'a.tar')
+        for name in ('gz', 'bz2', 'bz2 of small blocks', 'xz of blocks'):
+            with self.subTest(name):
+                (self.home / 'a').write_bytes(packed(data, name))
+                found, have = self.listed(self.home / 'a', '-b')
+                self.assertGreater(found.told['points'], 0)
+                self.assertSame(have, tree, name)
+
+    def test_cut(self):
+        gnu_tar(self.home / 'a.tar', self.make_tree(things=40))
+        data = (self.home / 'a.tar').read_bytes()
+        whole = Listed(self.home / 'a.tar')
+        archive = self.home / 'a'
+        for name in PACKERS:
+            all_packed = packed(data, name)
+            for _ in range(4):
+                damaged = bytearray(all_packed[:self.chance.randrange(20, len(all_packed))])
+                if self.chance.random() < 0.5:
+                    damaged[self.chance.randrange(len(damaged))] ^= 1 << self.chance.randrange(8)
+                archive.write_bytes(damaged)
+                found = Listed(archive)
+                if found.failed:
+                    continue
+                self.assertTrue(found.told['truncated'] and found.reason, name)
+                have = [m.name for m in found.members if m.kind != REFUSED]
+                if not any(m.why for m in found.members[:-1]):
+                    self.assertEqual(have[:-2], [m.name for m in whole.members[:max(len(have) - 2, 0)]])
+
+    def test_single_file(self):
+        for name in PACKERS:
+            for content in (b'', b'text', self.chance.randbytes(5000)):
+                (self.home / 'a.tar').write_bytes(packed(content, name))
+                found = Listed(self.home / 'a.tar')
+                self.assertTrue(found.failed)
+                self.assertIn('a single file that is packed', found.error)
+
+    def test_bomb(self):
+        """Three GiB of nothing in some megabytes: the list ends, and says why."""
+        archive = self.home / 'a'
+        before, bomb = tarfile.TarInfo('before'), tarfile.TarInfo('bomb')
+        bomb.size = 3 << 30
+        with open(archive, 'wb') as out, subprocess.Popen(['zstd', '-q', '-1', '-c'], stdin=subprocess.PIPE,
+                                                          stdout=out) as packer:
+            packer.stdin.write(before.tobuf() + bomb.tobuf())
+            for _ in range(3 << 10):
+                packer.stdin.write(bytes(1 << 20))
+            packer.stdin.write(bytes(1024))
+        found = Listed(archive)
+        self.assertEqual([(m.name, m.why) for m in found.members], [(b'before', 0), (b'bomb', WHY['cut'])])
+        self.assertIn('200 times', found.reason)
+
+
+def zip_tool(archive, folder, *options):
+    archive.unlink(missing_ok=True)
+    run('zip', '-qry', *options, archive, '.', cwd=folder)
+
+
+def python_zip(archive, folder, **options):
+    with zipfile.ZipFile(archive, 'w', **options) as out:
+        for parent, _, files in os.walk(folder):
+            for name in files:
+                path = os.path.join(parent, name)
+                if not os.path.islink(path):
+                    out.write(path, os.path.relpath(path, folder))
+
+
+ZIPS = {
+    'zip': zip_tool,
+    'zip stored': lambda a, f: zip_tool(a, f, '-0'),
+    'zip to a pipe': lambda a, f: subprocess.run(f'cd {f} && zip -qry - . > {a}', shell=True, check=True),
+    'zip64': lambda a, f: zip_tool(a, f, '-fz'),
+    'bsdtar': lambda a, f: run('bsdtar', '--format=zip', '-cf', a, '-C', f, '.'),
+}
+
+
+class Zips(Archives):
+
+    def unzipped(self, archive):
+        folder = self.fresh()
+        subprocess.run(['bsdtar', '-xf', archive, '-C', folder], stderr=subprocess.DEVNULL, check=False)
+        tree = tree_of(folder)
+        shutil.rmtree(folder)
+        return tree
+
+    def test_random(self):
+        archive = self.home / 'a.zip'
+        for _ in range(ROUNDS):
+            folder = self.fresh()
+            Making(folder, self.chance, plain=True).tree()
+            for name, make in ZIPS.items():
+                with self.subTest(name):
+                    make(archive, folder)
+                    found, tree = self.listed(archive)
+                    self.assertEqual((found.told['truncated'], found.told['refused']), (0, 0), found.reason)
+                    self.assertSame(tree, self.unzipped(archive), name)
+            shutil.rmtree(folder)
+
+    def test_python(self):
+        folder = self.fresh()
+        Making(folder, self.chance, plain=True).tree(links=False)
+        for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            python_zip(self.home / 'a.zip', folder, compression=method)
+            found, tree = self.listed(self.home / 'a.zip')
+            with zipfile.ZipFile(self.home / 'a.zip') as there:
+                want = {name.encode(): there.read(name) for name in there.namelist()}
+            self.assertEqual({name: what[1] for name, what in tree.items() if what[0] == 'file'}, want)
+            storage = STORED if method == zipfile.ZIP_STORED else PACKED
+            self.assertEqual({m.storage for m in found.members if m.size}, {storage})
+
+    def test_names(self):
+        """UTF-8 as it is; others as the bytes that stand there."""
+        with zipfile.ZipFile(self.home / 'a.zip', 'w') as out:
+            out.writestr('ä', b'1')
+            out.writestr('plain', b'2')
+        data = (self.home / 'a.zip').read_bytes().replace(b'plain', b'pl\x84in')
+        (self.home / 'a.zip').write_bytes(data)
+        self.assertEqual([m.name for m in Listed(self.home / 'a.zip').members], ['ä'.encode(), b'pl\x84in'])
+
+    def make_zip(self, *members):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, 'w') as archive:
+            for name, data in members:
+                archive.writestr(name, data)
+        return bytearray(out.getvalue())
+
+    def refusals(self, data):
+        (self.home / 'a.zip').write_bytes(data)
+        found = Listed(self.home / 'a.zip')
+        self.assertFalse(found.failed, found.error)
+        return [(m.name, m.why) for m in found.members]
+
+    def test_hostile(self):
+        for name, why in (('../x', 'parent'), ('/x', 'absolute'), ('a/../../x', 'parent'), ('d/' * 2000 + 'x', 'deep'),
+                          ('n' * 5000, 'long')):
+            refused = self.refusals(self.make_zip(('good', b'1'), (name, b'2')))
+            self.assertEqual([w for _, w in refused], [0, WHY[why]], name)
+        link = zipfile.ZipInfo('link')
+        link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        self.assertEqual(self.refusals(self.make_zip((link, b'../../etc/passwd'))), [(b'link', WHY['link'])])
+        device = zipfile.ZipInfo('device')
+        device.create_system, device.external_attr = 3, (stat.S_IFCHR | 0o777) << 16
+        self.assertEqual(self.refusals(self.make_zip((device, b''))), [(b'device', WHY['special'])])
+
+    def test_lies(self):
+        good = self.make_zip(('one', b'1' * 100), ('two', b'2' * 100))
+        directory = good.index(b'PK\1\2')
+        second = good.index(b'PK\1\2', directory + 1)
+        self.assertEqual(self.refusals(good), [(b'one', 0), (b'two', 0)])
+
+        def changed(at, value, size=2):
+            data = bytearray(good)
+            data[at:at + size] = value.to_bytes(size, 'little')
+            return self.refusals(data)[1]
+
+        self.assertEqual(changed(second + 8, 1), (b'two', WHY['encrypted']))
+        self.assertEqual(changed(second + 10, 99), (b'two', WHY['method']))
+        self.assertEqual(changed(second + 24, 101, 4), (b'two', WHY['header']))
+        self.assertEqual(changed(second + 42, 7, 4), (b'two', WHY['header']))
+        self.assertEqual(changed(second + 42, 0, 4), (b'two', WHY['overlap']))
+        data = bytearray(good)
+        for at in (second + 20, second + 24):
+            data[at:at + 4] = (1 << 20).to_bytes(4, 'little')
+        self.assertEqual(self.refusals(data)[1], (b'two', WHY['cut']))
+
+    def test_overlapping(self):
+        """The zip bomb of entries that quote each other's headers."""
+        inner = self.make_zip(('inner', b'x' * 3000))
+        local = bytes(inner[:inner.index(b'PK\1\2')])
+        outer = self.make_zip(('outer', local))
+        directory = outer.index(b'PK\1\2')
+        # A second entry in the directory, whose header stands in what the first one holds.
+        entry = bytearray(inner[inner.index(b'PK\1\2'):inner.index(b'PK\5\6')])
+        entry[42:46] = outer.index(local).to_bytes(4, 'little')
+        end = bytearray(outer[outer.index(b'PK\5\6'):])
+        first = outer[directory:outer.index(b'PK\5\6')]
+        end[8:12] = (2).to_bytes(2, 'little') * 2
+        end[12:16] = (len(first) + len(entry)).to_bytes(4, 'little')
+        self.assertEqual(self.refusals(outer[:directory] + first + entry + end),
+                         [(b'outer', 0), (b'inner', WHY['overlap'])])
+
+    def test_bombs(self):
+        data = bytearray(self.make_zip(('good', b'1')))
+        with zipfile.ZipFile(self.home / 'b.zip', 'w', compression=zipfile.ZIP_DEFLATED) as out:
+            out.writestr('bomb', bytes(1000))
+        data = bytearray((self.home / 'b.zip').read_bytes())
+        at = data.index(b'PK\1\2')
+        data[at + 24:at + 28] = (2 << 30).to_bytes(4, 'little')
+        self.assertEqual(self.refusals(data), [(b'bomb', WHY['bomb'])])
+
+    def test_wrong_sizes(self):
+        """A member that unpacks to less, or more, than it says: an error, never other bytes."""
+        with zipfile.ZipFile(self.home / 'b.zip', 'w', compression=zipfile.ZIP_DEFLATED) as out:
+            out.writestr('liar', b'word ' * 1000)
+        for size in (4999, 5001):
+            data = bytearray((self.home / 'b.zip').read_bytes())
+            at = data.index(b'PK\1\2')
+            data[at + 24:at + 28] = size.to_bytes(4, 'little')
+            (self.home / 'a.zip').write_bytes(data)
+            found = Listed(self.home / 'a.zip', content=self.home / 'content')
+            self.assertTrue(found.failed)
+            self.assertIn('it unpacks to more' if size < 5000 else 'ends before', found.error)
+
+    def test_shifted_and_commented(self):
+        """Something stands in front, as in self-extracting ones, and a comment behind."""
+        data = self.make_zip(('one', b'1' * 100), ('two', b'2'))
+        data[-2:] = (7).to_bytes(2, 'little')
+        (self.home / 'a.zip').write_bytes(b'#!/bin/sh\n' * 50 + data + b'comment')
+        found, tree = self.listed(self.home / 'a.zip')
+        self.assertEqual(tree, {b'one': ('file', b'1' * 100), b'two': ('file', b'2')})
+        (self.home / 'c.zip').write_bytes(data[:-30])
+        self.assertIn('cut off', Listed(self.home / 'c.zip').error)
+
+    def test_nested(self):
+        """A zip in a tar, a tar in a zip: the inner one is a range of the outer."""
+        folder = self.make_tree(things=10)
+        gnu_tar(self.home / 'inner.tar', folder)
+        _, want = self.listed(self.home / 'inner.tar')
+        run('zip', '-q0', 'outer.zip', 'inner.tar', cwd=self.home)
+        outer = next(m for m in Listed(self.home / 'outer.zip').members if m.name == b'inner.tar')
+        self.assertEqual(outer.storage, STORED)
+        _, tree = self.listed(self.home / 'outer.zip', '-r', f'{outer.offset},{outer.size}')
+        self.assertSame(tree, want, 'tar in zip')
+        run('tar', '-cf', self.home / 'outer.tar', '-C', self.home, 'outer.zip')
+        outer, = Listed(self.home / 'outer.tar').members
+        inner, = Listed(self.home / 'outer.tar', '-r', f'{outer.offset},{outer.size}').members
+        _, tree = self.listed(self.home / 'outer.tar', '-r', f'{outer.offset + inner.offset},{inner.size}')
+        self.assertSame(tree, want, 'tar in zip in tar')
 
 
 if __name__ == '__main__':
