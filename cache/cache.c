@@ -2,7 +2,7 @@
 #include "cache/cache.h"
 
 #include "base/log.h"
-#include "cache/private.h"
+#include "cache/reading.h"
 #include "cache/watch.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -270,20 +270,7 @@ int cache_mtime_ns(struct cache *c, size_t clip, int64_t *ret)
     return 0;
 }
 
-/* One read in work. */
-struct reading {
-    struct cache *c;
-    size_t clip, view;
-    struct media *media;
-    struct clip_view v;
-    struct cache_waiter *w;
-    void *out;
-    size_t len;
-    uint64_t offset;
-};
-
-/* The segment under a key: the one that the waiter was woken with, or a kept one. */
-static struct cache_segment *find_segment(struct reading *r, const struct base_hash *key)
+struct cache_segment *reading_find(struct reading *r, const struct base_hash *key)
 {
     struct cache_segment *s = NULL;
     if (r->w->segment && base_hash_equal(cache_segment_key(r->w->segment), key))
@@ -298,7 +285,7 @@ static ssize_t read_segment(struct reading *r, struct cache_segment *s, uint32_t
     return n;
 }
 
-static struct cache_task new_task(const struct reading *r, enum task_kind kind, uint32_t first, uint32_t last)
+struct cache_task reading_task(const struct reading *r, enum task_kind kind, uint32_t first, uint32_t last)
 {
     struct cache_task task = {
         .kind = kind, .clip = r->clip, .view = r->view, .media = r->media, .first = first, .last = last};
@@ -306,15 +293,13 @@ static struct cache_task new_task(const struct reading *r, enum task_kind kind, 
     return task;
 }
 
-/* Gets the segment behind the one that ends with `last` at hand, unless it is: its task makes it, or reads
- * what is kept of it from the disk. */
-static void read_ahead(struct reading *r, uint32_t last)
+void reading_ahead(struct reading *r, uint32_t last)
 {
     uint32_t first;
-    if (last + 1 >= r->v.n_files)
+    if (last + 1 >= r->v.n_frames)
         return;
     plan_segment(&r->v, last + 1, &first, &last);
-    struct cache_task task = new_task(r, TASK_FRAMES, first, last);
+    struct cache_task task = reading_task(r, TASK_FRAMES, first, last);
     if (!cache_segment_at_hand(r->c->store, &task.key))
         (void)jobs_wait_for(r->c, &task, NULL);
 }
@@ -336,7 +321,7 @@ static ssize_t read_kept_frame(struct reading *r, struct cache_segment *s, uint3
     bool ahead = plan_answered_locked(&r->media->views[r->view], frame);
     pthread_mutex_unlock(&r->c->lock);
     if (ahead)
-        read_ahead(r, last);
+        reading_ahead(r, last);
     return read_segment(r, s, entry);
 }
 
@@ -346,12 +331,12 @@ static ssize_t read_frame(struct reading *r, uint32_t frame)
     bool ahead;
     note_asked(r, frame);
     plan_segment(&r->v, frame, &first, &last);
-    struct cache_task task = new_task(r, TASK_FRAMES, first, last);
-    struct cache_segment *s = find_segment(r, &task.key);
+    struct cache_task task = reading_task(r, TASK_FRAMES, first, last);
+    struct cache_segment *s = reading_find(r, &task.key);
     if (s)
         return read_kept_frame(r, s, frame, frame - first, last);
     struct base_hash lone = key_of_segment(r->c, r->media, r->view, frame, frame);
-    if (first != last && (s = find_segment(r, &lone)))
+    if (first != last && (s = reading_find(r, &lone)))
         return read_kept_frame(r, s, frame, 0, last);
     pthread_mutex_lock(&r->c->lock);
     task.wanted = plan_read_locked(&r->media->views[r->view], frame, &ahead);
@@ -361,7 +346,7 @@ static ssize_t read_frame(struct reading *r, uint32_t frame)
     r->w->frame = frame + 1;
     int err = jobs_wait_for(r->c, &task, r->w);
     if (ahead)
-        read_ahead(r, last);
+        reading_ahead(r, last);
     return err;
 }
 
@@ -383,8 +368,8 @@ static ssize_t read_whole(struct reading *r, enum task_kind kind)
 {
     if (r->offset >= r->v.file_bytes)
         return 0;
-    const struct cache_task task = new_task(r, kind, 0, 0);
-    struct cache_segment *s = find_segment(r, kind == TASK_SUBTITLES ? &r->v.text_key : &task.key);
+    const struct cache_task task = reading_task(r, kind, 0, 0);
+    struct cache_segment *s = reading_find(r, kind == TASK_SUBTITLES ? &r->v.text_key : &task.key);
     if (s)
         return read_segment(r, s, 0);
     struct cache_task *t = jobs_find(r->c, &task.key);
@@ -410,6 +395,8 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
         n = -ENOENT;
     else if (c->views[view].kind == CACHE_FRAMES)
         n = read_frame(&r, file);
+    else if (c->views[view].kind == CACHE_ARRAY)
+        n = read_array(&r);
     else
         n = read_whole(&r, c->views[view].kind == CACHE_AUDIO ? TASK_AUDIO : TASK_SUBTITLES);
     if (n >= 0)

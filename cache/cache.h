@@ -21,8 +21,8 @@
 #include "cache/store.h"
 #include "decoders/protocol.h"
 
-/* CACHE_FILE: the file itself. */
-enum cache_view_kind { CACHE_FRAMES, CACHE_AUDIO, CACHE_SUBTITLES, CACHE_FILE };
+/* CACHE_FILE: the file itself. CACHE_ARRAY: the frames as one .npy file; `frames` has the format DEC_RGB. */
+enum cache_view_kind { CACHE_FRAMES, CACHE_AUDIO, CACHE_SUBTITLES, CACHE_FILE, CACHE_ARRAY };
 
 struct cache_view {
     enum cache_view_kind kind;
@@ -87,6 +87,7 @@ struct cache_waiter {
     void (*wake)(
         struct cache_waiter *w); /* called once for each -EINPROGRESS, from another thread, no locks held */
     uint64_t reader;             /* the thread that asks, for the access pattern; 0 = not known */
+    bool insists;                /* on all that is asked for: cache_read() */
     /* private to the cache */
     struct cache_waiter *next;
     struct cache_task *task;
@@ -123,7 +124,8 @@ int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, stru
  * -ENOENT (source gone), or another negative errno. */
 int cache_mtime_ns(struct cache *c, size_t clip, int64_t *ret);
 /* Reads up to len bytes at offset of file number `file` (from 0). The number of bytes, or an error as above;
- * -ENOENT: no such file. */
+ * -ENOENT: no such file; -EAGAIN: whoever wants the header of an array alone is to ask for less, and the
+ * kernel, of which this was read-ahead, does; not for a waiter that insists. */
 ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file,
                    struct cache_waiter *w, void *out, size_t len, uint64_t offset);
 

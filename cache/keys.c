@@ -23,6 +23,7 @@ struct base_hash key_of_view(const struct cache_view *v)
 {
     switch (v->kind) {
     case CACHE_FRAMES:
+    case CACHE_ARRAY:
         return base_hash_of(&v->frames, sizeof v->frames);
     case CACHE_AUDIO:
         return base_hash_of(&v->audio, sizeof v->audio);

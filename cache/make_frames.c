@@ -19,7 +19,7 @@ struct frames_job {
 static uint64_t max_bytes_of(const struct frames_job *f, uint32_t n)
 {
     const struct cache_task *t = f->m->t;
-    return (uint64_t)n * (media_view(f->m->c, t->media, t->view).file_bytes + sizeof(struct dec_entry));
+    return (uint64_t)n * (media_view(f->m->c, t->media, t->view).frame_bytes + sizeof(struct dec_entry));
 }
 
 /* 0 or a failure that is told already. */
@@ -52,7 +52,7 @@ static int keep_frames(struct frames_job *f, const struct dec_reply *reply)
     }
     struct cache_layout layout = {
         .payload_bytes = reply->bytes - table,
-        .file_bytes = media_view(m->c, m->t->media, m->t->view).file_bytes,
+        .file_bytes = media_view(m->c, m->t->media, m->t->view).frame_bytes,
         .n_entries = f->n,
         .fill = reply->fill,
         .tail_bytes = reply->tail_bytes,
@@ -90,7 +90,7 @@ static int run_frames_job(struct frames_job *f, int index, uint32_t wanted)
     job.last = t->last;
     job.wanted = wanted;
     job.onward = wanted ? t->onward : 0;
-    job.file_bytes = v.file_bytes;
+    job.file_bytes = v.frame_bytes;
     job.width = v.width;
     job.height = v.height;
     int fds[DEC_N_FDS] = {f->source, cache_writer_fd(f->writer), index};

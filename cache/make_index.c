@@ -157,8 +157,17 @@ static bool is_current(struct making *m, const struct media *media)
     return current;
 }
 
+static bool has_arrays(const struct cache *c)
+{
+    for (size_t i = 0; i < c->options.n_views; i++)
+        if (c->views[i].kind == CACHE_ARRAY)
+            return true;
+    return false;
+}
+
 /* Decoding did not find what packets had promised: count the frames by decoding, once, and go on with the
- * truth. */
+ * truth. Frames keep their places then, but what an array's reader has of its shape is wrong for all of it:
+ * that version ends. */
 int make_recount(struct making *m, int source, const struct base_hash *failure)
 {
     struct cache *c = m->c;
@@ -179,7 +188,10 @@ int make_recount(struct making *m, int source, const struct base_hash *failure)
         return err;
     }
     cache_fact_put(c->store, &key, packed.data, packed.len);
-    err = adopt_index(m, &packed, &old->identity, &old->stamp, old->version);
+    uint32_t version = old->version;
+    if (has_arrays(c) && clip_forget(c, m->t->clip, version))
+        version++;
+    err = adopt_index(m, &packed, &old->identity, &old->stamp, version);
     if (err == -EAGAIN)
         return err;
     return err ? making_fail_job(m, err == -ENOMEM ? err : -EIO, failure) : -EAGAIN;

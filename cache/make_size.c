@@ -12,10 +12,13 @@ struct kept_size {
 static void set_size(struct making *m, const struct kept_size *size)
 {
     struct clip_view *v = &m->t->media->views[m->t->view];
+    const struct cache_view *view = &m->c->views[m->t->view];
     pthread_mutex_lock(&m->c->lock);
-    v->file_bytes = size->file_bytes;
+    v->file_bytes = v->frame_bytes = size->file_bytes;
     v->width = size->width;
     v->height = size->height;
+    if (view->kind == CACHE_ARRAY)
+        array_measured(view, v);
     v->measured = true;
     pthread_mutex_unlock(&m->c->lock);
 }
@@ -40,12 +43,11 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
     output = making_memory_file();
     if (output < 0)
         return making_fail(m, base_fail(&m->why, -ENOMEM, "out of memory"));
-    struct dec_job job =
-        making_new_job(m, view.kind == CACHE_FRAMES ? DEC_MEASURE_FRAMES : DEC_MEASURE_AUDIO);
-    if (view.kind == CACHE_FRAMES)
-        job.frames = view.frames;
-    else
+    struct dec_job job = making_new_job(m, view.kind == CACHE_AUDIO ? DEC_MEASURE_AUDIO : DEC_MEASURE_FRAMES);
+    if (view.kind == CACHE_AUDIO)
         job.audio = view.audio;
+    else
+        job.frames = view.frames;
     int fds[DEC_N_FDS] = {source, output, index};
     struct job_result result;
     err = run_job(m->worker, &job, fds, 0, NULL, &result);

@@ -117,14 +117,14 @@ static int count_frames(const struct dec_index *index, const struct dec_frames_s
     if (index->n_frames == 0)
         return 0;
     uint32_t *map = NULL;
-    int err = dec_timing_map(index, spec, &map, &v->n_files);
+    int err = dec_timing_map(index, spec, &map, &v->n_frames);
     if (err)
         return err;
-    uint64_t pixels = (uint64_t)index->width * (uint64_t)index->height;
+    uint64_t pixels = (uint64_t)index->width * (uint64_t)index->height * (spec->floats ? sizeof(float) : 1);
     /* About 3 bytes a pixel where nothing is compressed: keep a segment below 64 MiB, uncompressed. */
     uint64_t fits = (UINT64_C(64) << 20) / (pixels * 3 + 1);
     uint32_t max_frames = (uint32_t)BASE_MAX((uint64_t)1, BASE_MIN(fits, (uint64_t)SEGMENT_FRAMES));
-    err = plan_starts(index, map, v->n_files, max_frames, &v->starts, &v->n_starts);
+    err = plan_starts(index, map, v->n_frames, max_frames, &v->starts, &v->n_starts);
     free(map);
     return err;
 }
@@ -135,9 +135,11 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
     for (size_t i = 0; !err && i < c->options.n_views; i++) {
         struct clip_view *v = &m->views[i];
         v->last_asked = v->last_answered = UINT32_MAX - 1;
-        if (c->views[i].kind == CACHE_FRAMES) {
+        const bool array = c->views[i].kind == CACHE_ARRAY;
+        if (c->views[i].kind == CACHE_FRAMES || array) {
             const struct cache_view of_clip = view_of_clip(c, m->clip, i);
             err = count_frames(index, &of_clip.frames, v);
+            v->n_files = array ? v->n_frames > 0 : v->n_frames;
         }
         if (c->views[i].kind == CACHE_AUDIO)
             v->n_files = m->has_audio || c->views[i].audio.silence;

@@ -54,7 +54,7 @@ static uint32_t segment_number(const struct clip_view *v, uint32_t frame)
 
 static uint32_t segment_end(const struct clip_view *v, uint32_t number)
 {
-    return (number + 1 < v->n_starts ? v->starts[number + 1] : v->n_files) - 1;
+    return (number + 1 < v->n_starts ? v->starts[number + 1] : v->n_frames) - 1;
 }
 
 void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last)
@@ -125,4 +125,53 @@ uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead)
         return 0;
     v->lone = frame + 1;
     return v->lone;
+}
+
+/*
+ * Rows of an array are not read one by one, but in pages, and a page, or what the kernel reads around it,
+ * reaches into the rows beside the one that is wanted. So a lone row is made with its neighbours, in one job,
+ * or, where rows are small, with its segment; and only more rows than that are a run.
+ */
+static uint32_t run_of_rows(const struct clip_view *v)
+{
+    return 2 * v->beside + 2;
+}
+
+void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, uint64_t reader)
+{
+    uint32_t steps = last > first ? last - first : 0;
+    if (first == v->last_asked || first == v->last_asked + 1) {
+        v->run += steps + (first != v->last_asked);
+    } else {
+        v->strides = reader != 0 && reader == v->last_reader && first > v->last_asked &&
+                     first - v->last_asked >= LEAST_STRIDE;
+        /* Who begins with the first row is believed earlier. */
+        v->run = steps + (first == 0 ? run_of_rows(v) / 2 : 0);
+    }
+    v->last_reader = reader;
+    v->last_asked = last;
+}
+
+bool plan_in_run(const struct clip_view *v)
+{
+    return v->run >= run_of_rows(v);
+}
+
+bool plan_rows_locked(struct clip_view *v, uint32_t row)
+{
+    uint32_t lone = v->lone - 1, distance = row > lone ? row - lone : lone - row;
+    bool again = v->lone > 0 && !v->strides && distance > 2 * v->beside &&
+                 segment_number(v, lone) == segment_number(v, row);
+    if (plan_in_run(v) || again || v->beside == 0)
+        return true;
+    v->lone = row + 1;
+    return false;
+}
+
+void plan_lone_row(const struct clip_view *v, uint32_t row, uint32_t *ret_first, uint32_t *ret_last)
+{
+    uint32_t begin, end;
+    plan_segment(v, row, &begin, &end);
+    *ret_first = row - BASE_MIN(row - begin, v->beside);
+    *ret_last = row + BASE_MIN(end - row, v->beside);
 }

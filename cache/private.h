@@ -18,11 +18,13 @@ struct stat;
 /* What is known of one view of one clip. Guarded by cache.lock; `starts` is immutable once set and freed with
  * the media. */
 struct clip_view {
-    bool counted;  /* n_files and starts are known */
+    bool counted;  /* n_files, n_frames and starts are known */
     bool measured; /* file_bytes is known */
     uint32_t n_files;
+    uint32_t n_frames;      /* frames: n_files; of an array its rows */
     uint32_t width, height; /* frames */
     uint64_t file_bytes;
+    uint64_t frame_bytes; /* frames: file_bytes; of an array those of a row */
     uint32_t n_starts;
     uint32_t *starts;          /* frames: first frame of each segment, ascending, from 0 */
     struct base_hash text_key; /* subtitles: name of their segment; it hangs on which text was found */
@@ -33,6 +35,8 @@ struct clip_view {
     bool strides;      /* the last read was one of those that take every so many frames */
     uint32_t step;     /* and so many; 0 = it was not */
     uint32_t onward;   /* that reader's next one is at least so many further; 0 = who knows */
+    bool refused;      /* an array: read-ahead behind the header was */
+    uint32_t beside;   /* an array: so many rows on either side a lone one is made with; 0 = its segment */
     uint32_t n_making; /* frames: tasks in flight */
 };
 
@@ -243,6 +247,15 @@ bool plan_answered_locked(struct clip_view *v, uint32_t frame);
  * segment behind it is wanted next. */
 uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead);
 
+/* The same for rows of an array, first..last of them at once (of planes, last may be in the next one). */
+void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, uint64_t reader);
+/* Whether rows are read one after the other, so that the segments to come are wanted. */
+bool plan_in_run(const struct clip_view *v);
+/* What a read that did not find a row needs: true its segment, false plan_lone_row(). */
+bool plan_rows_locked(struct clip_view *v, uint32_t row);
+/* A row made alone is made with those beside it, as far as they are of its segment. */
+void plan_lone_row(const struct clip_view *v, uint32_t row, uint32_t *ret_first, uint32_t *ret_last);
+
 /* ---- keys.c: names of what is made ---- */
 struct base_hash key_of_view(const struct cache_view *v);
 /* What a view is for one clip. */
@@ -274,6 +287,10 @@ uint32_t jobs_wanted(struct cache *c, struct cache_task *t);
 /* Called likewise: that frame is made, in a segment of its own. Wakes who waits for it, and waits a moment
  * for others. true: the whole segment is wanted; false: the task has ended. */
 bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment *segment);
+
+/* ---- read_array.c ---- */
+/* What follows from the measured rows of an array: file_bytes, beside. */
+void array_measured(const struct cache_view *view, struct clip_view *v);
 
 /* ---- make.c: what a worker thread does with a task. Fills *ret_segment where the task makes one. ---- */
 int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segment **ret_segment);

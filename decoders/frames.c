@@ -98,6 +98,27 @@ static uint32_t largest_key(const struct dec_index *index)
     return best;
 }
 
+/* An array's size follows from the stream's parameters; nothing is decoded. */
+static int measure_array(struct dec_work *work, struct dec_session *s, struct dec_picture *picture)
+{
+    const struct dec_index *index = dec_session_index(s);
+    const AVStream *stream = dec_session_stream(s);
+    AVFrame *like = av_frame_alloc();
+    if (!like)
+        return base_fail(&work->why, -ENOMEM, "out of memory");
+    like->width = index->width;
+    like->height = index->height;
+    like->format = stream->codecpar->format >= 0 ? stream->codecpar->format : AV_PIX_FMT_YUV420P;
+    const struct dec_picture_input input = dec_picture_input_of(stream, like);
+    int err = dec_picture_measure(picture, &input, like, &work->job->frames, &like->width, &like->height,
+                                  &work->why);
+    work->reply->width = (uint32_t)like->width;
+    work->reply->height = (uint32_t)like->height;
+    work->reply->file_bytes = dec_rgb_bytes(&work->job->frames, like);
+    av_frame_free(&like);
+    return err;
+}
+
 int dec_run_measure_frames(struct dec_work *work)
 {
     struct dec_session *s;
@@ -113,6 +134,8 @@ int dec_run_measure_frames(struct dec_work *work)
     uint64_t largest = 0;
     if (index->n_frames == 0)
         return base_fail(&work->why, -EIO, "it has no video");
+    if (spec->format == DEC_RGB)
+        return measure_array(work, s, pictures);
     if (index->n_keys > 0 && index->keys[0].frame == 0)
         err = dec_session_keyframe(s, work, 0, &frame);
     else

@@ -78,4 +78,11 @@ int dec_index_unpack(const uint8_t *data, size_t len, struct dec_index *ret);
 int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *spec, uint32_t **ret_map,
                    uint32_t *ret_n);
 
+/* The last step of dec_timing_map(): leaves in a map what a spec samples of it. With a stride s, frames 0, s,
+ * 2s and so on; of what is then there, with n_sampled N: DEC_SPREAD N from the first to the last, number
+ * floor(i * (n - 1) / (N - 1)) for i = 0..N-1, as numpy.linspace(0, n - 1, N).astype(int) has it; DEC_CENTRE
+ * the N in the middle. Where fewer are there, frames repeat: evenly, or the last one. The map may move. 0 or
+ * -ENOMEM, then the map is as it was. */
+int dec_sample(const struct dec_frames_spec *spec, uint32_t **map, uint32_t *n);
+
 #endif

@@ -60,6 +60,8 @@ static const char *sink_formats(const struct dec_frames_spec *spec, const AVFram
         return "rgb24|rgba|rgb48be|rgba64be|gray|ya8|gray16be|ya16be";
     if (spec->format == DEC_PPM)
         return "rgb24|rgb48be";
+    if (spec->format == DEC_RGB)
+        return "rgb24";
     bool limited = is_yuv(in) && !is_full_range(in);
     switch (spec->subsampling ? spec->subsampling : subsampling_of(in)) {
     case 444:
@@ -236,6 +238,31 @@ static int prepare(struct dec_picture *p, const AVFrame *in, int width, int heig
     return err;
 }
 
+static int check_size(const AVFrame *frame, struct base_reason *why)
+{
+    if (frame->width > 16384 || frame->height > 16384)
+        return base_fail(why, -EFBIG, "a picture of %dx%d; corpusfs allows 16384x16384", frame->width,
+                         frame->height);
+    return 0;
+}
+
+int dec_picture_measure(struct dec_picture *p, const struct dec_picture_input *input, const AVFrame *like,
+                        const struct dec_frames_spec *spec, int *ret_width, int *ret_height,
+                        struct base_reason *why)
+{
+    int err = check_size(like, why);
+    if (err)
+        return err;
+    p->spec = *spec;
+    p->input = *input;
+    err = prepare(p, like, 0, 0);
+    if (err < 0)
+        return dec_media_fail(why, err, "cannot scale its pictures");
+    *ret_width = av_buffersink_get_w(p->sink);
+    *ret_height = av_buffersink_get_h(p->sink);
+    return 0;
+}
+
 static void expand_range(AVFrame *yuv)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(yuv->format);
@@ -256,10 +283,9 @@ int dec_picture_render(struct dec_picture *p, const struct dec_picture_input *in
     if (!p->out && !(p->out = av_frame_alloc()))
         return base_fail(why, -ENOMEM, "out of memory");
     av_frame_unref(p->out);
-    if (frame->width > 16384 || frame->height > 16384)
-        return base_fail(why, -EFBIG, "a picture of %dx%d; corpusfs allows 16384x16384", frame->width,
-                         frame->height);
-    int err = 0;
+    int err = check_size(frame, why);
+    if (err)
+        return err;
     if (!graph_fits(p, input, frame, spec)) {
         p->spec = *spec;
         p->input = *input;
@@ -287,6 +313,8 @@ uint64_t dec_picture_worst_bytes(const struct dec_frames_spec *spec, const AVFra
 {
     if (spec->format == DEC_PNG)
         return dec_png_worst_bytes(rendered);
+    if (spec->format == DEC_RGB)
+        return dec_rgb_bytes(spec, rendered);
     bool deep = rendered->format == AV_PIX_FMT_RGB48BE;
     char header[64];
     int len = snprintf(header, sizeof header, "P6\n%d %d\n%d\n", rendered->width, rendered->height,
@@ -333,6 +361,8 @@ int dec_picture_encode(const struct dec_frames_spec *spec, AVFrame *rendered, ui
         return dec_png_encode(rendered, file_bytes, out, why);
     if (spec->format == DEC_PPM)
         return dec_ppm_encode(rendered, out, why);
+    if (spec->format == DEC_RGB)
+        return dec_rgb_encode(spec, rendered, out, why);
     size_t start = out->len;
     int err = dec_jpeg_encode(rendered, spec->quality, out, why);
     if (err || file_bytes == 0 || out->len - start <= file_bytes)

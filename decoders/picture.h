@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a decoded frame to the bytes of an image file: rotation, crop and scale by the same filters that
- * ffmpeg's command line would use, then JPEG, PNG or PPM.
+ * ffmpeg's command line would use, then JPEG, PNG, PPM or the samples themselves.
  */
 #ifndef DECODERS_PICTURE_H
 #define DECODERS_PICTURE_H
@@ -40,6 +40,12 @@ int dec_picture_render(struct dec_picture *p, const struct dec_picture_input *in
                        const struct dec_frames_spec *spec, int width, int height, AVFrame **ret,
                        struct base_reason *why);
 
+/* The size of what dec_picture_render() gives for frames like this one, of which only size, format and shape
+ * count: it needs no pixels. 0 or a negative errno with why. */
+int dec_picture_measure(struct dec_picture *p, const struct dec_picture_input *input, const AVFrame *like,
+                        const struct dec_frames_spec *spec, int *ret_width, int *ret_height,
+                        struct base_reason *why);
+
 /* The number of bytes that a frame's file has at most, for formats whose size follows from the picture (PNG:
  * worst case, PPM). */
 uint64_t dec_picture_worst_bytes(const struct dec_frames_spec *spec, const AVFrame *rendered);
@@ -54,12 +60,16 @@ void dec_picture_filling(const struct dec_frames_spec *spec, uint32_t *ret_fill,
 int dec_picture_encode(const struct dec_frames_spec *spec, AVFrame *rendered, uint64_t file_bytes,
                        struct base_bytes *out, bool *ret_lowered, struct base_reason *why);
 
-/* The encoders behind it (jpeg.c, png.c). quality 1..100. */
+/* The encoders behind it (jpeg.c, png.c, npy_rgb.c). quality 1..100. */
 int dec_jpeg_encode(AVFrame *yuv, int quality, struct base_bytes *out, struct base_reason *why);
 int dec_png_encode(const AVFrame *picture, uint64_t file_bytes, struct base_bytes *out,
                    struct base_reason *why);
 uint64_t dec_png_worst_bytes(const AVFrame *picture);
 int dec_ppm_encode(const AVFrame *picture, struct base_bytes *out, struct base_reason *why);
+int dec_rgb_encode(const struct dec_frames_spec *spec, const AVFrame *picture, struct base_bytes *out,
+                   struct base_reason *why);
+/* Of a picture of this size. */
+uint64_t dec_rgb_bytes(const struct dec_frames_spec *spec, const AVFrame *picture);
 
 /* Limited (16..235) to full (0..255) range in place, luma or chroma; n samples (pixels.c). */
 void dec_pixels_expand_luma(uint8_t *samples, size_t n);

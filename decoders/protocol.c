@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decoders/protocol.h"
 
+#include "decoders/index.h"
+
 #include "decoders/members.h"
 #include <errno.h>
+#include <math.h>
 #include <sys/socket.h>
 
 static bool is_terminated(const char *text, size_t room)
@@ -59,6 +62,14 @@ static bool unpack_check(const struct dec_unpack_spec *spec)
     return spec->storage == DEC_STREAM;
 }
 
+static bool floats_make_sense(const struct dec_frames_spec *spec)
+{
+    for (int i = 0; i < 3; i++)
+        if (!isfinite(spec->mean[i]) || !isnormal(spec->std[i]))
+            return false;
+    return spec->top == 1 || spec->top == 255;
+}
+
 bool dec_job_check(const struct dec_job *job)
 {
     if (job->magic != DEC_MAGIC || job->version != DEC_VERSION || job->session == 0)
@@ -69,12 +80,15 @@ bool dec_job_check(const struct dec_job *job)
         return false;
     if (job->kind == DEC_FRAMES || job->kind == DEC_MEASURE_FRAMES) {
         const struct dec_frames_spec *spec = &job->frames;
-        if (spec->timing > DEC_FPS || spec->format > DEC_PPM || spec->quality < 1 || spec->quality > 100)
+        if (spec->timing > DEC_FPS || spec->format > DEC_RGB || spec->sampling > DEC_CENTRE ||
+            spec->quality < 1 || spec->quality > 100)
             return false;
         if (spec->subsampling != 0 && spec->subsampling != 420 && spec->subsampling != 422 &&
             spec->subsampling != 444)
             return false;
         if (spec->timing == DEC_FPS && (spec->fps_num <= 0 || spec->fps_den <= 0))
+            return false;
+        if (spec->n_sampled > DEC_MAX_FRAMES || (spec->floats && !floats_make_sense(spec)))
             return false;
         if (!is_terminated(spec->size, sizeof spec->size) || !is_terminated(spec->crop, sizeof spec->crop))
             return false;

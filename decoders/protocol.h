@@ -22,7 +22,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 4u
+#define DEC_VERSION 5u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 enum dec_kind {
@@ -37,18 +37,24 @@ enum dec_kind {
 };
 
 enum dec_timing { DEC_CFR, DEC_PASSTHROUGH, DEC_FPS };
-enum dec_frame_format { DEC_JPG, DEC_PNG, DEC_PPM };
+enum dec_frame_format { DEC_JPG, DEC_PNG, DEC_PPM, DEC_RGB /* a row of an array: its samples */ };
+enum dec_sampling { DEC_SPREAD, DEC_CENTRE };
 enum dec_audio_format { DEC_MP3, DEC_WAV };
 
 /* How a view's frames are chosen and made. All of it goes into the name of a segment. Zero the padding. */
 struct dec_frames_spec {
-    uint8_t timing;  /* enum dec_timing */
-    uint8_t format;  /* enum dec_frame_format */
-    uint8_t quality; /* JPEG 1..100 */
-    uint8_t reserved;
-    uint16_t subsampling; /* JPEG 420, 422, 444; 0 = as the video has it */
-    uint16_t reserved2;
+    uint8_t timing;           /* enum dec_timing */
+    uint8_t format;           /* enum dec_frame_format */
+    uint8_t quality;          /* JPEG 1..100 */
+    uint8_t sampling;         /* enum dec_sampling */
+    uint16_t subsampling;     /* JPEG 420, 422, 444; 0 = as the video has it */
+    uint8_t planar;           /* DEC_RGB: all red samples, then green, then blue; else pixel by pixel */
+    uint8_t floats;           /* DEC_RGB: float32, (value - mean) / std; else uint8 */
     int32_t fps_num, fps_den; /* DEC_FPS */
+    uint32_t stride;          /* of the frames that the timing gives every so manieth; 0 = each */
+    uint32_t n_sampled;       /* of those so many (dec_sample()); 0 = all */
+    float top;                /* floats: what 255 becomes before mean and std: 1 or 255 */
+    float mean[3], std[3];    /* floats: red, green, blue */
     char size[64];            /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
     char crop[64];            /* left, right, W:H:X:Y, terminated; "" = none */
 };

@@ -226,11 +226,14 @@ int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *
             err = map_add(&c.map, i, 1);
         break;
     }
+    uint32_t n = (uint32_t)c.map.n;
+    if (!err)
+        err = dec_sample(spec, &c.map.frames, &n);
     if (err) {
         free(c.map.frames);
         return err;
     }
     *ret_map = c.map.frames;
-    *ret_n = (uint32_t)c.map.n;
+    *ret_n = n;
     return 0;
 }

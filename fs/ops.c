@@ -5,6 +5,7 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/statvfs.h>
 
 struct request;
@@ -405,9 +406,14 @@ static int run_read(struct request *r)
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
-    (void)file;
-    start(req,
-          (struct request){.run = run_read, .op = FS_READ_WARM, .ino = ino, .size = size, .offset = offset});
+    /* Else it may be the kernel's read-ahead. */
+    const struct cache_waiter waiter = {.insists = file->flags & O_DIRECT};
+    start(req, (struct request){.run = run_read,
+                                .waiter = waiter,
+                                .op = FS_READ_WARM,
+                                .ino = ino,
+                                .size = size,
+                                .offset = offset});
 }
 
 /* Nothing about a file depends on its being open: "not implemented" once, and the kernel never asks again. */

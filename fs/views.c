@@ -21,14 +21,30 @@ static struct dec_frames_spec frames_spec(const struct cfg_frames *f)
     return spec;
 }
 
+static struct dec_frames_spec rgb_spec(const struct cfg_npy *npy)
+{
+    struct dec_frames_spec spec = frames_spec(&npy->frames);
+    spec.format = DEC_RGB;
+    spec.sampling = npy->centre ? DEC_CENTRE : DEC_SPREAD;
+    spec.stride = (uint32_t)npy->stride;
+    spec.n_sampled = (uint32_t)npy->n_frames;
+    spec.planar = npy->planar;
+    spec.floats = npy->floats;
+    if (npy->floats) {
+        spec.top = (float)npy->top;
+        memcpy(spec.mean, npy->mean, sizeof spec.mean);
+        memcpy(spec.std, npy->std, sizeof spec.std);
+    }
+    return spec;
+}
+
 bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
 {
-    *ret = (struct cache_view){0};
+    *ret = (struct cache_view){.crops_by_clip = cfg_crop_of_clip(v) != NULL};
     switch (v->kind) {
     case CFG_FRAMES:
         ret->kind = CACHE_FRAMES;
         ret->frames = frames_spec(&v->frames);
-        ret->crops_by_clip = v->frames.crop_of_clip != NULL;
         return true;
     case CFG_AUDIO:
         ret->kind = CACHE_AUDIO;
@@ -50,6 +66,10 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
         return true;
     case CFG_FILES:
         ret->kind = CACHE_FILE;
+        return true;
+    case CFG_NPY:
+        ret->kind = CACHE_ARRAY;
+        ret->frames = rgb_spec(&v->npy);
         return true;
     case CFG_TEXT:
         break;

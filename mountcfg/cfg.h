@@ -41,7 +41,11 @@
  *       text: "{nframes}"
  *     - path: "raw/{path}"                     the files of the corpus as they are
  *       files: "**"                            GLOB or a list of them, on the path below the root; nothing:
- * all n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
+ * all
+ *     - path: "rgb/{clip}.npy"
+ *       npy: { kind: rgb, timing, fps, size, crop (as frames), stride: N, frames: N, sample: uniform|centre,
+ *              layout: thwc|cthw, dtype: uint8|float32, top: 1|255, mean: X or [R, G, B], std: likewise }
+ *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
  *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
  *   workers: N
  *   refresh: 60s        how often changes are looked for, besides inotify; s, m or h
@@ -53,7 +57,7 @@
 #include "base/base.h"
 #include "base/bytes.h"
 
-enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES };
+enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, CFG_NPY };
 enum cfg_timing { CFG_TIMING_CFR, CFG_TIMING_PASSTHROUGH, CFG_TIMING_FPS };
 enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };
@@ -95,6 +99,20 @@ struct cfg_files {
     struct cfg_glob **globs;
 };
 
+enum cfg_npy_kind { CFG_NPY_RGB };
+
+struct cfg_npy {
+    enum cfg_npy_kind kind;   /* `kind:` */
+    struct cfg_frames frames; /* timing, fps, size, crop */
+    int stride;               /* every so manieth of these; `stride:`, default 1 */
+    int n_frames;             /* of those so many; `frames:`, 0 = all */
+    bool centre;              /* the ones in the middle, rather than spread over all; `sample:` */
+    bool planar;              /* (C,T,H,W) rather than (T,H,W,C); `layout:` */
+    bool floats;              /* float32 rather than uint8; `dtype:` */
+    int top;                  /* floats: what 255 becomes: 1 (default) or 255; `top:` */
+    float mean[3], std[3];    /* floats: then (value - mean) / std; red, green, blue; default 0 and 1 */
+};
+
 struct cfg_view {
     enum cfg_view_kind kind;
     struct cfg_template *path;
@@ -104,10 +122,14 @@ struct cfg_view {
         struct cfg_subtitles subtitles;
         struct cfg_template *text;
         struct cfg_files files;
+        struct cfg_npy npy;
     };
     const char *file; /* where the view stands, for messages: the configuration, or "preset NAME" */
     int line, column;
 };
+
+/* What a view of pictures crops of each clip, NULL = of all the same, or nothing. */
+const struct cfg_template *cfg_crop_of_clip(const struct cfg_view *v);
 
 struct cfg; /* opaque: sources and where everything stood */
 

@@ -104,10 +104,10 @@ static int check_clip(struct check *k, uint32_t index)
         const char *what = cfg_template_check(v->path, clip->values, &field);
         if (!what && v->kind == CFG_TEXT)
             what = cfg_template_check(v->text, clip->values, &field);
-        if (!what && v->kind == CFG_FRAMES && v->frames.crop_of_clip)
-            what = cfg_template_check(v->frames.crop_of_clip, clip->values, &field);
+        if (!what && cfg_crop_of_clip(v))
+            what = cfg_template_check(cfg_crop_of_clip(v), clip->values, &field);
         const char *name = what ? k->clips->fields[field] : "";
-        if (!what && v->kind == CFG_FRAMES && v->frames.crop_of_clip) {
+        if (!what && cfg_crop_of_clip(v)) {
             char crop[64];
             int err = cfg_expand_crop(v, k->clips, clip, crop);
             if (err == -ENOMEM)

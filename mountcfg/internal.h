@@ -13,6 +13,7 @@
  *   sources.c   `sources:`
  *   fields.c    `fields:`
  *   views.c     `views:`
+ *   npy.c       `npy:` of a view
  *   load.c      the file as a whole, with its preset
  *   walk.c      the directories below the root
  *   scan.c      clips and their fields
@@ -155,6 +156,9 @@ const char *cfg_read_text(struct cfg_loader *l, struct cfg_node node, const char
 /* ---- values.c: each reports what was expected and found, and leaves *ret alone then ---- */
 
 bool cfg_read_int(struct cfg_loader *l, struct cfg_node node, const char *what, int min, int max, int *ret);
+/* A decimal number such as 0.485, -3 or 1e-10, between min and max. */
+bool cfg_read_number(struct cfg_loader *l, struct cfg_node node, const char *what, double min, double max,
+                     double *ret);
 bool cfg_read_bool(struct cfg_loader *l, struct cfg_node node, const char *what, bool *ret);
 bool cfg_read_choice(struct cfg_loader *l, struct cfg_node node, const char *what, const char *const *names,
                      size_t n, int *ret);
@@ -336,13 +340,26 @@ int cfg_derive_fields(const struct cfg *c, struct cfg_log *log, struct cfg_match
 /* ---- views.c ---- */
 
 void cfg_load_views(struct cfg_loader *l, struct cfg_node node);
-/* What a frames view that crops by clip crops of one. 0, -EINVAL when it is no crop, or -ENOMEM. */
+/* `crop` of a view of pictures. */
+void cfg_load_crop(struct cfg_loader *l, struct cfg_node node, struct cfg_frames *f);
+/* What a view that crops by clip crops of one. 0, -EINVAL when it is no crop, or -ENOMEM. */
 int cfg_expand_crop(const struct cfg_view *v, const struct cfg_clips *clips, const struct cfg_clip *clip,
                     char out[64]);
 /* Fills in the clips' crops. 0 or -ENOMEM. */
 int cfg_take_crops(const struct cfg *c, struct cfg_arena *arena, struct cfg_clips *clips);
+/* The index of the path's extension in names[], or -1 when reported. `what` for messages ("a frames view").
+ */
+int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
+                       const char *what, const char *const *names, size_t n);
+/* `timing` and `fps`, which exclude each other. */
+void cfg_read_timing(struct cfg_loader *l, const struct cfg_entry *timing, const struct cfg_entry *fps,
+                     struct cfg_frames *f);
 /* For `n_frames: true`: adds the text view to each frames view. */
 void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at);
+
+/* ---- npy.c ---- */
+
+void cfg_load_npy(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at, struct cfg_view *v);
 
 /* ---- presets: made from mountcfg/presets/ by tools/embed-presets.py ---- */
 

@@ -51,6 +51,22 @@ bool cfg_read_int(struct cfg_loader *l, struct cfg_node node, const char *what, 
     return true;
 }
 
+bool cfg_read_number(struct cfg_loader *l, struct cfg_node node, const char *what, double min, double max,
+                     double *ret)
+{
+    char expected[80], *end = NULL;
+    const char *text = scalar_text(node);
+    /* What strtod() takes beside decimal numbers is none here. */
+    bool decimal = *text && strspn(text, "0123456789+-.eE") == strlen(text);
+    double value = decimal ? strtod(text, &end) : 0;
+    if (!decimal || *end || !(value >= min && value <= max)) {
+        (void)snprintf(expected, sizeof expected, "a number from %g to %g", min, max);
+        return wrong(l, node, what, expected);
+    }
+    *ret = value;
+    return true;
+}
+
 bool cfg_read_bool(struct cfg_loader *l, struct cfg_node node, const char *what, bool *ret)
 {
     const char *text = scalar_text(node);

@@ -20,13 +20,12 @@ static const struct cfg_key view_keys[VIEW_N] = {
     [VIEW_PATH] = {"path", false},   [VIEW_FRAMES] = {"frames", false},
     [VIEW_AUDIO] = {"audio", false}, [VIEW_SUBTITLES] = {"subtitles", false},
     [VIEW_TEXT] = {"text", false},   [VIEW_FILES] = {"files", false},
-    [VIEW_NPY] = {"npy", true},      [VIEW_LIST] = {"list", true},
+    [VIEW_NPY] = {"npy", false},     [VIEW_LIST] = {"list", true},
     [VIEW_FILE] = {"file", true},    [VIEW_COMMAND] = {"command", true},
 };
 
-/* The index of the path's extension in names[], or -1 when reported. */
-static int extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
-                     const char *what, const char *const *names, size_t n)
+int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
+                       const char *what, const char *const *names, size_t n)
 {
     const char *have = cfg_template_extension(path);
     char list[80] = "";
@@ -56,19 +55,20 @@ static const struct cfg_key frames_keys[F_N] = {
     [F_BASE] = {"base", false},
 };
 
-static void load_timing(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_frames *f)
+void cfg_read_timing(struct cfg_loader *l, const struct cfg_entry *timing, const struct cfg_entry *fps,
+                     struct cfg_frames *f)
 {
     static const char *const names[] = {[CFG_TIMING_CFR] = "cfr", [CFG_TIMING_PASSTHROUGH] = "passthrough"};
-    int timing = CFG_TIMING_CFR;
-    if (e[F_TIMING].value.yaml &&
-        cfg_read_choice(l, e[F_TIMING].value, "timing", names, BASE_ARRAY_LEN(names), &timing))
-        f->timing = (enum cfg_timing)timing;
-    if (!e[F_FPS].value.yaml)
+    int chosen = CFG_TIMING_CFR;
+    if (timing->value.yaml &&
+        cfg_read_choice(l, timing->value, "timing", names, BASE_ARRAY_LEN(names), &chosen))
+        f->timing = (enum cfg_timing)chosen;
+    if (!fps->value.yaml)
         return;
-    if (e[F_TIMING].value.yaml)
-        cfg_mistake(&l->log, cfg_node_place(e[F_FPS].key),
+    if (timing->value.yaml)
+        cfg_mistake(&l->log, cfg_node_place(fps->key),
                     "\"fps\" and \"timing\" exclude each other: fps is a timing of its own");
-    if (cfg_read_fps(l, e[F_FPS].value, "fps", &f->fps_num, &f->fps_den))
+    if (cfg_read_fps(l, fps->value, "fps", &f->fps_num, &f->fps_den))
         f->timing = CFG_TIMING_FPS;
 }
 
@@ -88,7 +88,7 @@ static void load_jpeg(struct cfg_loader *l, const struct cfg_entry *e, struct cf
         f->subsampling = values[sampling];
 }
 
-static void load_crop(struct cfg_loader *l, struct cfg_node node, struct cfg_frames *f)
+void cfg_load_crop(struct cfg_loader *l, struct cfg_node node, struct cfg_frames *f)
 {
     bool of_clip =
         node.yaml->type == YAML_SCALAR_NODE && strchr((const char *)node.yaml->data.scalar.value, '{');
@@ -107,18 +107,18 @@ static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_p
     struct cfg_frames *f = &v->frames;
     struct cfg_entry e[F_N];
     *f = (struct cfg_frames){.fps_den = 1, .quality = 95, .base = 1};
-    int format = v->path
-                     ? extension(l, path_at, v->path, "a frames view", extensions, BASE_ARRAY_LEN(extensions))
-                     : -1;
+    int format = v->path ? cfg_read_extension(l, path_at, v->path, "a frames view", extensions,
+                                              BASE_ARRAY_LEN(extensions))
+                         : -1;
     f->format = format < 0 ? CFG_JPG : formats[format];
     if (!cfg_read_map(l, node, "frames", true, frames_keys, F_N, e))
         return;
-    load_timing(l, e, f);
+    cfg_read_timing(l, &e[F_TIMING], &e[F_FPS], f);
     load_jpeg(l, e, f);
     if (e[F_SIZE].value.yaml)
         (void)cfg_read_scale(l, e[F_SIZE].value, "size", f->size);
     if (e[F_CROP].value.yaml)
-        load_crop(l, e[F_CROP].value, f);
+        cfg_load_crop(l, e[F_CROP].value, f);
     if (e[F_BASE].value.yaml)
         (void)cfg_read_int(l, e[F_BASE].value, "base", 0, 1000000000, &f->base);
 }
@@ -144,7 +144,7 @@ static void load_audio(struct cfg_loader *l, struct cfg_node node, struct cfg_pl
     struct cfg_entry e[A_N];
     int chosen = 0;
     *a = (struct cfg_audio){0};
-    int format = v->path ? extension(l, path_at, v->path, "an audio view", extensions, 2) : -1;
+    int format = v->path ? cfg_read_extension(l, path_at, v->path, "an audio view", extensions, 2) : -1;
     a->format = format < 0 ? CFG_MP3 : (enum cfg_audio_format)format;
     if (!cfg_read_map(l, node, "audio", true, audio_keys, A_N, e))
         return;
@@ -204,7 +204,7 @@ static void load_subtitles(struct cfg_loader *l, struct cfg_node node, struct cf
     int chosen = 0;
     *s = (struct cfg_subtitles){.sources = {CFG_SIDECAR, CFG_EMBEDDED}, .n_sources = 2, .empty = true};
     if (v->path)
-        (void)extension(l, path_at, v->path, "a subtitles view", extensions, 1);
+        (void)cfg_read_extension(l, path_at, v->path, "a subtitles view", extensions, 1);
     if (node.yaml->type == YAML_SEQUENCE_NODE) {
         load_from(l, node, s);
         return;
@@ -229,12 +229,12 @@ static void load_text(struct cfg_loader *l, struct cfg_node node, struct cfg_vie
 static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
 {
     int kind = 0;
-    for (int i = VIEW_FRAMES; i <= VIEW_FILES; i++) {
+    for (int i = VIEW_FRAMES; i <= VIEW_NPY; i++) {
         if (!e[i].key.yaml)
             continue;
         if (kind) {
             cfg_mistake(&l->log, cfg_node_place(e[i].key),
-                        "a view is one of frames, audio, subtitles, text or files; this "
+                        "a view is one of frames, audio, subtitles, text, files or npy; this "
                         "one has \"%s\" and \"%s\"",
                         view_keys[kind].name, view_keys[i].name);
             return 0;
@@ -242,7 +242,7 @@ static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg
         kind = i;
     }
     if (!kind)
-        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles, text or files");
+        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles, text, files or npy");
     return kind;
 }
 
@@ -292,16 +292,25 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
         load_subtitles(l, value, path_at, &v);
     else if (v.kind == CFG_FILES && !cfg_node_is_null(value)) /* nothing: all */
         cfg_read_globs(l, value, "files", &v.files.globs, &v.files.n_globs);
+    else if (v.kind == CFG_NPY)
+        cfg_load_npy(l, value, path_at, &v);
     else if (v.kind == CFG_TEXT)
         load_text(l, value, &v);
     l->c->views[l->c->n_views++] = v;
+}
+
+const struct cfg_template *cfg_crop_of_clip(const struct cfg_view *v)
+{
+    if (v->kind == CFG_NPY)
+        return v->npy.frames.crop_of_clip;
+    return v->kind == CFG_FRAMES ? v->frames.crop_of_clip : NULL;
 }
 
 int cfg_expand_crop(const struct cfg_view *v, const struct cfg_clips *clips, const struct cfg_clip *clip,
                     char out[64])
 {
     struct base_bytes text = {0};
-    cfg_expand(v->frames.crop_of_clip, clips, clip, 0, 0, &text);
+    cfg_expand(cfg_crop_of_clip(v), clips, clip, 0, 0, &text);
     (void)snprintf(out, 64, "%.*s", (int)BASE_MIN(text.len, (size_t)64), (const char *)text.data);
     int err = text.failed ? -ENOMEM : text.len >= 64 || !cfg_crop_is_good(out) ? -EINVAL : 0;
     base_bytes_finish(&text);
@@ -311,7 +320,7 @@ int cfg_expand_crop(const struct cfg_view *v, const struct cfg_clips *clips, con
 int cfg_take_crops(const struct cfg *c, struct cfg_arena *arena, struct cfg_clips *clips)
 {
     for (size_t v = 0; v < c->n_views; v++) {
-        if (c->views[v].kind != CFG_FRAMES || !c->views[v].frames.crop_of_clip)
+        if (!cfg_crop_of_clip(&c->views[v]))
             continue;
         for (size_t i = 0; i < clips->n; i++) {
             struct cfg_clip *clip = &clips->clips[i];

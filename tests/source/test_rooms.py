@@ -14,9 +14,9 @@ OWN = {
     'base': r'base/',
     'mountcfg': r'base/|mountcfg/',
     'decoders': r'base/|decoders/',
-    'cache': r'base/|cache/|decoders/(protocol|index|members)\.h$',
-    'fs': r'base/|fs/|cache/|mountcfg/|decoders/(protocol|index|members)\.h$',
-    'cli': r'base/|fs/|cache/|mountcfg/|cli/|decoders/(protocol|index|members)\.h$',
+    'cache': r'base/|cache/|decoders/(protocol|index|members|npy)\.h$',
+    'fs': r'base/|fs/|cache/|mountcfg/|decoders/(protocol|index|members|npy)\.h$',
+    'cli': r'base/|fs/|cache/|mountcfg/|cli/|decoders/(protocol|index|members|npy)\.h$',
 }
 # Libraries that belong to one room alone.
 LIBRARIES = {

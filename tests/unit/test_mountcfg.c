@@ -9,6 +9,7 @@
 #define AUDIO SOURCE "views:\n  - path: \"{clip}.mp3\"\n    audio: "
 #define WAV SOURCE "views:\n  - path: \"{clip}.wav\"\n    audio: "
 #define SRT SOURCE "views:\n  - path: \"{clip}.srt\"\n    subtitles: "
+#define NPY SOURCE "views:\n  - path: \"{clip}.npy\"\n    npy: "
 #define VIEW(path, kind) SOURCE "views:\n  - path: '" path "'\n    " kind "\n"
 #define TEXT(text) SOURCE "views:\n  - path: x/{clip}\n    text: " text "\n"
 #define MATCH(match) "root: root\nsources:\n  - videos: \"*\"\n    match: '" match "'\n" VIEWS
@@ -150,15 +151,15 @@ static const struct {
     {SOURCE "views:\n  - path: 'a/{path}'\n    files: '[a'\n",
      "c.yaml:6:12: files: pattern \"[a\": \"[\" without \"]\"\n"},
     {SOURCE "views:\n  - path: a\n",
-     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text or files\n"},
+     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files or npy\n"},
     {SOURCE "views:\n  - text: a\n",
      "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
-    {SOURCE "views:\n  - path: a\n    video: {}\n",
-     "c.yaml:6:5: unknown key \"video\" in a view (known: path, frames, audio, subtitles, text, files)\n"},
-    {SOURCE "views:\n  - path: a\n    npy: {}\n", "c.yaml:6:5: \"npy\" in a view" LATER "\n"},
+    {SOURCE "views:\n  - path: a\n    video: {}\n", "c.yaml:6:5: unknown key \"video\" in a view (known: "
+                                                    "path, frames, audio, subtitles, text, files, npy)\n"},
     {SOURCE "views:\n  - path: a\n    list: {}\n", "c.yaml:6:5: \"list\" in a view" LATER "\n"},
-    {VIEW("{clip}.mp3", "audio: {}\n    text: x"), "c.yaml:7:5: a view is one of frames, audio, subtitles, "
-                                                   "text or files; this one has \"audio\" and \"text\"\n"},
+    {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
+     "c.yaml:7:5: a view is one of frames, audio, subtitles, "
+     "text, files or npy; this one has \"audio\" and \"text\"\n"},
     {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
      "c.yaml:7:11: the view at line 5 has the same path\n"},
     {VIEW("{klip}", "text: x"),
@@ -244,6 +245,22 @@ static const struct {
      "c.yaml:6:28: subsampling: expected 420, 422 or 444, found \"421\"; did you mean 420?\n"},
     {FRAMES "{ base: x }", "c.yaml:6:21: base: " WHOLE("0", "1000000000") ", found \"x\"\n"},
     {PNG "{ quality: 5 }", "c.yaml:6:15: \"quality\" is for .jpg only\n"},
+    {NPY "{}", "c.yaml:6:10: npy needs a \"kind\", such as rgb\n"},
+    {NPY "{ kind: rbg }", "c.yaml:6:18: kind: expected rgb, found \"rbg\"; did you mean rgb?\n"},
+    {VIEW("{clip}.npz", "npy: { kind: rgb }"),
+     "c.yaml:5:11: the path of an npy view ends in .npy, found .npz\n"},
+    {NPY "{ kind: rgb, sample: centre }",
+     "c.yaml:6:23: \"sample\" says which \"frames\": give their number\n"},
+    {NPY "{ kind: rgb, frames: 0 }",
+     "c.yaml:6:31: frames: expected a whole number from 1 to 1000000, found \"0\"\n"},
+    {NPY "{ kind: rgb, mean: 0.5 }", "c.yaml:6:23: \"mean\" is for dtype: float32 only\n"},
+    {NPY "{ kind: rgb, dtype: float32, mean: [1, 2] }",
+     "c.yaml:6:45: mean: expected one number, or three for red, green and blue\n"},
+    {NPY "{ kind: rgb, dtype: float32, std: [1, 0, inf] }",
+     "c.yaml:6:48: std: expected a number from 1e-06 to 1e+06, found \"0\"\n"
+     "c.yaml:6:51: std: expected a number from 1e-06 to 1e+06, found \"inf\"\n"},
+    {NPY "{ kind: rgb, fps: 5, timing: cfr }",
+     "c.yaml:6:23: \"fps\" and \"timing\" exclude each other: fps is a timing of its own\n"},
     {PNG "{ subsampling: 444 }", "c.yaml:6:15: \"subsampling\" is for .jpg only\n"},
     /* audio and subtitles */
     {AUDIO "{ rate: 12345 }",
@@ -265,8 +282,7 @@ static const struct {
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
      "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
-     "subtitles, "
-     "text, files)\n"},
+     "subtitles, text, files, npy)\n"},
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */

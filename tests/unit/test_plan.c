@@ -31,7 +31,7 @@ static void check_starts(const struct dec_index *index, const uint32_t *map, uin
             at_key = at_key || index->keys[k].frame == map[end];
         CHECK(at_key && map[end] != map[end - 1] && (end - starts[i]) * 4 >= max_frames);
     }
-    struct clip_view v = {.n_files = n, .starts = starts, .n_starts = n_starts};
+    struct clip_view v = {.n_frames = n, .starts = starts, .n_starts = n_starts};
     for (uint32_t frame = 0, segment = 0; frame < n; frame++) {
         uint32_t first, last;
         segment += segment + 1 < n_starts && starts[segment + 1] == frame;
@@ -96,7 +96,7 @@ static void check_read(struct clip_view *v, uint32_t frame, bool whole, bool ahe
 
 static struct clip_view new_view(uint32_t *starts, uint32_t n_starts, uint32_t n)
 {
-    return (struct clip_view){.n_files = n,
+    return (struct clip_view){.n_frames = n,
                               .starts = starts,
                               .n_starts = n_starts,
                               .last_asked = UINT32_MAX - 1,
@@ -182,6 +182,39 @@ static void test_crowd(void)
         CHECK(!plan_answered_locked(&v, frame));
 }
 
+/* One visit to a row of an array, and what is made if it is missing. */
+static void check_rows(struct clip_view *v, uint32_t first, uint32_t last, uint32_t row, bool whole)
+{
+    plan_rows_asked_locked(v, first, last, 1);
+    CHECK_INT(plan_rows_locked(v, row), whole);
+}
+
+static void test_rows(void)
+{
+    uint32_t starts[] = {0, 20}, first, last;
+    struct clip_view v = new_view(starts, 2, 40);
+    v.beside = 1;
+    plan_lone_row(&v, 20, &first, &last);
+    CHECK(first == 20 && last == 21); /* within its segment */
+    plan_lone_row(&v, 7, &first, &last);
+    CHECK(first == 6 && last == 8);
+    check_rows(&v, 6, 7, 7, false); /* its neighbours come with it: no run yet */
+    check_rows(&v, 7, 8, 8, false);
+    check_rows(&v, 31, 31, 31, false); /* elsewhere */
+    check_rows(&v, 3, 3, 3, false);    /* and back in a segment whose lone row is forgotten */
+    check_rows(&v, 12, 12, 12, false); /* a step forward */
+    check_rows(&v, 5, 5, 5, true);     /* again in one segment */
+    v = new_view(starts, 2, 40);
+    v.beside = 1;
+    for (uint32_t row = 20; row < 26; row++)
+        check_rows(&v, row, row, row, row >= 24); /* a run */
+    check_rows(&v, 0, 0, 0, false);
+    check_rows(&v, 0, 1, 1, false);
+    check_rows(&v, 1, 2, 2, true); /* from the beginning it is believed earlier */
+    v = new_view(starts, 2, 40);
+    check_rows(&v, 30, 30, 30, true); /* rows that are small are not made alone */
+}
+
 int main(void)
 {
     CHECK_RUN(test_cover);
@@ -192,5 +225,6 @@ int main(void)
     CHECK_RUN(test_strides);
     CHECK_RUN(test_onward);
     CHECK_RUN(test_crowd);
+    CHECK_RUN(test_rows);
     return check_result();
 }

@@ -156,10 +156,17 @@ static void test_job_fields(void)
     CHECK_JOB(false, job.threads = 0)
     CHECK_JOB(false, job.threads = 65)
     CHECK_JOB(false, job.frames.timing = DEC_FPS + 1)
+    CHECK_JOB(true, job.frames.format = DEC_RGB)
+    CHECK_JOB(false, job.frames.format = DEC_RGB + 1)
+    CHECK_JOB(false, job.frames.sampling = DEC_CENTRE + 1)
+    CHECK_JOB(false, job.frames.n_sampled = UINT32_MAX)
+    const float one[3] = {1, 1, 1};
+    CHECK_JOB(false, job.frames.floats = 1; job.frames.top = 1) /* a std of 0 */
+    CHECK_JOB(true, job.frames.floats = 1; job.frames.top = 1; memcpy(job.frames.std, one, sizeof one))
+    CHECK_JOB(false, job.frames.floats = 1; job.frames.top = 2; memcpy(job.frames.std, one, sizeof one))
     CHECK_JOB(false, job.frames.timing = DEC_FPS) /* without a rate */
     CHECK_JOB(true, job.frames.timing = DEC_FPS; job.frames.fps_num = 30; job.frames.fps_den = 1)
     CHECK_JOB(false, job.frames.timing = DEC_FPS; job.frames.fps_num = 30; job.frames.fps_den = -1)
-    CHECK_JOB(false, job.frames.format = DEC_PPM + 1)
     CHECK_JOB(false, job.frames.quality = 0)
     CHECK_JOB(false, job.frames.quality = 101)
     CHECK_JOB(false, job.frames.subsampling = 421)

@@ -202,6 +202,37 @@ static void test_caps(void)
     CHECK(now() - begin < 20);
 }
 
+/* What a spec samples of frames 0..n-1. */
+static void check_sample(uint32_t n, uint32_t stride, uint32_t wanted, enum dec_sampling sampling,
+                         const char *expected)
+{
+    struct dec_frames_spec spec = {.sampling = (uint8_t)sampling, .stride = stride, .n_sampled = wanted};
+    uint32_t *map = calloc(n + 1, sizeof *map);
+    char found[256] = "";
+    for (uint32_t i = 0; i < n; i++)
+        map[i] = i;
+    CHECK_INT(dec_sample(&spec, &map, &n), 0);
+    for (uint32_t i = 0; i < n; i++)
+        (void)snprintf(found + strlen(found), sizeof found - strlen(found), "%s%u", i > 0 ? " " : "", map[i]);
+    CHECK_STR(found, expected);
+    free(map);
+}
+
+static void test_sample(void)
+{
+    check_sample(0, 3, 5, DEC_SPREAD, "");
+    check_sample(5, 0, 0, DEC_SPREAD, "0 1 2 3 4");
+    check_sample(5, 2, 0, DEC_CENTRE, "0 2 4");
+    check_sample(5, 9, 0, DEC_SPREAD, "0");
+    check_sample(10, 1, 4, DEC_SPREAD, "0 3 6 9");
+    check_sample(10, 1, 1, DEC_SPREAD, "0");
+    check_sample(3, 1, 5, DEC_SPREAD, "0 0 1 1 2");
+    check_sample(10, 1, 4, DEC_CENTRE, "3 4 5 6");
+    check_sample(3, 1, 5, DEC_CENTRE, "0 1 2 2 2");
+    check_sample(20, 3, 3, DEC_CENTRE, "6 9 12");
+    check_sample(20, 3, 3, DEC_SPREAD, "0 9 18");
+}
+
 int main(void)
 {
     CHECK_RUN(test_cfr);
@@ -211,5 +242,6 @@ int main(void)
     CHECK_RUN(test_passthrough);
     CHECK_RUN(test_any);
     CHECK_RUN(test_caps);
+    CHECK_RUN(test_sample);
     return check_result();
 }

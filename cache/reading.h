@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One cache_read() in work: what cache.c and read_array.c share. */
+#ifndef CACHE_READING_H
+#define CACHE_READING_H
+
+#include "cache/private.h"
+
+struct reading {
+    struct cache *c;
+    size_t clip, view;
+    struct media *media;
+    struct clip_view v;
+    struct cache_waiter *w;
+    void *out;
+    size_t len;
+    uint64_t offset;
+};
+
+/* ---- cache.c ---- */
+/* The segment under a key: the one that the waiter was woken with, or a kept one; NULL = none. */
+struct cache_segment *reading_find(struct reading *r, const struct base_hash *key);
+/* A task for frames first..last (0, 0: for a whole file). */
+struct cache_task reading_task(const struct reading *r, enum task_kind kind, uint32_t first, uint32_t last);
+/* Gets the segment behind the one that ends with `last` at hand, unless it is: its task makes it, or reads
+ * what is kept of it from the disk. */
+void reading_ahead(struct reading *r, uint32_t last);
+
+/* ---- read_array.c ---- */
+/* As cache_read(), of an array's file. */
+ssize_t read_array(struct reading *r);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header of a .npy file, format version 1.0:
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html Needs no media library; daemon and
+ * worker both use it.
+ */
+#ifndef DECODERS_NPY_H
+#define DECODERS_NPY_H
+
+#include "base/base.h"
+
+enum dec_npy_type { DEC_NPY_U8, DEC_NPY_I8, DEC_NPY_I16, DEC_NPY_F32 };
+
+enum {
+    DEC_NPY_MAX_DIMS = 4,
+    /* As numpy.save() writes it; up to 3 dimensions always fit. */
+    DEC_NPY_HEADER = 128,
+    /* Of a file that is made in parts: a page, so that who reads the header reads no part; and each value of
+     * the array lies on one page. The format allows any multiple of 64. */
+    DEC_NPY_PAGED_HEADER = 4096,
+};
+
+struct dec_npy {
+    enum dec_npy_type type; /* in the machine's byte order; rows first, as C has them */
+    uint32_t n_dims;        /* 1..DEC_NPY_MAX_DIMS */
+    uint64_t shape[DEC_NPY_MAX_DIMS];
+};
+
+/* Of one value. */
+size_t dec_npy_type_bytes(enum dec_npy_type type);
+/* Writes `bytes` bytes: magic, version, length, the dict, spaces up to a line feed. */
+void dec_npy_header(const struct dec_npy *array, uint8_t *out, size_t bytes);
+
+#endif
