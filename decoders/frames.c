@@ -38,26 +38,26 @@ static uint64_t quality_percent(int quality)
 
 /*
  * The size that a clip's JPEG files have. It follows from one or two keyframes, encoded at the wanted
- * quality: a frame of real video rarely grows by more than a fifth over the largest keyframe of its clip.
+ * quality: a frame of real video rarely grows by more than 23 % over the largest keyframe of its clip.
  * Where the keyframes tell too little, the size is at least what frames of real video take:
- * - a long clip with a single keyframe, in which anything may come after it: 0.36 byte a pixel (at quality
+ * - a long clip with a single keyframe, in which anything may come after it: 0.34 byte a pixel (at quality
  * 95);
  * - a keyframe that is next to empty, or whose packet is smaller than a later one, as in clips that begin
- * black: 0.5. Calibrated on real clips; docs/design.md, "The size rule", has the shares of frames that do not
- * fit and of bytes that are filling.
+ * black: 0.47. Calibrated on real clips; docs/design.md, "The size rule", has the shares of frames that do
+ * not fit and of bytes that are filling.
  */
 static uint64_t jpeg_file_bytes(const struct dec_index *index, uint32_t second_key, uint64_t largest_sample,
                                 uint64_t pixels, int quality)
 {
-    uint64_t bytes = largest_sample + largest_sample / 5 + 512;
+    uint64_t bytes = largest_sample * 123 / 100 + 512;
     uint64_t key_packet = index->n_keys > 0 ? index->keys[0].bytes : 0;
     key_packet = BASE_MAX(key_packet, index->n_keys > 0 ? (uint64_t)index->keys[second_key].bytes : 0);
     uint64_t percent = quality_percent(quality), least = 0;
     if (index->n_keys <= 1 && index->n_frames > 60)
-        least = pixels * 36 / 100 * percent / 100;
+        least = pixels * 34 / 100 * percent / 100;
     if ((uint64_t)index->largest_packet * 2 > key_packet * 3 ||
         largest_sample < pixels * 6 / 100 * percent / 100)
-        least = pixels / 2 * percent / 100;
+        least = pixels * 47 / 100 * percent / 100;
     /* At quality 1 every picture fits this. */
     least = BASE_MAX(least, 2048 + pixels / 16);
     return BASE_MAX(bytes, least);

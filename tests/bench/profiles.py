@@ -10,13 +10,14 @@ from samples import timed
 
 HERTZ = 997
 
-# What a sample of a worker or of the daemon is, by the name of its library; the first that fits.
+# What a sample of a worker or of the daemon is, by the name of its library; the first that fits. The transform of the
+# JPEG encoder is a function of libavcodec, and counts as decoding.
 WORKER = [('demux', 'libavformat'), ('decode', 'libavcodec'), ('scale', 'libswscale|libavfilter'),
-          ('encode', 'libturbojpeg|libjpeg'), ('worker, in the kernel', r'\[|vmlinux'), ('worker, rest', '')]
+          ('worker, in the kernel', r'\[|vmlinux'), ('worker, rest', '')]
 DAEMON = [('SQLite', 'libsqlite'), ('checksums', 'libxxhash'), ('FUSE, library', 'libfuse'),
           ('daemon, in the kernel (FUSE, IPC)', r'\[|vmlinux'), ('daemon, rest', '')]
-PARTS = [*(name for name, _ in WORKER[:4]), 'levels', *(name for name, _ in WORKER[4:]), *(name for name, _ in DAEMON),
-         'reader', 'other programs', 'idle']
+PARTS = [*(name for name, _ in WORKER[:3]), 'encode', 'levels', *(name for name, _ in WORKER[3:]),
+         *(name for name, _ in DAEMON), 'reader', 'other programs', 'idle']
 
 
 def part_of(command, pid, symbol, library, daemon):
@@ -30,6 +31,8 @@ def part_of(command, pid, symbol, library, daemon):
     elif command.startswith(('corpusfs-deco', 'av:')):
         if library.endswith('corpusfs-decoder') and re.search('expand|range|level|pixel', symbol):
             return 'levels'
+        if library.endswith('corpusfs-decoder') and re.search('jpeg|quantise|add_row|block', symbol):
+            return 'encode'
         rules = WORKER
     else:
         return 'other programs'
