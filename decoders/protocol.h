@@ -22,7 +22,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 5u
+#define DEC_VERSION 6u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 enum dec_kind {
