@@ -159,6 +159,9 @@ static int list_unpacked(struct dec_listing *l, struct dec_points *points)
     if (err)
         return err;
     err = dec_list_tar(l, &s.stream, DEC_STREAM);
+    /* Only at its end the stream tells that all of it was right. */
+    if (!err)
+        (void)s.stream.skip(&s.stream, INT64_MAX);
     l->facts.stream_bytes = s.stream.position;
     dec_unpacker_destroy(s.unpacker);
     return err;

@@ -2,48 +2,37 @@
 /*
  * Runs all kinds of jobs over damaged copies of media files, in this process and without the sandbox:
  *
- *     fuzz_decode [-s SEED] [-f FIRST_ROUND] [-n ROUNDS] [-o COPY] [-i] [-v] FILE...
+ *     fuzz_decode [-s SEED] [-f FIRST_ROUND] [-n ROUNDS] [-o COPY] [-i] [-a] [-v] FILE...
  *
  * Round 0 takes each file as it is, every other round damages it in its own way, which follows from the seed
  * alone. Made for a build with sanitizers, which find what is wrong inside; the driver itself finds results
  * that break the protocol, jobs that take too long, and frames whose bytes depend on what was read before.
  * Exit code 1: something was found; `-v` names each round before it runs, `-o` keeps the copy of the last,
- * `-i` only compares the frames that demuxing tells with those that decoding finds.
+ * `-i` only compares the frames that demuxing tells with those that decoding finds. `-a`: the files are
+ * archives.
  */
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/io.h"
 #include "decoders/media.h"
 
+#include "damage.h"
+#include "fuzz.h"
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 enum { MAX_OUTPUT_BYTES = 256 << 20, MAX_SECONDS = 60 };
 
-static uint64_t random_state;
 static int64_t round_begin_ns;
 static const char *current_file;
 static unsigned long current_round;
 static int n_findings;
-static bool verbose, only_indexes;
+static bool only_indexes, archives;
+bool verbose;
 static const char *save_path;
 
-/* splitmix64 */
-static uint64_t random_u64(void)
-{
-    uint64_t z = (random_state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-static size_t random_below(size_t n)
-{
-    return n > 0 ? (size_t)(random_u64() % n) : 0;
-}
-
-BASE_PRINTF(1, 2) static void finding(const char *format, ...)
+void finding(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -52,73 +41,6 @@ BASE_PRINTF(1, 2) static void finding(const char *format, ...)
     (void)vfprintf(stderr, format, args);
     (void)fputc('\n', stderr);
     va_end(args);
-}
-
-/* ---- Damage ---- */
-
-static void flip_bits(uint8_t *data, size_t len)
-{
-    for (size_t n = 1 + random_below(20); n > 0; n--)
-        data[random_below(len)] ^= (uint8_t)(1 << random_below(8));
-}
-
-/* Headers are a small part of a file and hold most of what can go wrong. */
-static void set_bytes_of_head(uint8_t *data, size_t len)
-{
-    static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
-    size_t head = (size_t)32 << random_below(8);
-    head = BASE_MIN(len, head);
-    for (size_t n = 1 + random_below(4); n > 0; n--)
-        data[random_below(head)] = values[random_below(sizeof values)];
-}
-
-static void set_word(uint8_t *data, size_t len)
-{
-    static const uint32_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x00ffffff, 0xffffff7f};
-    size_t near_end =
-        random_below(2) ? random_below(len) : len - 1 - random_below(BASE_MIN(len, (size_t)4096));
-    uint32_t value = values[random_below(BASE_ARRAY_LEN(values))];
-    for (size_t i = 0; i < 4 && near_end + i < len; i++)
-        data[near_end + i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
-static void wipe(uint8_t *data, size_t len)
-{
-    size_t at = random_below(len), n = 1 + random_below(4000);
-    memset(data + at, random_below(2) ? 0 : 0xff, BASE_MIN(len - at, n));
-}
-
-static void move_chunk(uint8_t *data, size_t len)
-{
-    size_t n = 1 + random_below(BASE_MIN(len, (size_t)3000));
-    memmove(data + random_below(len - n + 1), data + random_below(len - n + 1), n);
-}
-
-static size_t damage(uint8_t *data, size_t len)
-{
-    for (size_t n = 1 + random_below(3); n > 0; n--) {
-        switch (random_below(6)) {
-        case 0:
-            flip_bits(data, len);
-            break;
-        case 1:
-            set_bytes_of_head(data, len);
-            break;
-        case 2:
-            set_word(data, len);
-            break;
-        case 3:
-            wipe(data, len);
-            break;
-        case 4:
-            move_chunk(data, len);
-            break;
-        default:
-            len = 1 + random_below(len);
-            break;
-        }
-    }
-    return len;
 }
 
 /* ---- Jobs ---- */
@@ -133,16 +55,7 @@ static void on_progress(struct dec_work *work, uint64_t bytes)
     exit(1);
 }
 
-/* What a job gave. */
-struct result {
-    struct dec_reply reply;
-    struct base_reason why;
-    uint8_t *data; /* mapped; reply.bytes of it count */
-    size_t len;
-    int fd;
-};
-
-static void result_finish(struct result *r)
+void result_finish(struct result *r)
 {
     if (r->data)
         munmap(r->data, r->len);
@@ -169,12 +82,13 @@ static int check_result(const struct dec_job *job, struct result *r, int err)
     return 0;
 }
 
-static int run_job(struct dec_job *job, int source, const struct dec_index *index, struct result *ret)
+int run_job(struct dec_job *job, int source, const struct dec_index *index, int list_fd, struct result *ret)
 {
     static dec_run *const runs[] = {
         [DEC_INDEX] = dec_run_index,   [DEC_MEASURE_FRAMES] = dec_run_measure_frames,
         [DEC_FRAMES] = dec_run_frames, [DEC_MEASURE_AUDIO] = dec_run_measure_audio,
         [DEC_AUDIO] = dec_run_audio,   [DEC_SUBTITLES] = dec_run_subtitles,
+        [DEC_LIST] = dec_run_list,     [DEC_UNPACK] = dec_run_unpack,
     };
     static uint64_t next_id = 1;
     job->magic = DEC_MAGIC;
@@ -188,6 +102,7 @@ static int run_job(struct dec_job *job, int source, const struct dec_index *inde
         .source = {.fd = source},
         .output = ret->fd,
         .index = index,
+        .list_fd = list_fd,
         .reply = &ret->reply,
         .progress = on_progress,
         .socket = -1,
@@ -214,7 +129,7 @@ static int make_index(struct subject *s, bool recount)
 {
     struct dec_job job = {.kind = DEC_INDEX, .threads = 1, .session = 1, .recount = recount};
     struct result r;
-    int err = run_job(&job, s->fd, NULL, &r);
+    int err = run_job(&job, s->fd, NULL, -1, &r);
     if (!err) {
         dec_index_finish(&s->index);
         err = dec_index_unpack(r.data, r.reply.bytes, &s->index);
@@ -273,7 +188,7 @@ static int read_frames(struct subject *s, struct dec_job *job, struct base_hash 
 {
     struct result r;
     job->session = s->session;
-    int err = run_job(job, s->fd, &s->index, &r);
+    int err = run_job(job, s->fd, &s->index, -1, &r);
     if (!err)
         hash_frames(job, &r, ret);
     bool stale = r.reply.stale;
@@ -337,7 +252,7 @@ static int try_frames(struct subject *s, const struct dec_frames_spec *spec)
 {
     struct dec_job job = {.kind = DEC_MEASURE_FRAMES, .threads = 1, .session = ++s->session, .frames = *spec};
     struct result r;
-    int err = run_job(&job, s->fd, &s->index, &r);
+    int err = run_job(&job, s->fd, &s->index, -1, &r);
     bool stale = r.reply.stale;
     job.width = r.reply.width;
     job.height = r.reply.height;
@@ -365,13 +280,13 @@ static void try_audio(struct subject *s, uint8_t format)
                           .session = s->session,
                           .audio = {.format = format, .silence = 1}};
     struct result r;
-    int err = run_job(&job, s->fd, &s->index, &r);
+    int err = run_job(&job, s->fd, &s->index, -1, &r);
     job.file_bytes = r.reply.file_bytes;
     result_finish(&r);
     if (err || job.file_bytes == 0 || job.file_bytes > MAX_OUTPUT_BYTES)
         return;
     job.kind = DEC_AUDIO;
-    (void)run_job(&job, s->fd, &s->index, &r);
+    (void)run_job(&job, s->fd, &s->index, -1, &r);
     result_finish(&r);
 }
 
@@ -382,7 +297,7 @@ static void try_subtitles(struct subject *s, uint8_t sidecar)
                           .session = s->session,
                           .subtitles = {.sidecar = sidecar, .clip_us = 1500000}};
     struct result r;
-    (void)run_job(&job, s->fd, NULL, &r);
+    (void)run_job(&job, s->fd, NULL, -1, &r);
     result_finish(&r);
 }
 
@@ -433,14 +348,17 @@ static void run_round(const uint8_t *whole, size_t len, uint64_t seed)
     memcpy(data, whole, len);
     random_state = seed;
     if (current_round > 0 && len > 0)
-        len = damage(data, len);
+        len = archives ? damage_archive(data, len) : damage(data, len);
     if (base_pwrite_all(fd, data, len, 0) < 0)
         abort();
     if (save_path)
         save(data, len);
     free(data);
     round_begin_ns = base_now_ns();
-    try_all(fd);
+    if (archives)
+        try_archive(fd, current_round > 0);
+    else
+        try_all(fd);
     close(fd);
 }
 
@@ -472,7 +390,7 @@ int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     unsigned long first = 0, n_rounds = 1;
-    for (int option; (option = getopt(argc, argv, "s:f:n:o:iv")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "s:f:n:o:iva")) != -1;) {
         if (option == 's')
             seed = strtoull(optarg, NULL, 10);
         else if (option == 'f')
@@ -483,6 +401,8 @@ int main(int argc, char **argv)
             save_path = optarg;
         else if (option == 'i')
             only_indexes = true;
+        else if (option == 'a')
+            archives = true;
         else if (option == 'v')
             verbose = true;
         else

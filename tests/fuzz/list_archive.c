@@ -2,13 +2,14 @@
 /*
  * Lists an archive, and reads its members, with the worker's jobs, in this process and its sandbox:
  *
- *     list_archive [-r OFFSET,BYTES] [-k OLD_LIST,OLD_BYTES] [-o LIST] [-x CONTENT] [-s SEED] [-b] ARCHIVE
+ *     list_archive [-r OFFSET,BYTES] [-k OLD_LIST,OLD_BYTES] [-o LIST] [-x CONTENT] [-s SEED] [-b] [-q]
+ * ARCHIVE
  *
  * Prints a line for the archive, and one for each member: kind, storage, offset, size, packed bytes, time,
  * refusal, and name and target in hexadecimal digits. -r: the archive is a range of the file. -k: a tar that
  * grew since that list was made. -o keeps the list. -x writes what the files hold, one behind the other, read
  * in an order and in pieces that follow from the seed. Exit code 1: a job failed, with its reason on standard
- * error. -b: the last member first.
+ * error. -b: the last member first. -q: no lines for members.
  */
 #include "base/io.h"
 #include "decoders/media.h"
@@ -23,7 +24,7 @@ struct subject {
     int fd;
     uint64_t range_offset, range_bytes;
     uint64_t old_bytes;
-    bool backwards;
+    bool backwards, quiet;
     int old_fd, list_fd, content_fd, piece_fd;
 };
 
@@ -180,7 +181,7 @@ static uint64_t make_list(const struct subject *s)
     return run_job(s, &job, dec_run_list, s->list_fd, s->old_fd);
 }
 
-static void print_list(const struct dec_members *list)
+static void print_list(const struct dec_members *list, bool quiet)
 {
     static struct dec_members_cursor c;
     struct dec_member m;
@@ -192,7 +193,8 @@ static void print_list(const struct dec_members *list)
                  (unsigned long long)list->stream_bytes, list->points_bytes, list->reason);
     dec_members_begin(list, &c);
     while ((got = dec_members_next(&c, &m)) > 0)
-        print_member(&m);
+        if (!quiet)
+            print_member(&m);
     dec_members_end(&c);
     if (got < 0)
         abort();
@@ -231,6 +233,9 @@ static bool parse_option(struct subject *s, int option, char *value)
     case 'b':
         s->backwards = true;
         return true;
+    case 'q':
+        s->quiet = true;
+        return true;
     default:
         return false;
     }
@@ -252,7 +257,7 @@ int main(int argc, char **argv)
     struct base_reason why;
     int option;
     bool good = true;
-    while (good && (option = getopt(argc, argv, "r:k:o:x:s:b")) != -1)
+    while (good && (option = getopt(argc, argv, "r:k:o:x:s:bq")) != -1)
         good = parse_option(&s, option, optarg);
     s.fd = good && optind == argc - 1 ? open(argv[optind], O_RDONLY | O_CLOEXEC) : -1;
     if (s.fd < 0) {
@@ -268,7 +273,7 @@ int main(int argc, char **argv)
     uint8_t *data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, s.list_fd, 0);
     if (data == MAP_FAILED || dec_members_open(data, bytes, &list) < 0)
         abort();
-    print_list(&list);
+    print_list(&list, s.quiet);
     if (s.content_fd >= 0)
         write_members(&s, &list);
     munmap(data, bytes);
