@@ -28,6 +28,7 @@ enum {
     MAX_COMMENT = 65535,
     ENCRYPTED_FLAGS = 1 << 0 | 1 << 6 | 1 << 13, /* the data, strongly, or the headers */
     PATCH_FLAG = 1 << 5,
+    DESCRIPTOR_FLAG = 1 << 3,
     HOST_UNIX = 3,
     HOST_MAC = 19,
     EXTRA_ZIP64 = 0x0001,
@@ -77,9 +78,24 @@ int dec_zip_local_read(const struct dec_source *source, uint64_t header, struct 
     if (header > INT64_MAX || dec_source_read_all(source, local, sizeof local, header) < 0 ||
         memcmp(local, "PK\3\4", 4) != 0)
         return -EIO;
+    ret->flags = dec_le16(local + 6);
     ret->method = dec_le16(local + 8);
+    ret->crc = dec_le32(local + 14);
     ret->data = header + LOCAL_BYTES + dec_le16(local + 26) + dec_le16(local + 28);
     return 0;
+}
+
+bool dec_zip_has_crc(const struct dec_source *source, uint64_t header, uint64_t packed_bytes, uint32_t crc)
+{
+    struct dec_zip_local local;
+    uint8_t behind[8];
+    if (dec_zip_local_read(source, header, &local) < 0)
+        return false;
+    if (!(local.flags & DESCRIPTOR_FLAG))
+        return local.crc == crc;
+    /* The descriptor begins with a mark, or does not. */
+    return dec_source_read_all(source, behind, sizeof behind, local.data + packed_bytes) == 0 &&
+           (dec_le32(behind) == crc || (memcmp(behind, "PK\7\10", 4) == 0 && dec_le32(behind + 4) == crc));
 }
 
 /* ---- Where the directory is ---- */

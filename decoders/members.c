@@ -48,6 +48,7 @@ int dec_members_open(const uint8_t *data, size_t len, struct dec_members *ret)
         .truncated = frame.truncated,
         .n_members = frame.n_members,
         .n_refused = frame.n_refused,
+        .n_hardlinks = frame.n_hardlinks,
         .archive_bytes = frame.archive_bytes,
         .stream_bytes = frame.stream_bytes,
         .end_offset = frame.end_offset,

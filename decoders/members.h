@@ -97,6 +97,7 @@ struct dec_members {
     char reason[128];       /* of truncated, a sentence without the archive's name */
     uint64_t n_members;     /* records, those of refused members among them */
     uint64_t n_refused;     /* all of them */
+    uint64_t n_hardlinks;   /* 0 = no name has to be looked up to know what its member holds */
     uint64_t archive_bytes; /* how long the archive was */
     uint64_t stream_bytes;  /* of the unpacked stream, as far as it was read; archive_bytes if not filtered */
     uint64_t end_offset;    /* plain tar: where the next member's header will stand when it grows */
@@ -146,7 +147,7 @@ uint8_t dec_name_make_plain(const char *name, size_t len, char *out, size_t *ret
 /* Zero-initialise but for `fd`; dec_members_writer_finish() frees. Records go to the file as they come. */
 struct dec_members_writer {
     int fd; /* borrowed; written from its beginning on */
-    uint64_t n_members, n_refused, records_bytes;
+    uint64_t n_members, n_refused, n_hardlinks, records_bytes;
     struct base_bytes buffer, table;
     struct base_bytes last_name;
     uint64_t last_end, last_gap;
@@ -157,7 +158,8 @@ struct dec_members_writer {
 /* Appends a record. A refused member beyond DEC_MAX_REFUSED_TOLD is only counted. 0, -EFBIG when the list is
  * as long as it may get, -ENOSPC when the file cannot be written, -ENOMEM. */
 int dec_members_add(struct dec_members_writer *w, const struct dec_member *member);
-/* Writes the rest: the scalars of *facts but for n_members and n_refused, and its points. 0 or as above. */
+/* Writes the rest: the scalars of *facts but for n_members, n_refused and n_hardlinks, and its points. 0 or
+ * as above. */
 int dec_members_close(struct dec_members_writer *w, const struct dec_members *facts, uint64_t *ret_bytes);
 void dec_members_writer_finish(struct dec_members_writer *w);
 

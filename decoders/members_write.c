@@ -101,6 +101,7 @@ int dec_members_add(struct dec_members_writer *w, const struct dec_member *membe
         return -EFBIG;
     if (w->n_members++ % DEC_RESTART == 0)
         begin_anew(w);
+    w->n_hardlinks += m.kind == DEC_MEMBER_HARDLINK;
     put_record(w, &m);
     return w->buffer.len >= WRITE_BLOCK || w->buffer.failed ? flush(w) : 0;
 }
@@ -114,6 +115,7 @@ int dec_members_close(struct dec_members_writer *w, const struct dec_members *fa
         .truncated = facts->truncated,
         .n_members = w->n_members,
         .n_refused = w->n_refused,
+        .n_hardlinks = w->n_hardlinks,
         .archive_bytes = facts->archive_bytes,
         .stream_bytes = facts->stream_bytes,
         .end_offset = facts->end_offset,

@@ -6,10 +6,12 @@
 #include "decoders/media.h"
 #include "decoders/members_private.h"
 #include "decoders/unpack.h"
+#include "decoders/zip.h"
 
 #include "base/io.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <zlib.h>
 
 enum { MAX_PASSES = 4, BLOCK = 256 * 1024, MAX_POINTS_BYTES = 64 << 20 };
 
@@ -21,6 +23,7 @@ struct pass {
     uint64_t last_used;
     struct dec_source source; /* its descriptor is our own */
     struct dec_unpacker *unpacker;
+    uint32_t crc; /* DEC_PACKED: of all that came out; such passes begin at the beginning */
     uint8_t *points;
     size_t points_bytes;
 };
@@ -115,19 +118,22 @@ static int go_near(struct dec_work *work, struct pass *p)
     bool found = dec_points_find(p->points, p->points_bytes, from, &point);
     if (position <= from && !p->unpacker->ended && (!found || point.unpacked <= position))
         return 0;
+    p->crc = 0;
     return dec_unpacker_restart(p->unpacker, found ? &point : NULL, &work->why);
 }
 
 static int read_some(struct dec_work *work, struct pass *p, uint8_t *block, uint64_t wanted, size_t *ret)
 {
     ssize_t n = dec_unpacker_read(p->unpacker, block, BASE_MIN(wanted, (uint64_t)BLOCK), &work->why);
+    if (n > 0 && p->storage == DEC_PACKED)
+        p->crc = (uint32_t)crc32(p->crc, block, (uInt)n);
     if (n == 0)
         return base_fail(&work->why, -EIO, "what is packed ends before its member does");
     *ret = (size_t)BASE_MAX(n, 0);
     return (int)BASE_MIN(n, 0);
 }
 
-/* A zip's member must not be longer than it says, and reading to its end checks what DEFLATE can check. */
+/* A zip's member must be as long as it says, and have the CRC that it says. */
 static int check_end(struct dec_work *work, struct pass *p)
 {
     uint8_t more;
@@ -135,7 +141,11 @@ static int check_end(struct dec_work *work, struct pass *p)
     if (spec->storage != DEC_PACKED || spec->from + spec->bytes < spec->size)
         return 0;
     ssize_t n = dec_unpacker_read(p->unpacker, &more, 1, &work->why);
-    return n > 0 ? base_fail(&work->why, -EIO, "it unpacks to more than it says") : (int)n;
+    if (n > 0)
+        return base_fail(&work->why, -EIO, "it unpacks to more than it says");
+    if (n == 0 && !dec_zip_has_crc(&p->source, spec->header, spec->packed_bytes, p->crc))
+        return base_fail(&work->why, -EIO, "it is damaged: its CRC is another");
+    return (int)n;
 }
 
 static int unpack(struct dec_work *work, struct pass *p)

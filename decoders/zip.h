@@ -28,11 +28,14 @@ static inline uint64_t dec_le64(const uint8_t *p)
 
 /* The header in front of a member's bytes. */
 struct dec_zip_local {
-    uint16_t method;
+    uint16_t method, flags;
+    uint32_t crc;  /* of the unpacked bytes; it may stand behind the packed ones instead (flags) */
     uint64_t data; /* where the bytes begin */
 };
 
 /* 0, or -EIO when there is none at `header`. */
 int dec_zip_local_read(const struct dec_source *source, uint64_t header, struct dec_zip_local *ret);
+/* True when a member whose packed bytes take so many has this CRC. */
+bool dec_zip_has_crc(const struct dec_source *source, uint64_t header, uint64_t packed_bytes, uint32_t crc);
 
 #endif

@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import unittest
 import zipfile
+import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -382,6 +383,22 @@ class Tars(Archives):
                     self.assertEqual(kinds[2:], [(FILE, b'after', 0)])
                     self.assertFalse(found.told['truncated'])
 
+    def test_many_extents(self):
+        """More holes than a list takes; GNU 1.0 has the map in front of the data."""
+        for n, why in ((60000, 0), (70000, WHY['extents'])):
+            numbers = f'{n}\n' + ''.join(f'{2 * i}\n1\n' for i in range(n))
+            data = numbers.encode() + bytes(-len(numbers) % 512) + bytes(n)
+            holes = tarfile.TarInfo('./GNUSparseFile.1/holes')
+            holes.size = len(data)
+            holes.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': 'holes',
+                                 'GNU.sparse.realsize': str(2 * n)}
+            path = self.home / 'a.tar'
+            with tarfile.open(path, 'w', format=tarfile.PAX_FORMAT) as archive:
+                archive.addfile(holes, io.BytesIO(data))
+            holes, = Listed(path).members
+            self.assertEqual((holes.name, holes.why), (b'holes', why))
+            self.assertEqual((holes.size, holes.packed), (0, 0) if why else (2 * n, n))
+
     def test_lying_sizes(self):
         for size in (513, 1 << 33, (1 << 62), (1 << 63) - 1):
             header = tarfile.TarInfo('liar')
@@ -701,6 +718,21 @@ class Zips(Archives):
             found = Listed(self.home / 'a.zip', content=self.home / 'content')
             self.assertTrue(found.failed)
             self.assertIn('it unpacks to more' if size < 5000 else 'ends before', found.error)
+
+    def test_wrong_crc(self):
+        """Of a deflated member; also where it stands behind, as when the zip went to a pipe."""
+        folder = self.fresh()
+        (folder / 'one').write_bytes(b'word ' * 1000)
+        for make in (ZIPS['zip'], ZIPS['zip to a pipe']):
+            make(self.home / 'a.zip', folder)
+            data = (self.home / 'a.zip').read_bytes()
+            crc = zlib.crc32(b'word ' * 1000).to_bytes(4, 'little')
+            self.assertEqual(data.count(crc), 2)
+            self.assertFalse(Listed(self.home / 'a.zip', content=self.home / 'content').failed)
+            (self.home / 'a.zip').write_bytes(data.replace(crc, b'\1\2\3\4'))
+            found = Listed(self.home / 'a.zip', content=self.home / 'content')
+            self.assertTrue(found.failed)
+            self.assertIn('CRC', found.error)
 
     def test_shifted_and_commented(self):
         """Something stands in front, as in self-extracting ones, and a comment behind."""

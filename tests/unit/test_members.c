@@ -199,6 +199,10 @@ static void test_round_trip(void)
     struct base_bytes bytes = {0};
     write_list(&all, n, &facts, &bytes);
     CHECK_INT(dec_members_open(bytes.data, bytes.len, &list), 0);
+    uint64_t n_hardlinks = 0;
+    for (size_t i = 0; i < n; i++)
+        n_hardlinks += all.members[i].kind == DEC_MEMBER_HARDLINK;
+    CHECK_INT(list.n_hardlinks, n_hardlinks);
     CHECK(list.n_members == n && list.filter == DEC_XZ && list.truncated && list.end_offset == at);
     CHECK_STR(list.reason, "cut");
     CHECK(list.points_bytes == 6 && memcmp(list.points, "points", 6) == 0);
@@ -248,6 +252,21 @@ static void test_too_many_refused(void)
     CHECK_INT(list.n_members, DEC_MAX_REFUSED_TOLD);
     CHECK_INT(list.n_refused, MANY);
     base_bytes_finish(&bytes);
+}
+
+/* A list ends where it would get too long. */
+static void test_limits(void)
+{
+    const struct dec_member m = {.kind = DEC_MEMBER_DIR, .name = "d", .name_len = 1};
+    struct dec_members_writer w = {.fd = memfd_create("list", MFD_CLOEXEC)};
+    w.n_members = DEC_MAX_MEMBERS - 1;
+    CHECK_INT(dec_members_add(&w, &m), 0);
+    CHECK_INT(dec_members_add(&w, &m), -EFBIG);
+    w.n_members = 1;
+    w.records_bytes = DEC_MAX_LIST_BYTES;
+    CHECK_INT(dec_members_add(&w, &m), -EFBIG);
+    close(w.fd);
+    dec_members_writer_finish(&w);
 }
 
 /* ---- Hostile bytes ---- */
@@ -326,6 +345,7 @@ int main(void)
     CHECK_RUN(test_round_trip);
     CHECK_RUN(test_small);
     CHECK_RUN(test_too_many_refused);
+    CHECK_RUN(test_limits);
     CHECK_RUN(test_damaged);
     return check_result();
 }
