@@ -261,6 +261,7 @@ struct base_hash key_of_view(const struct cache_view *v);
 /* What a view is for one clip. */
 struct cache_view view_of_clip(const struct cache *c, size_t clip, size_t view);
 struct base_hash key_of_index(const struct base_hash *identity);
+struct base_hash key_of_table(const struct base_hash *identity, const struct base_hash *spec);
 struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view);
 struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,
                                 uint32_t last);

@@ -68,6 +68,7 @@ static void count_job(struct cache *c, uint32_t kind)
         c->counters.jobs_subtitles++;
         break;
     case DEC_LIST:
+    case DEC_TABLE:
     case DEC_UNPACK:
         break;
     }

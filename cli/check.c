@@ -2,6 +2,8 @@
 /* corpusfs check CONFIG: finds the mistakes before a mount does. */
 #include "cli/check.h"
 
+#include "cli/decoder.h"
+#include "fs/reader.h"
 #include "fs/tree.h"
 #include "mountcfg/cfg.h"
 
@@ -52,6 +54,24 @@ static void print_counts(const char *file, const struct cfg *c, const struct cfg
     (void)printf("%zu views\n", cfg_n_views(c));
 }
 
+/* Tables are kept in the cache if there is one; a check makes none. */
+static int scan(const struct cfg *c, struct cfg_clips **ret, size_t *ret_problems)
+{
+    struct cli_decoder decoder;
+    bool kept = access(cfg_cache_dir(c), F_OK) == 0;
+    const struct cache_reader_options options = {.root = cfg_root(c),
+                                                 .dir = kept ? cfg_cache_dir(c) : NULL,
+                                                 .size_bytes = cfg_cache_size(c),
+                                                 .decoder = decoder.path,
+                                                 .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES};
+    struct fs_reader reader;
+    (void)cli_find_decoder(&decoder); /* where there is none, reading a table tells so */
+    fs_reader_init(&reader, &options);
+    int err = cfg_scan(c, &reader.ops, print_line, NULL, ret, ret_problems);
+    fs_reader_finish(&reader);
+    return err;
+}
+
 static int check_file(const char *file)
 {
     struct cfg *c = NULL;
@@ -62,7 +82,7 @@ static int check_file(const char *file)
         (void)fprintf(stderr, "%s: out of memory\n", file);
     if (err < 0)
         return 1;
-    err = cfg_scan(c, print_line, NULL, &clips, &problems);
+    err = scan(c, &clips, &problems);
     if (err == 0)
         err = check_tree(c, clips, &problems);
     if (err < 0)

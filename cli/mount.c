@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/decoder.h"
 #include "fs/fs.h"
 #include "mountcfg/cfg.h"
 
@@ -10,9 +11,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-/* A worker's address space: enough for 4K video with frame threads. */
-static const uint64_t worker_memory_bytes = UINT64_C(4) << 30;
 
 static int usage(FILE *out)
 {
@@ -42,23 +40,6 @@ static void print_mistake(void *context, const char *line)
     (void)fprintf(stderr, "%s\n", line);
 }
 
-/* The worker stands beside this program where both were built, else where it was installed. */
-static int find_decoder(char out[4096])
-{
-    char self[4000];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = 0;
-        char *slash = strrchr(self, '/');
-        *slash = 0;
-        (void)snprintf(out, 4096, "%s/corpusfs-decoder", self);
-        if (access(out, X_OK) == 0)
-            return 0;
-    }
-    (void)snprintf(out, 4096, "%s/corpusfs-decoder", CORPUSFS_DECODER_DIR);
-    return access(out, X_OK) == 0 ? 0 : -errno;
-}
-
 /* ---- The background ---- */
 
 /* Between the command, which waits, and the daemon that it forked. */
@@ -85,7 +66,8 @@ static void on_ready(void *context)
 
 static int serve(const struct arguments *a, const struct cfg *cfg, int pipe_fd)
 {
-    char decoder[4096], socket[512];
+    char socket[512];
+    struct cli_decoder decoder;
     bool with_socket = cli_status_socket(a->mountpoint, geteuid(), socket);
     struct base_reason why = {""};
     struct readiness ready = {.pipe = pipe_fd, .mountpoint = a->mountpoint};
@@ -93,17 +75,17 @@ static int serve(const struct arguments *a, const struct cfg *cfg, int pipe_fd)
         .cfg = cfg,
         .mountpoint = a->mountpoint,
         .fuse_options = a->fuse_options,
-        .decoder = decoder,
-        .worker_memory_bytes = worker_memory_bytes,
+        .decoder = decoder.path,
+        .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES,
         .stats_file = a->stats_file,
         .status_socket = with_socket ? socket : NULL,
         .report = print_mistake,
         .on_ready = on_ready,
         .context = &ready,
     };
-    int err = find_decoder(decoder);
+    int err = cli_find_decoder(&decoder);
     if (err)
-        base_fail(&why, err, "%s: cannot run the decoder: %s", decoder, strerror(-err));
+        base_fail(&why, err, "%s: cannot run the decoder: %s", decoder.path, strerror(-err));
     else
         err = fs_serve(&options, &why);
     if (err && ready.pipe < 0)

@@ -77,6 +77,15 @@ static void print_folder(const char *json, FILE *out)
     (void)fprintf(out, "\nsegments  %llu\n", number(json, "segments"));
 }
 
+/* What the scan had to tell. */
+static void print_scan(const char *json, FILE *out)
+{
+    unsigned long long problems = number(json, "problems"), left_out = number(json, "left_out");
+    if (problems + left_out > 0)
+        (void)fprintf(out, "left out  %llu clips; %llu problems (corpusfs check tells which)\n", left_out,
+                      problems);
+}
+
 static void print_work(const char *json, FILE *out)
 {
     char size[32];
@@ -126,6 +135,7 @@ void cli_print_status(const char *json, FILE *out)
         (void)fprintf(out, "\nroot      ");
         print_text(json, "root", out);
         (void)fprintf(out, "\n");
+        print_scan(json, out);
     }
     print_folder(json, out);
     if (value_of(json, "latency_us")) {

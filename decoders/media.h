@@ -40,9 +40,9 @@ struct dec_work {
     struct dec_source source;
     int output;
     const struct dec_index *index; /* NULL where the job has none */
-    int list_fd;                   /* DEC_LIST, DEC_UNPACK: the member list that was sent; -1 = none */
-    struct dec_reply *reply;       /* bytes, file_bytes, ...: zeroed before */
-    struct base_reason why;        /* filled on failure */
+    int list_fd; /* DEC_LIST, DEC_UNPACK: the member list that was sent; DEC_TABLE: the spec; -1 = none */
+    struct dec_reply *reply; /* bytes, file_bytes, ...: zeroed before */
+    struct base_reason why;  /* filled on failure */
     /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often
      * as you like: sends at most every 20 ms. */
     void (*progress)(struct dec_work *work, uint64_t bytes);
@@ -63,6 +63,7 @@ dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frame
 dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
 dec_run dec_run_subtitles;                                     /* subtitles.c */
 dec_run dec_run_list, dec_run_unpack;                          /* listing.c, unpack_job.c */
+dec_run dec_run_table;                                         /* table_job.c */
 
 /* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the
  * codec makes that exact, else by decoding. Used while indexing. */

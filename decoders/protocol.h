@@ -13,7 +13,8 @@
  * The source is the whole of the file that is sent, or the range of it that the job names: a member of an
  * archive that stands there as it is. Workers look at nothing outside.
  *
- * This header, index.h and members.h are all that cache/ may see of decoders/; they need no media library.
+ * This header, index.h, members.h and records.h are all that cache/ may see of decoders/; they need no media
+ * library.
  */
 #ifndef DECODERS_PROTOCOL_H
 #define DECODERS_PROTOCOL_H
@@ -22,7 +23,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 6u
+#define DEC_VERSION 7u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 enum dec_kind {
@@ -33,6 +34,7 @@ enum dec_kind {
     DEC_AUDIO,          /* output: the whole file, from its start on; progress says how much is final */
     DEC_SUBTITLES, /* output: the whole SRT file; the source is the video or, with `sidecar`, the text file */
     DEC_LIST,      /* output: a member list (members.h); the source is an archive */
+    DEC_TABLE,     /* output: records (records.h); the source is a table */
     DEC_UNPACK,    /* output: bytes of what is packed in an archive; progress says how many are final */
 };
 
@@ -118,7 +120,7 @@ struct dec_job {
 };
 
 /* Descriptors travel in this order. DEC_FD_INDEX is the media index, for frames and sound; for DEC_LIST and
- * DEC_UNPACK it is the archive's list, and may be missing. */
+ * DEC_UNPACK it is the archive's list, and may be missing; for DEC_TABLE it is the packed dec_table_spec. */
 enum { DEC_FD_SOURCE, DEC_FD_OUTPUT, DEC_FD_INDEX, DEC_N_FDS };
 
 /* After DEC_FIRST. The output for the whole of the job travels with it if it goes on. */

@@ -27,6 +27,7 @@ static const struct {
     {DEC_FRAMES, dec_run_frames}, {DEC_MEASURE_AUDIO, dec_run_measure_audio},
     {DEC_AUDIO, dec_run_audio},   {DEC_SUBTITLES, dec_run_subtitles},
     {DEC_LIST, dec_run_list},     {DEC_UNPACK, dec_run_unpack},
+    {DEC_TABLE, dec_run_table},
 };
 
 static struct dec_reply reply_to(const struct dec_job *job, enum dec_reply_kind kind)
@@ -103,6 +104,7 @@ static bool needs_index(const struct dec_job *job)
     case DEC_SUBTITLES:
     case DEC_LIST:
     case DEC_UNPACK:
+    case DEC_TABLE:
         return false;
     case DEC_FRAMES:
     case DEC_MEASURE_FRAMES:

@@ -29,6 +29,8 @@ struct fs {
     /* By their number in the cache; grow in place. Files that views show as they are have a path only. */
     struct cfg_clip *clips;
     size_t n_clips, n_fields;
+    _Atomic size_t n_problems,
+        n_left_out; /* that the last scan told, and clips that it kept out of the tree */
     struct base_grow clips_memory;
     struct fs_scan *scans; /* own what the clips point into */
     atomic_bool ended;

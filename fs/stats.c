@@ -78,6 +78,8 @@ void fs_stats_json(const struct fs *fs, struct base_bytes *out)
     put_text(out, "version", CORPUSFS_VERSION);
     put_number(out, "pid", (uint64_t)getpid());
     put_number(out, "uptime_s", (uint64_t)(base_now_ns() - fs->begin_ns) / 1000000000);
+    put_number(out, "problems", atomic_load(&fs->n_problems));
+    put_number(out, "left_out", atomic_load(&fs->n_left_out));
     put_store(out, fs);
     put_jobs(out, fs);
     put_number(out, "bytes_read", atomic_load(&fs->bytes_read));

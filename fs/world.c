@@ -4,6 +4,7 @@
  * clip, or of a file that views show as it is. A scan that finds something again gives it its old number.
  */
 #include "fs/private.h"
+#include "fs/reader.h"
 
 #include <errno.h>
 
@@ -130,8 +131,19 @@ int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct
 {
     size_t problems = 0, before = fs->n_clips;
     struct fs_scan *scan = calloc(1, sizeof *scan);
-    int err = scan ? cfg_scan(fs->options->cfg, report, context, &scan->clips, &problems) : -ENOMEM;
+    const struct fs_options *o = fs->options;
+    const struct cache_reader_options options = {.root = cfg_root(o->cfg),
+                                                 .dir = cfg_cache_dir(o->cfg),
+                                                 .size_bytes = cfg_cache_size(o->cfg),
+                                                 .decoder = o->decoder,
+                                                 .worker_memory_bytes = o->worker_memory_bytes};
+    struct fs_reader reader;
+    fs_reader_init(&reader, &options);
+    int err = scan ? cfg_scan(o->cfg, &reader.ops, report, context, &scan->clips, &problems) : -ENOMEM;
+    fs_reader_finish(&reader);
     if (!err) {
+        fs->n_problems = problems;
+        fs->n_left_out = scan->clips->n_left_out;
         fs->n_fields = scan->clips->n_fields;
         err = take_in(fs, scan->clips, report, context, listener);
     }

@@ -47,7 +47,8 @@ const char *cfg_arena_text(struct cfg_arena *a, const char *text, size_t len)
     char *copy = take(a, len + 1, 1);
     if (!copy)
         return NULL;
-    memcpy(copy, text, len);
+    if (len > 0) /* of nothing, text may be NULL */
+        memcpy(copy, text, len);
     copy[len] = 0;
     return copy;
 }

@@ -20,6 +20,14 @@
  *                       a character's meaning
  *       match: REGEX    PCRE2, unanchored, on the same path; named groups are the clip's fields. In paths
  *                       and texts {path} is that whole path, unless a field has this name
+ *   tables:             files below the root whose rows belong to clips and give them fields
+ *     - file: GLOB      csv, tsv, json, jsonl; or lines: GLOB with match: REGEX, or labels: GLOB, one a frame
+ *       key: FIELD      or a list of fields, or a template; to: the same of the clips
+ *       join: inner|left
+ *       path: REGEX     on the path of the table: fields of all its rows
+ *       columns: { FIELD: NAME } or [FIELD, ...], header: true|false, quotes: true|false
+ *       records: PATH, keys: FIELD             json: where records stand, and their keys as a field
+ *       base: 1, none: [LABEL, ...]            labels
  *   fields:             made of those, from top to bottom: NAME: RULE, or a list of rules of which the first
  *                       that holds has its way
  *     NAME: { when: { FIELD: REGEX },        all must match; groups that they name are fields
@@ -154,6 +162,48 @@ uint32_t cfg_refresh_seconds(const struct cfg *c);
 size_t cfg_n_views(const struct cfg *c);
 const struct cfg_view *cfg_view(const struct cfg *c, size_t i);
 
+/* ---- Tables: files of the corpus, which this room does not look into ---- */
+
+enum cfg_table_format { CFG_CSV = 1, CFG_TSV, CFG_JSON, CFG_JSONL, CFG_LINES, CFG_LABELS };
+
+/* What is wanted of a table. */
+struct cfg_table_spec {
+    enum cfg_table_format format;
+    bool header;      /* CSV, TSV: the first row names the columns. LABELS: the first line is none */
+    bool quotes;      /* CSV, TSV: a cell may stand in double quotes */
+    bool keyed;       /* JSON: an object where records are looked for holds one in each of its members */
+    uint32_t base;    /* LABELS: the number of the first frame */
+    const char *text; /* JSON: where the records are; LINES: the expression; LABELS: those that are none, a
+                         line each */
+    size_t n_columns; /* at most 64 */
+    /* CSV, TSV: the name in the header, or #N, the Nth cell, from 1. JSON: a path in the record, as "a.0.b";
+     * "" is the record itself, #key the key under which it stands. LINES: a group. LABELS: #label, #first,
+     * #last. */
+    const char *const *columns;
+    uint64_t optional; /* a bit a column: it may be missing */
+};
+
+/* Where a table's rows go. */
+struct cfg_table_sink {
+    int (*row)(void *context, uint64_t line, const char *const *values);
+    void (*mistake)(void *context, uint64_t line, const char *what);
+    void (*more_mistakes)(void *context, uint64_t n); /* that were only counted */
+    void *context;
+};
+
+/* Who looks into files for cfg_scan(). */
+struct cfg_reader {
+    /* Reads the table at `path`, relative to the root: first calls mistake() for what is wrong in it (line 0:
+     * with the whole of it), then row() for each row with n_columns values, NULL for one that it lacks, all
+     * terminated and gone after the call. What row() returns, if it is not 0, ends the reading and is
+     * returned. 0, -EIO with a reason when the table cannot be read, or another negative errno. */
+    int (*read_table)(void *context, const char *path, const struct cfg_table_spec *spec,
+                      const struct cfg_table_sink *sink, struct base_reason *why);
+    void *context;
+};
+/* Whether cfg_scan() needs one. */
+bool cfg_has_tables(const struct cfg *c);
+
 /* One clip: a video below the root, and the fields its path carried. */
 struct cfg_clip {
     const char *path;          /* of the video, relative to the root */
@@ -169,6 +219,7 @@ struct cfg_clips {
     struct cfg_clip *clips; /* sorted by path, bytewise */
     size_t n_fields;
     const char *const *fields; /* names */
+    size_t n_left_out;         /* clips that are not in the tree: without a row, or reported */
     size_t n_unmatched;        /* files that a source's `videos` takes and no source's `match` */
     size_t n_files;
     const char *const *files; /* paths that some files view takes, sorted bytewise */
@@ -179,6 +230,12 @@ struct cfg_clips {
  * directories, up to four along one path, but not to a directory that the walk is in. Dotfiles (which covers
  * AppleDouble's ._x) are skipped. Fields are made of `match` groups; where a source has no `match`, the field
  * `clip` is the base name without extension.
+ *
+ * Then the tables are read by `reader`, which may be NULL where there are none, and joined: reported at their
+ * file and line are mistakes in them, rows without a key, and keys with rows that differ, whose clips are
+ * left out; at the place of the table that no row belongs to a clip. Clips without a row of an inner join are
+ * left out, too, and counted in a line "note: ...", as are rows without a clip; notes do not count as
+ * problems.
  *
  * Then the fields are derived; a clip with a value that a rule's map or index does not know is reported at
  * the place of the rule and left out.
@@ -195,8 +252,8 @@ struct cfg_clips {
  * the extension srt, vtt, ass or ssa in any case: an exact stem first, then the extensions in this order.
  * Returns 0 or a negative errno; *ret is untouched on failure. The caller frees *ret with
  * cfg_clips_destroy(), which takes NULL; it does not need c any more, but cfg_expand() does. */
-int cfg_scan(const struct cfg *c, cfg_report *report, void *context, struct cfg_clips **ret,
-             size_t *ret_problems);
+int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, cfg_report *report, void *context,
+             struct cfg_clips **ret, size_t *ret_problems);
 void cfg_clips_destroy(struct cfg_clips *clips);
 
 /* Appends the template with a clip's fields put in. {frame} takes `frame` with its width; {nframes}

@@ -59,9 +59,23 @@ int cfg_field_add(struct cfg_loader *l, struct cfg_place at, const char *what, c
     return (int)c->n_fields++;
 }
 
+int cfg_field_open(struct cfg_loader *l, struct cfg_place at, const char *name, size_t len)
+{
+    char text[256];
+    if (!l->tables_open || len == 0 || len >= sizeof text)
+        return -1;
+    (void)snprintf(text, sizeof text, "%.*s", (int)len, name);
+    int field = cfg_field_add(l, at, "a field", text);
+    if (field >= 0)
+        l->c->from_tables[field] = true;
+    return field;
+}
+
 int cfg_field_read(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name)
 {
     int field = cfg_field_find(l->c, name, strlen(name));
+    if (field < 0)
+        field = cfg_field_open(l, at, name, strlen(name));
     if (field < 0)
         cfg_field_unknown(l, at, what, name, strlen(name));
     return field;

@@ -11,6 +11,7 @@
  *   files.c     lists of patterns, files views
  *   regex.c     regular expressions
  *   sources.c   `sources:`
+ *   tables.c    `tables:`
  *   fields.c    `fields:`
  *   views.c     `views:`
  *   npy.c       `npy:` of a view
@@ -18,6 +19,7 @@
  *   walk.c      the directories below the root
  *   scan.c      clips and their fields
  *   sidecars.c  subtitle files beside them
+ *   join.c      what stands in the tables, and which clips it belongs to
  *   collide.c   clips that cannot stand in the tree
  */
 #ifndef MOUNTCFG_INTERNAL_H
@@ -38,6 +40,7 @@
 #define CFG_MAX_MISTAKES 200
 #define CFG_MAX_FIELDS 64
 #define CFG_MAX_SOURCES 256
+#define CFG_MAX_TABLES 64
 #define CFG_MAX_RULES 256 /* of one field */
 #define CFG_MAX_MAP 4096  /* values in one map or index */
 #define CFG_MAX_VIEWS 64
@@ -78,7 +81,7 @@ struct cfg_log {
     size_t n;     /* mistakes so far */
     size_t limit; /* mistakes after this many are counted but not written; 0 = none */
 };
-/* line 0: the file as a whole */
+/* line 0: the file as a whole; column 0: the line as a whole */
 struct cfg_place {
     const char *file;
     int line, column;
@@ -98,6 +101,7 @@ struct cfg_loader {
     const char *dir; /* of the configuration, absolute */
     bool no_memory;  /* sticky; becomes -ENOMEM at the end */
     int merges;
+    bool tables_open;   /* some table does not say what its columns are: any field may be one */
     bool fields_broken; /* not all are known: a template's unknown field is no mistake of its own then */
 };
 /* Copies into the configuration's arena, noting no_memory. */
@@ -208,6 +212,8 @@ struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place a
 /* What is wrong with the values that a template takes: a sentence's part with one %s for the field's name,
  * and the field; NULL = nothing. */
 const char *cfg_template_check(const struct cfg_template *t, const char *const *values, size_t *ret_field);
+/* Whether it takes a field. */
+bool cfg_template_has(const struct cfg_template *t, size_t field);
 /* Reports a field that nothing gives. */
 void cfg_field_unknown(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name,
                        size_t len);
@@ -295,6 +301,26 @@ struct cfg_source {
 void cfg_load_sources(struct cfg_loader *l, struct cfg_node node);
 void cfg_source_finish(struct cfg_source *s);
 
+/* ---- tables.c ---- */
+
+struct cfg_table {
+    struct cfg_place place;
+    size_t n_globs;
+    struct cfg_glob **globs;
+    struct cfg_table_spec spec; /* complete once the whole configuration is read */
+    struct cfg_regex path;      /* on the path of the file; .utf NULL = none */
+    bool open;                  /* its columns are what the configuration speaks of */
+    size_t n_columns;
+    const char **columns; /* as in spec; room for CFG_MAX_FIELDS */
+    size_t *column_fields;
+    struct cfg_template *key, *to; /* of a row, and of a clip: equal where they belong together */
+    bool left;                     /* clips without a row stay */
+};
+void cfg_load_tables(struct cfg_loader *l, struct cfg_node node);
+/* When all fields are known. */
+void cfg_complete_tables(struct cfg_loader *l);
+void cfg_table_finish(struct cfg_table *t);
+
 /* ---- fields.c ---- */
 
 struct cfg_condition {
@@ -331,6 +357,8 @@ void cfg_load_fields(struct cfg_loader *l, struct cfg_node node);
 void cfg_derived_finish(struct cfg_derived *d);
 /* The index of a field, made when it is new; -1 when reported. `what` names the key for messages. */
 int cfg_field_add(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name);
+/* A field that nothing gives so far, as one of tables that do not say what they have: its index, or -1. */
+int cfg_field_open(struct cfg_loader *l, struct cfg_place at, const char *name, size_t len);
 /* The index of a field that there must be; -1 when reported. */
 int cfg_field_read(struct cfg_loader *l, struct cfg_place at, const char *what, const char *name);
 /* Fills in the clips' derived fields, and takes out the clips that a rule does: reported. 0 or -ENOMEM. */
@@ -379,12 +407,15 @@ struct cfg {
     uint64_t cache_size, cache_min_free;
     int workers;
     int refresh_seconds; /* 0 = immutable */
-    size_t n_sources, n_derived, n_views, n_fields;
-    uint32_t most_captures;      /* of any expression */
-    struct cfg_source *sources;  /* room for CFG_MAX_SOURCES */
+    size_t n_sources, n_tables, n_derived, n_views, n_fields;
+    uint32_t most_captures;     /* of any expression */
+    struct cfg_source *sources; /* room for CFG_MAX_SOURCES */
+    struct cfg_table *tables;
     struct cfg_derived *derived; /* in the order of the file */
     struct cfg_view *views;      /* room for 2 * CFG_MAX_VIEWS: each may bring an n_frames */
     const char *fields[CFG_MAX_FIELDS];
+    bool from_tables[CFG_MAX_FIELDS]; /* nothing gives it but, perhaps, a table that does not say what it has
+                                       */
 };
 /* Index of a field, or -1. */
 int cfg_field_find(const struct cfg *c, const char *name, size_t len);
@@ -408,6 +439,19 @@ const char *cfg_base_name(const char *path);
 void cfg_sort_paths(const char **paths, size_t n);
 /* The one of the sorted files that belongs to a video, or NULL. */
 const char *cfg_sidecar_of(const char *const *files, size_t n, const char *video);
+
+/* ---- join.c ---- */
+
+/* A file of the corpus that a table takes. */
+struct cfg_table_file {
+    size_t table;
+    const char *path;
+};
+/* Reads the tables, puts what stands in them into the clips, and takes out those that have no row and need
+ * one: reported. 0 or a negative errno. */
+int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct cfg_log *log,
+                    struct cfg_matcher *matcher, struct cfg_table_file *files, size_t n_files,
+                    struct cfg_clips *clips);
 
 /* ---- collide.c ---- */
 

@@ -28,7 +28,7 @@ static const struct cfg_key top_keys[TOP_N] = {
     [TOP_ROOT] = {"root", false},           [TOP_SOURCES] = {"sources", false},
     [TOP_VIEWS] = {"views", false},         [TOP_N_FRAMES] = {"n_frames", false},
     [TOP_CACHE] = {"cache", false},         [TOP_WORKERS] = {"workers", false},
-    [TOP_TABLES] = {"tables", true},        [TOP_FIELDS] = {"fields", false},
+    [TOP_TABLES] = {"tables", false},       [TOP_FIELDS] = {"fields", false},
     [TOP_SIZES] = {"sizes", true},          [TOP_REFRESH] = {"refresh", false},
     [TOP_IMMUTABLE] = {"immutable", false},
 };
@@ -142,7 +142,7 @@ static void load_refresh(struct cfg_loader *l, const struct cfg_entry *e)
 
 static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_place at)
 {
-    /* Sources come first, then fields: they make what the views' templates name. */
+    /* Sources come first, then tables and fields: they make what the views' templates name. */
     static const char *const examples[TOP_N] = {
         [TOP_ROOT] = "root: /data/corpus",
         [TOP_SOURCES] = "a list of what to read, or preset: class-folders",
@@ -164,11 +164,15 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     if (e[TOP_SOURCES].value.yaml)
         cfg_load_sources(l, e[TOP_SOURCES].value);
     l->fields_broken = !e[TOP_SOURCES].value.yaml || l->log.n != before;
+    if (e[TOP_TABLES].value.yaml)
+        cfg_load_tables(l, e[TOP_TABLES].value);
+    l->fields_broken = l->fields_broken || l->log.n != before;
     if (e[TOP_FIELDS].value.yaml)
         cfg_load_fields(l, e[TOP_FIELDS].value);
     l->fields_broken = l->fields_broken || l->log.n != before;
     if (e[TOP_VIEWS].value.yaml)
         cfg_load_views(l, e[TOP_VIEWS].value);
+    cfg_complete_tables(l);
     bool n_frames = false;
     if (e[TOP_N_FRAMES].value.yaml && cfg_read_bool(l, e[TOP_N_FRAMES].value, "n_frames", &n_frames) &&
         n_frames)
@@ -284,6 +288,8 @@ void cfg_destroy(struct cfg *c)
         return;
     for (size_t i = 0; i < c->n_sources; i++)
         cfg_source_finish(&c->sources[i]);
+    for (size_t i = 0; i < c->n_tables; i++)
+        cfg_table_finish(&c->tables[i]);
     for (size_t i = 0; i < c->n_derived; i++)
         cfg_derived_finish(&c->derived[i]);
     for (size_t i = 0; i < c->n_views; i++) {
@@ -328,6 +334,11 @@ int cfg_workers(const struct cfg *c)
 uint32_t cfg_refresh_seconds(const struct cfg *c)
 {
     return (uint32_t)c->refresh_seconds;
+}
+
+bool cfg_has_tables(const struct cfg *c)
+{
+    return c->n_tables > 0;
 }
 
 size_t cfg_n_views(const struct cfg *c)

@@ -24,7 +24,9 @@ static void write_line(struct cfg_log *log, struct cfg_place at, const char *for
         return;
     }
     struct base_bytes plain = {0}, line = {0};
-    if (at.line > 0)
+    if (at.line > 0 && at.column == 0)
+        base_bytes_printf(&plain, "%s:%d: ", at.file, at.line);
+    else if (at.line > 0)
         base_bytes_printf(&plain, "%s:%d:%d: ", at.file, at.line, at.column);
     else
         base_bytes_printf(&plain, "%s: ", at.file);

@@ -16,6 +16,7 @@ struct scan {
     struct cfg_list clips;    /* struct cfg_clip */
     struct cfg_list sidecars; /* const char *: every subtitle file that was seen */
     struct cfg_list files;    /* const char *: what files views show */
+    struct cfg_list tables;   /* struct cfg_table_file */
     struct cfg_matcher matcher;
     char *unmatched;     /* the first file that no `match` took */
     const char **values; /* room for the next clip's; NULL = none yet */
@@ -64,6 +65,21 @@ static int add_path(struct scan *s, struct cfg_list *list, const char *path, siz
     return *file ? 0 : -ENOMEM;
 }
 
+static int add_table_file(struct scan *s, const char *path, size_t len)
+{
+    for (size_t i = 0; i < s->c->n_tables; i++) {
+        if (!cfg_globs_match(s->c->tables[i].globs, s->c->tables[i].n_globs, path, len))
+            continue;
+        struct cfg_table_file *file = cfg_list_add(&s->tables, sizeof *file);
+        if (!file)
+            return -ENOMEM;
+        *file = (struct cfg_table_file){i, cfg_arena_text(&s->out->arena, path, len)};
+        if (!file->path)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 static bool shows_file(const struct scan *s, const char *path, size_t len)
 {
     for (size_t i = 0; i < s->c->n_views; i++) {
@@ -78,7 +94,9 @@ static int visit_file(void *context, const char *path, size_t len)
 {
     struct scan *s = context;
     bool wanted = false;
-    int err = shows_file(s, path, len) ? add_path(s, &s->files, path, len) : 0;
+    int err = add_table_file(s, path, len);
+    if (!err && shows_file(s, path, len))
+        err = add_path(s, &s->files, path, len);
     if (err < 0)
         return err;
     if (cfg_is_sidecar(path))
@@ -138,7 +156,21 @@ static void report_findings(struct scan *s)
                  n_unmatched, s->unmatched ? s->unmatched : "unknown");
 }
 
-static int scan_all(struct scan *s)
+/* From what the names gave to the clips of the tree. */
+static int finish_clips(struct scan *s, const struct cfg_reader *reader)
+{
+    struct cfg_clips *clips = &s->out->clips;
+    size_t n = clips->n;
+    int err = cfg_join_tables(s->c, reader, s->log, &s->matcher, s->tables.items, s->tables.n, clips);
+    if (!err)
+        err = cfg_derive_fields(s->c, s->log, &s->matcher, clips);
+    if (!err)
+        err = cfg_drop_misfits(s->c, s->log, clips);
+    clips->n_left_out = n - clips->n;
+    return err ? err : cfg_take_crops(s->c, &s->out->arena, clips);
+}
+
+static int scan_all(struct scan *s, const struct cfg_reader *reader)
 {
     int err = copy_fields(s);
     if (err == 0)
@@ -159,26 +191,24 @@ static int scan_all(struct scan *s)
         qsort(clips, s->clips.n, sizeof *clips, compare_clips);
     for (size_t i = 0; i < s->clips.n; i++)
         clips[i].sidecar = cfg_sidecar_of(s->sidecars.items, s->sidecars.n, clips[i].path);
-    err = cfg_derive_fields(s->c, s->log, &s->matcher, &s->out->clips);
-    if (!err)
-        err = cfg_drop_misfits(s->c, s->log, &s->out->clips);
-    return err ? err : cfg_take_crops(s->c, &s->out->arena, &s->out->clips);
+    return finish_clips(s, reader);
 }
 
-int cfg_scan(const struct cfg *c, cfg_report *report, void *context, struct cfg_clips **ret,
-             size_t *ret_problems)
+int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, cfg_report *report, void *context,
+             struct cfg_clips **ret, size_t *ret_problems)
 {
     struct cfg_log log = {report, context, 0, 0};
     struct scan s = {.c = c, .log = &log, .out = calloc(1, sizeof *s.out)};
     int err = s.out ? cfg_matcher_init(&s.matcher, c, &s.out->arena) : -ENOMEM;
     if (!err)
-        err = scan_all(&s);
+        err = scan_all(&s, reader);
     if (!err)
         cfg_matcher_report(&s.matcher, &log);
     cfg_matcher_finish(&s.matcher);
     cfg_list_finish(&s.clips);
     cfg_list_finish(&s.sidecars);
     cfg_list_finish(&s.files);
+    cfg_list_finish(&s.tables);
     free(s.unmatched);
     if (err < 0) {
         cfg_clips_destroy(s.out ? &s.out->clips : NULL);

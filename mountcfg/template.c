@@ -123,6 +123,8 @@ static bool add_field(struct parser *p, const char *name, size_t len)
                     (int)BASE_MIN(len, (size_t)60), name);
         return false;
     }
+    if (field < 0)
+        field = cfg_field_open(p->l, p->at, name, name_len);
     if (field < 0) {
         cfg_field_unknown(p->l, p->at, "", name, name_len);
         return false;
@@ -280,6 +282,15 @@ struct cfg_template *cfg_template_beside(struct cfg_loader *l, const struct cfg_
     *beside = (struct cfg_template){
         .is_path = true, .n = n + 1, .parts = parts, .dir_end = t->dir_end, .name = t->name};
     return beside;
+}
+
+bool cfg_template_has(const struct cfg_template *t, size_t field)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->parts[i].kind == CFG_PART_FIELD && t->parts[i].field == field)
+            return true;
+    }
+    return false;
 }
 
 bool cfg_template_equal(const struct cfg_template *a, const struct cfg_template *b)

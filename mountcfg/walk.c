@@ -51,6 +51,10 @@ static bool may_enter(const struct walk *w)
         if (globs_may_enter(w, w->c->sources[i].globs, w->c->sources[i].n_globs))
             return true;
     }
+    for (size_t i = 0; i < w->c->n_tables; i++) {
+        if (globs_may_enter(w, w->c->tables[i].globs, w->c->tables[i].n_globs))
+            return true;
+    }
     for (size_t i = 0; i < w->c->n_views; i++) {
         const struct cfg_view *v = &w->c->views[i];
         if (v->kind == CFG_FILES &&

@@ -27,5 +27,7 @@ void result_finish(struct result *r);
 size_t damage_archive(uint8_t *data, size_t len);
 /* Lists and unpacks it, also as one that grew since the last that was not damaged. */
 void try_archive(int fd, bool is_damaged);
+/* Reads it as a table of each kind. */
+void try_tables(int fd);
 
 #endif

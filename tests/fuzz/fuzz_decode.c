@@ -89,6 +89,7 @@ int run_job(struct dec_job *job, int source, const struct dec_index *index, int 
         [DEC_FRAMES] = dec_run_frames, [DEC_MEASURE_AUDIO] = dec_run_measure_audio,
         [DEC_AUDIO] = dec_run_audio,   [DEC_SUBTITLES] = dec_run_subtitles,
         [DEC_LIST] = dec_run_list,     [DEC_UNPACK] = dec_run_unpack,
+        [DEC_TABLE] = dec_run_table,
     };
     static uint64_t next_id = 1;
     job->magic = DEC_MAGIC;
@@ -311,6 +312,7 @@ static void try_all(int fd)
         dec_index_finish(&s.index);
         return;
     }
+    try_tables(fd);
     try_subtitles(&s, 1);
     if (make_index(&s, false) == 0) {
         for (int i = 0; i < 2; i++) {

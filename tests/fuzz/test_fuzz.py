@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from lib import clips, harness
 CLIPS = ('containers/h264_bframes.mp4', 'containers/h264.avi', 'containers/h264.flv', 'containers/mpeg2.mpg',
          'containers/mpeg4_bframes.avi', 'containers/h264_opengop.ts', 'containers/vp9.webm', 'containers/mjpeg.avi',
          'text/subrip.mkv')
+TABLES = {
+    'a.csv': '\ufeffclip,label\r\n"a, b",joy\r\nc,"two\nlines ""x"""\r\n',
+    'a.json': '{"labels": [1, [], {}],\n "database": {"a": {"annotations": {"label": "j\\u00f6y\\ud83d\\ude00"}},\n'
+              ' "b": {"t": [{"start": -1.5e3}, null], "x": "\\\\\\""}}}',
+    'a.jsonl': '{"id": 1}\n"text"\n\n{"id": true}\n',
+    'a.txt': 'Neutral,Anger\n4\n4\n-1\n0\n',
+}
 SEED = 20240229
 ROUNDS = 3
 
@@ -34,6 +42,13 @@ class Fuzz(unittest.TestCase):
 
     def test_damaged_clips(self):
         self.fuzz('-n', str(ROUNDS), *CLIPS)
+
+    def test_damaged_tables(self):
+        with tempfile.TemporaryDirectory() as home:
+            for name, text in TABLES.items():
+                (Path(home) / name).write_text(text, encoding='utf-8')
+            said = self.fuzz('-n', '120', *(f'{home}/{name}' for name in TABLES))
+        self.assertRegex(said, r'table: 2 records, 0 mistakes')
 
     def test_demuxing_and_decoding_agree(self):
         """The frames that demuxing tells are those that decoding finds, in every clip; nearly all can be told."""

@@ -3,6 +3,7 @@
 """What a configuration derives for each clip reaches the files of the mount."""
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +45,129 @@ class Fields(harness.Case):
                                r'does not know: left out \(and 1 more\)')
         with self.mount(config) as mount:
             self.assertEqual(sorted(os.listdir(mount.path / 'x')), ['60:40:8:4', 'right'])
+
+
+CLIPS = '- videos: "clips/**/*.mp4"\n    match: "^clips/(?<folder>[^/]+)/(?<clip>[^/]+)[.]mp4$"'
+
+
+class Tables(harness.Case):
+    """What stands in tables reaches the names of files and their texts. The videos are never opened."""
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.home / 'root'
+        for folder, clip in (('Joy', 'a, (b)! & [c]'), ('Joy', '\u60c5\u611f 1'), ('Fear', '2'), ('Fear', '0030')):
+            (self.root / 'clips' / folder).mkdir(parents=True, exist_ok=True)
+            (self.root / 'clips' / folder / f'{clip}.mp4').touch()
+
+    def write(self, path, text):
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def configure(self, tables, path, text='x', more=''):
+        return self.config(self.root, {path: f'text: "{text}"'}, source=CLIPS, more=f'tables:\n{tables}{more}')
+
+    def check_tree(self, config, expected, said=(), code=0):
+        """The mount has these files with these contents, and check says these things, and no problem but them."""
+        told = harness.corpusfs('check', config, check=code).stdout
+        for line in said:
+            self.assertRegex(told, line)
+        with self.mount(config) as mount:
+            self.assertEqual({path: (mount.path / path).read_text(encoding='utf-8') for path in mount.files()}, expected)
+            return mount.stats()
+
+    def test_csv(self):
+        """A header, a byte order mark, quotes, CR LF; a clip without a row, and a row without a clip."""
+        self.write('labels.csv', b'\xef\xbb\xbfclip,label,split\r\n"a, (b)! & [c]",joy,train\r\n'
+                   + '\u60c5\u611f 1,"happy, very",test\r\n2,fear,test\r\nnone,fear,test\r\n'.encode())
+        stats = self.check_tree(
+            self.configure('  - { file: labels.csv, key: clip }\n', '{split}/{clip}', '{label}'),
+            {'train/a, (b)! & [c]': 'joy', 'test/\u60c5\u611f 1': 'happy, very', 'test/2': 'fear'},
+            [r'note: 1 clips have no row, and are left out; the first is clips/Fear/0030\.mp4, with the key "0030"',
+             r'labels\.csv:5: note: 1 rows belong to no clip; this is the first, with the key "none"'])
+        self.assertEqual((stats['left_out'], stats['problems']), (1, 0))
+
+    def test_keys(self):
+        """Keys of several fields, as templates, with numbers of other widths; a left join; numbered columns."""
+        self.write('t/Joy.tsv', 'Joy\ta, (b)! & [c]\tone\n')
+        self.write('t/Fear.tsv', 'Fear\t00002\ttwo\nFear\t00030\tthirty\n')
+        table = ("  - { file: 't/*.tsv', columns: [where, name, label], key: [where, name], to: ['{folder}', '{key}'], "
+                 "join: left }\n")
+        fields = ("fields:\n  label: { default: none }\n")
+        # A left-joined clip has no label, which the rule of the field then gives.
+        with self.subTest('templates'):
+            config = self.configure("  - { file: 't/F*.tsv', columns: [folder, n, label], key: '{folder}/{n:d}', "
+                                    "to: '{folder}/{clip:d}', join: left }\n", '{folder}/{clip}', '{label}', fields)
+            self.check_tree(config, {'Joy/a, (b)! & [c]': 'none', 'Joy/\u60c5\u611f 1': 'none', 'Fear/2': 'two',
+                                     'Fear/0030': 'thirty'})
+        with self.subTest('several fields'):
+            config = self.configure(table.replace("to: ['{folder}', '{key}']", 'to: [folder, clip]'),
+                                    '{folder}/{clip}', '{label}', fields)
+            self.check_tree(config, {'Joy/a, (b)! & [c]': 'one', 'Joy/\u60c5\u611f 1': 'none', 'Fear/2': 'none',
+                                     'Fear/0030': 'none'})
+
+    def test_json(self):
+        """Records in an object, by their keys; one file a clip; several tables, of which one knows more."""
+        self.write('ve8.json', '{"labels": ["joy"],\n "database": {\n  "2": {"subset": "validation", "annotations": '
+                               '{"label": "fear"}},\n  "0030": {"subset": "training", "annotations": {"label": "awe"}}}}')
+        self.write('side/2.json', '{"speaker": "G\\u0032", "content": "\u4f60\u597d"}')
+        self.write('side/0030.json', '{"speaker": "G1"}')
+        self.write('more.jsonl', '{"folder": "Fear", "age": 3}\n{"folder": "Joy"}\n')
+        tables = ("  - { file: ve8.json, records: database, keys: clip, key: clip,\n"
+                  "      columns: { label: annotations.label, subset: subset } }\n"
+                  "  - { file: 'side/*.json', path: 'side/(?<clip>.*)[.]json', key: clip }\n"
+                  "  - { file: more.jsonl, key: folder }\n")
+        config = self.configure(tables, '{subset}/{clip}', '{label} {speaker} {content} {age}',
+                                'fields:\n  content: { default: "-" }\n')
+        self.check_tree(config, {'validation/2': 'fear G2 \u4f60\u597d 3', 'training/0030': 'awe G1 - 3'})
+
+    def test_lines(self):
+        self.write('ann/x.txt', '% [START_TIME - END_TIME] TURN_NAME EMOTION\r\n\r\n[6.29 - 8.23]\t2\tneu\t[2.5]\r\n'
+                                'C-E2:\tNeutral;\r\n[10 - 11.5]\t0030\thap\t[1]\r\n')
+        self.write('ann/._x.txt', b'\0\0')
+        config = self.configure("  - lines: 'ann/*.txt'\n"
+                                "    match: '^\\[(?<start>[\\d.]+) - (?<end>[\\d.]+)\\]\\t(?<clip>\\S+)\\t(?<label>\\w+)'\n"
+                                "    key: clip\n", '{label}/{clip}', '{start}-{end}')
+        self.check_tree(config, {'neu/2': '6.29-8.23', 'hap/0030': '10-11.5'})
+
+    def test_mistakes(self):
+        """Each is told with its file and line, and the rest is served."""
+        self.write('labels.csv', 'clip,label\n2,fear\n0030\n\u60c5\u611f 1,joy\n\u60c5\u611f 1,sad\n,x\n'
+                                 '"a, (b)! & [c]",unheard\n')
+        config = self.configure('  - { file: labels.csv, key: clip }\n  - { file: "none/*.csv", columns: [clip], key: clip, join: left }\n',
+                                '{class}/{clip}', more='fields:\n  class: { of: label, map: { fear: Fear, joy: Joy } }\n')
+        stats = self.check_tree(config, {'Fear/2': 'x'}, [
+            r'root/labels\.csv:3: the row has 1 cells, expected 2: left out',
+            r'root/labels\.csv:5: a second row for ".*", which line 4 of it has otherwise: its clips are left out',
+            r'yaml:\d+:5: no file below .*root is this table',
+            r'the clip clips/Joy/a, \(b\)! & \[c\]\.mp4 gives {class} "unheard", which its "map" does not know: left out'],
+            code=1)
+        self.assertEqual(stats['left_out'], 3)
+        self.assertGreaterEqual(stats['problems'], 4)
+        for what, table, said in (
+                ('a column', 'clip,lable\n2,fear\n', r'nothing gives the field {label}: no table has such a column'),
+                ('the key', 'klip,label\n2,fear\n', r'labels\.csv:1: there is no column "clip" \(the header has: klip, label\)'),
+                ('a join', 'clip,label\nx2,fear\n', r'no row belongs to a clip: rows have keys such as "x2" \(labels\.csv:2\), '
+                                                    r'clips such as "0030" \(clips/Fear/0030\.mp4\)'),
+                ('all of it', '', r'labels\.csv: the table is empty'),
+                ('sense', b'\xff\xfec\0', r'labels\.csv:1: it is UTF-16')):
+            with self.subTest(what):
+                self.write('labels.csv', table)
+                self.assertRegex(harness.corpusfs('check', config, check=1).stdout, said)
+
+    def test_kept(self):
+        """A table is read once, by whoever needs it first; a changed one is read again."""
+        self.write('labels.csv', 'clip,label\n2,fear\n')
+        config = self.configure('  - { file: labels.csv, key: clip }\n', '{clip}', '{label}')
+        self.check_tree(config, {'2': 'fear'})
+        alone = shutil.copy(harness.CORPUSFS, self.home / 'corpusfs')  # a program without its worker
+        done = subprocess.run([alone, 'check', config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.write('labels.csv', 'clip,label\n2,joy\n')
+        done = subprocess.run([alone, 'check', config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout.decode(), r'labels\.csv: the worker program .* cannot run')
+        self.check_tree(config, {'2': 'joy'})
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ PROBES = [
     'nonsense: 1\n',
     'root: .\nsources:\n  - nonsense: 1\nviews: []\n',
     'root: .\nsources:\n  - videos: "*"\nviews:\n  - nonsense: 1\n',
+    'root: .\nsources:\n  - videos: "*"\ntables: [{ nonsense: 1 }]\nviews: []\n',
     'root: .\nsources:\n  - videos: "*"\nfields: { x: { nonsense: 1 } }\nviews: []\n',
     'root: .\nsources:\n  - videos: "*"\nviews: []\ncache: { nonsense: 1 }\n',
     *(f'root: .\nsources:\n  - videos: "*"\nviews:\n  - path: "{path}"\n    {kind}: {{ nonsense: 1 }}\n'

@@ -14,16 +14,17 @@ OWN = {
     'base': r'base/',
     'mountcfg': r'base/|mountcfg/',
     'decoders': r'base/|decoders/',
-    'cache': r'base/|cache/|decoders/(protocol|index|members|npy)\.h$',
-    'fs': r'base/|fs/|cache/|mountcfg/|decoders/(protocol|index|members|npy)\.h$',
-    'cli': r'base/|fs/|cache/|mountcfg/|cli/|decoders/(protocol|index|members|npy)\.h$',
+    'cache': r'base/|cache/|decoders/(protocol|index|members|npy|records)\.h$',
+    'fs': r'base/|fs/|cache/|mountcfg/|decoders/(protocol|index|members|npy|records)\.h$',
+    'cli': r'base/|fs/|cache/|mountcfg/|cli/|decoders/(protocol|index|members|npy|records)\.h$',
 }
 # Libraries that belong to one room alone.
 LIBRARIES = {
     r'fuse': {'fs', 'cli'},
     r'sqlite3': {'cache'},
     r'libav|libsw|turbojpeg|png\.h|archive|lame': {'decoders'},
-    r'yaml|pcre2': {'mountcfg'},
+    r'yaml': {'mountcfg'},
+    r'pcre2': {'mountcfg', 'decoders'},
     r'seccomp': {'decoders'},
 }
 

@@ -31,15 +31,31 @@ void *__wrap_realloc(void *p, size_t size)
     return --left == 0 ? NULL : __real_realloc(p, size);
 }
 
+/* A reader of tables: two rows, and a mistake. */
+static int read_table(void *context, const char *path, const struct cfg_table_spec *spec,
+                      const struct cfg_table_sink *sink, struct base_reason *why)
+{
+    static const char *const rows[2][3] = {{"x", "left", NULL}, {"y", "left", "1"}};
+    (void)context;
+    (void)path;
+    (void)why;
+    CHECK_INT(spec->n_columns, 3);
+    sink->mistake(sink->context, 1, "nothing much");
+    sink->more_mistakes(sink->context, 2);
+    int err = sink->row(sink->context, 2, rows[0]);
+    return err ? err : sink->row(sink->context, 3, rows[1]);
+}
+
 static int load_and_scan(void)
 {
+    static const struct cfg_reader reader = {read_table, NULL};
     struct cfg *c = NULL;
     struct cfg_clips *clips = NULL;
     size_t problems = 0;
     corpus_said[0] = 0;
     int err = cfg_load("c.yaml", corpus_report, NULL, &c);
     if (err == 0)
-        err = cfg_scan(c, corpus_report, NULL, &clips, &problems);
+        err = cfg_scan(c, &reader, corpus_report, NULL, &clips, &problems);
     CHECK((err == 0) == (clips != NULL));
     cfg_clips_destroy(clips);
     cfg_destroy(c);
@@ -89,6 +105,17 @@ static void test_fields(void)
               0);
 }
 
+static void test_tables(void)
+{
+    corpus_touch("root/t1.csv");
+    corpus_touch("root/t2.csv");
+    fail_each(
+        "root: root\nsources: [{videos: '*/*', match: '(?<class>[a-z])/(?<clip>[x-z])'}]\n"
+        "tables: [{file: 't*.csv', key: clip, columns: {clip: c, side: s, n: m}, path: 't(?<split>.)'}]\n"
+        "views: [{path: '{split}/{class}/{side}/{clip}', text: x}]\n",
+        0);
+}
+
 static void test_mistakes(void)
 {
     fail_each("korpus: x\nroot: $NO_SUCH\nsources: [{videos: '{a', match: '('}]\nviews: [{path: '{x}'}]\n",
@@ -101,6 +128,7 @@ int main(void)
     CHECK_RUN(test_preset);
     CHECK_RUN(test_misfits);
     CHECK_RUN(test_fields);
+    CHECK_RUN(test_tables);
     CHECK_RUN(test_mistakes);
     corpus_remove();
     return check_result();

@@ -15,11 +15,13 @@
 #define MATCH(match) "root: root\nsources:\n  - videos: \"*\"\n    match: '" match "'\n" VIEWS
 #define VIDEOS(glob) "root: root\nsources:\n  - videos: '" glob "'\n" VIEWS
 #define VIEWS "views: [{path: 'x/{clip}', text: y}]\n"
+#define TABLE(table) SOURCE VIEWS "tables: [" table "]\n"
 #define TOP(line) SOURCE VIEWS line "\n"
 
 #define WHOLE(from, to) "expected a whole number from " from " to " to
 #define KNOWN_TOP                                                                                            \
-    "(known: preset, corpus, root, sources, views, n_frames, cache, workers, fields, refresh, immutable)"
+    "(known: preset, corpus, root, sources, views, n_frames, cache, workers, tables, fields, refresh, "      \
+    "immutable)"
 #define BAD_SCALE                                                                                            \
     "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
     "or 224:224, or short:N, found "
@@ -52,7 +54,37 @@ static const struct {
     {TOP("root: root"), "c.yaml:5:1: key \"root\" was already given at line 1\n"},
     {TOP("[a]: b"), "c.yaml:5:1: the configuration: expected a key, found a list\n"},
     {TOP("\"a\\nb\": b"), "c.yaml:5:1: unknown key \"a\\x0ab\" in the configuration " KNOWN_TOP "\n"},
-    {TOP("tables: []"), "c.yaml:5:1: \"tables\" in the configuration" LATER "\n"},
+    {TOP("tables: []"), "c.yaml:5:9: tables: expected a list of 1 to 64 items, found 0\n"},
+    {TABLE("{key: clip}"),
+     "c.yaml:5:10: a table needs \"file\": a pattern such as \"labels/*.csv\" (or \"lines\", or "
+     "\"labels\")\n"},
+    {TABLE("{file: a.csv, lines: b, key: clip}"),
+     "c.yaml:5:24: a table has one of \"file\", \"lines\" and \"labels\"\n"},
+    {TABLE("{file: a.csv}"),
+     "c.yaml:5:10: a table needs a \"key\": the field by which its rows belong to clips\n"},
+    {TABLE("{file: a.txt, key: clip}"),
+     "c.yaml:5:17: file: its extension is none of csv, tsv, json and jsonl: set "
+     "\"format\" to one of them\n"},
+    {TABLE("{file: a, format: xlsx, key: clip}"),
+     "c.yaml:5:28: format: expected csv, tsv, json or jsonl, found \"xlsx\"\n"},
+    {TABLE("{file: a.csv, key: clip, header: false}"),
+     "c.yaml:5:10: a table without a header needs \"columns\", such as [clip, label]\n"},
+    {TABLE("{file: a.csv, key: clip, columns: [x]}"),
+     "c.yaml:5:10: key: this table does not give the field {clip}\n"},
+    {TABLE("{file: a.csv, key: clip, header: false, columns: {clip: one}}"),
+     "c.yaml:5:66: columns: expected a whole number from 1 to 4096, found \"one\"\n"},
+    {TABLE("{file: a.csv, key: clip, records: x}"),
+     "c.yaml:5:35: \"records\" does not go with a table of this kind\n"},
+    {TABLE("{file: a.csv, key: clip, join: outer}"),
+     "c.yaml:5:41: join: expected inner or left, found \"outer\"\n"},
+    {TABLE("{lines: a, key: clip}"),
+     "c.yaml:5:10: a table of lines needs a \"match\": an expression with named groups\n"},
+    {TABLE("{lines: a, match: 'x', key: clip}"),
+     "c.yaml:5:28: match: it names no field: write a named group such as (?<clip>\\S+)\n"},
+    {TABLE("{labels: a, key: clip}"), "c.yaml:5:10: key: this table does not give the field {clip}\n"},
+    {TABLE("{file: a.csv, key: clip, to: '{clip'}"),
+     "c.yaml:5:39: \"{\" without \"}\" (a brace itself is written {{)\n"},
+    {TABLE("{file: '{a.csv', key: clip}"), "c.yaml:5:17: file: pattern \"{a.csv\": \"{\" without \"}\"\n"},
     {TOP("fields: {}"), "c.yaml:5:9: fields: expected a mapping of 1 to 64 keys, found 0\n"},
     {TOP("fields: {a: {set: x}, a: {set: y}}"), "c.yaml:5:23: key \"a\" was already given at line 5\n"},
     {TOP("fields: {<<: {set: x}}"), "c.yaml:5:10: fields: merge keys (<<) do not work here\n"},

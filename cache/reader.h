@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads tables of the corpus by a worker of its own, for the scan, which goes before all else; what was read
+ * is kept in the store like a media index.
+ *
+ * Threads: one at a time.
+ */
+#ifndef CACHE_READER_H
+#define CACHE_READER_H
+
+#include "base/base.h"
+#include "base/bytes.h"
+
+struct cache_reader;
+struct cache_reader_options {
+    const char *root;             /* absolute; strings are borrowed */
+    const char *dir;              /* of the disk cache; NULL = nothing is kept */
+    uint64_t size_bytes;          /* its budget */
+    const char *decoder;          /* path of the worker program */
+    uint64_t worker_memory_bytes; /* 0 = no limit */
+};
+/* 0, or a negative errno with a reason. The worker starts with the first table. */
+int cache_reader_create(const struct cache_reader_options *options, struct cache_reader **ret,
+                        struct base_reason *why);
+void cache_reader_destroy(struct cache_reader *r); /* NULL is allowed */
+
+/* Appends the packed records (decoders/records.h) of the table at `path`, relative to the root, of which a
+ * packed dec_table_spec says what is wanted. 0; -EIO with a reason for a table that cannot be read; another
+ * negative errno. */
+int cache_read_table(struct cache_reader *r, const char *path, const struct base_bytes *spec,
+                     struct base_bytes *ret, struct base_reason *why);
+
+#endif

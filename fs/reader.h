@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who looks into tables for cfg_scan(): asks a worker for their records, through the cache, and hands them
+ * on. Threads: one at a time.
+ */
+#ifndef FS_READER_H
+#define FS_READER_H
+
+#include "cache/reader.h"
+#include "mountcfg/cfg.h"
+
+struct fs_reader {
+    struct cfg_reader ops; /* for cfg_scan() */
+    struct cache_reader_options options;
+    struct cache_reader *reader; /* NULL = no table was read so far */
+};
+/* options is copied; its strings are borrowed. Nothing happens before the first table. */
+void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options);
+void fs_reader_finish(struct fs_reader *r);
+
+#endif

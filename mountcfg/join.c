@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands in the tables, and which clips it belongs to. One table after the other is read whole: a row
+ * has a key, the text of the table's `key` template; rows are sorted by it, and each clip looks its own up,
+ * the text of `to`.
+ */
+#include "mountcfg/internal.h"
+
+#include <errno.h>
+
+/* Lines about rows that one table gives, at most; the rest is a number. */
+enum { MAX_TOLD = 20 };
+
+struct row {
+    const char *key;
+    const char **values; /* parallel to the columns, then the groups of the path */
+    uint32_t file, line;
+    bool used;
+};
+
+struct reading {
+    const struct cfg *c;
+    struct cfg_log *log;
+    struct cfg_matcher *matcher;
+    struct cfg_clips *clips;
+    const char **values; /* scratch: of all fields */
+    /* The table at hand: */
+    const struct cfg_table *table;
+    const struct cfg_table_file *files;
+    uint32_t file;            /* of the file at hand */
+    const char **file_fields; /* what its path gave, of all fields */
+    const char *file_path;    /* as messages have it */
+    struct cfg_list rows;
+    size_t n_keyless;
+    int err;
+    bool seen[CFG_MAX_FIELDS]; /* some row of some table had it */
+};
+
+/* ---- Reading ---- */
+
+static size_t n_values(const struct cfg_table *t)
+{
+    return t->n_columns + t->path.n_groups;
+}
+
+static size_t field_of(const struct cfg_table *t, size_t i)
+{
+    return i < t->n_columns ? t->column_fields[i] : t->path.groups[i - t->n_columns].field;
+}
+
+static struct cfg_place place_of_row(const struct reading *r, const struct row *row,
+                                     char text[CFG_MAX_PATH + 1])
+{
+    (void)snprintf(text, CFG_MAX_PATH + 1, "%s/%s", r->c->root, r->files[row->file].path);
+    return (struct cfg_place){text, (int)row->line, 0};
+}
+
+/* The text of a template over values, as the arena's; NULL with *ret_err 0 when a field is missing. */
+static const char *key_text(struct reading *r, const struct cfg_template *t, const char *const *values,
+                            int *ret_err)
+{
+    const struct cfg_clip fake = {.path = "", .values = values};
+    struct base_bytes text = {0};
+    size_t field;
+    *ret_err = 0;
+    if (cfg_template_check(t, values, &field))
+        return NULL;
+    cfg_expand(t, r->clips, &fake, 0, 0, &text);
+    const char *key =
+        text.failed ? NULL : cfg_arena_text(r->matcher->arena, (const char *)text.data, text.len);
+    base_bytes_finish(&text);
+    *ret_err = key ? 0 : -ENOMEM;
+    return key;
+}
+
+static int take_row(void *context, uint64_t line, const char *const *values)
+{
+    struct reading *r = context;
+    const struct cfg_table *t = r->table;
+    struct row *row = cfg_list_add(&r->rows, sizeof *row);
+    size_t n = n_values(t);
+    if (!row)
+        return -ENOMEM;
+    *row = (struct row){.file = r->file, .line = (uint32_t)line};
+    row->values = cfg_arena_alloc(r->matcher->arena, n, sizeof *row->values);
+    if (!row->values)
+        return -ENOMEM;
+    memset(r->values, 0, r->c->n_fields * sizeof *r->values);
+    for (size_t i = 0; i < n; i++) {
+        const char *value = i < t->n_columns ? values[i] : r->file_fields[field_of(t, i)];
+        if (value && i < t->n_columns && !(value = cfg_arena_text(r->matcher->arena, value, strlen(value))))
+            return -ENOMEM;
+        row->values[i] = value;
+        r->seen[field_of(t, i)] = r->seen[field_of(t, i)] || value;
+        if (value)
+            r->values[field_of(t, i)] = value;
+    }
+    int err;
+    row->key = key_text(r, t->key, r->values, &err);
+    if (err)
+        return err;
+    if (!row->key || !*row->key) {
+        char file[CFG_MAX_PATH + 1];
+        if (r->n_keyless++ < MAX_TOLD)
+            cfg_mistake(r->log, place_of_row(r, row, file), "the row has no key: left out");
+        else
+            r->log->n++;
+        r->rows.n--;
+    }
+    return 0;
+}
+
+static void take_mistake(void *context, uint64_t line, const char *what)
+{
+    const struct reading *r = context;
+    cfg_mistake(r->log, (struct cfg_place){r->file_path, (int)line, 0}, "%s", what);
+}
+
+static void count_mistakes(void *context, uint64_t n)
+{
+    const struct reading *r = context;
+    r->log->n += n;
+    cfg_note(r->log, (struct cfg_place){r->file_path, 0, 0}, "%llu more mistakes", (unsigned long long)n);
+}
+
+static int read_file(struct reading *r, const struct cfg_reader *reader)
+{
+    const struct cfg_table *t = r->table;
+    const char *path = r->files[r->file].path;
+    const struct cfg_table_sink sink = {take_row, take_mistake, count_mistakes, r};
+    char full[CFG_MAX_PATH + 1];
+    struct base_reason why = {""};
+    memset(r->file_fields, 0, r->c->n_fields * sizeof *r->file_fields);
+    (void)snprintf(full, sizeof full, "%s/%s", r->c->root, path);
+    r->file_path = full;
+    if (t->path.utf) {
+        int matched = cfg_match(r->matcher, &t->path, path, strlen(path));
+        int err = matched > 0 ? cfg_take_groups(r->matcher, &t->path, false, r->file_fields) : matched;
+        if (err < 0)
+            return err;
+        if (matched == 0) {
+            cfg_note(r->log, t->place, "note: %s does not match \"path\": not read", path);
+            return 0;
+        }
+    }
+    int err = reader->read_table(reader->context, path, &t->spec, &sink, &why);
+    if (err == -EIO)
+        cfg_mistake(r->log, (struct cfg_place){full, 0, 0}, "%s", why.text);
+    return err == -EIO ? 0 : err;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int order = strcmp(x->key, y->key);
+    if (order == 0 && x->file != y->file)
+        order = x->file < y->file ? -1 : 1;
+    return order ? order : x->line < y->line ? -1 : x->line > y->line;
+}
+
+/* ---- Joining ---- */
+
+/* What happened to the clips and rows of one table. */
+struct outcome {
+    size_t n_joined, n_without, n_ambiguous, n_unused;
+    const char *without; /* the first clip without a row, */
+    const char *without_key;
+    const struct row *unused; /* and the first row without a clip */
+};
+
+/* The first row of a key, and how many there are. */
+static struct row *find_rows(const struct reading *r, const char *key, size_t *ret_n)
+{
+    struct row *rows = r->rows.items;
+    size_t low = 0, high = r->rows.n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(rows[middle].key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t n = 0;
+    while (low + n < r->rows.n && strcmp(rows[low + n].key, key) == 0)
+        n++;
+    *ret_n = n;
+    return rows + low;
+}
+
+static bool same_values(const struct cfg_table *t, const struct row *a, const struct row *b)
+{
+    for (size_t i = 0; i < n_values(t); i++) {
+        if (!a->values[i] != !b->values[i] || (a->values[i] && strcmp(a->values[i], b->values[i]) != 0))
+            return false;
+    }
+    return true;
+}
+
+static void report_ambiguous(const struct reading *r, const struct row *rows, size_t other,
+                             const struct outcome *o)
+{
+    char first[CFG_MAX_PATH + 1], second[CFG_MAX_PATH + 1];
+    if (o->n_ambiguous > MAX_TOLD) {
+        r->log->n++;
+        return;
+    }
+    struct cfg_place at = place_of_row(r, &rows[other], second);
+    (void)place_of_row(r, &rows[0], first);
+    cfg_mistake(r->log, at,
+                "a second row for \"%s\", which line %u of %s has otherwise: its clips are left out",
+                rows[0].key, rows[0].line, rows[0].file == rows[other].file ? "it" : first);
+}
+
+/* Whether the rows of one key all say the same; if not, that is told when it is seen first. */
+static bool agree(const struct reading *r, struct row *rows, size_t n, struct outcome *o)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (same_values(r->table, &rows[0], &rows[i]))
+            continue;
+        if (!rows[0].used && ++o->n_ambiguous > 0)
+            report_ambiguous(r, rows, i, o);
+        return false;
+    }
+    return true;
+}
+
+static void put_values(const struct cfg_table *t, const struct row *row, const char **values)
+{
+    for (size_t i = 0; i < n_values(t); i++) {
+        if (row->values[i])
+            values[field_of(t, i)] = row->values[i];
+    }
+}
+
+/* Whether the clip stays: 1, 0 = not, or -ENOMEM. */
+static int join_clip(struct reading *r, const struct cfg_clip *clip, struct outcome *o)
+{
+    const char **values = (const char **)(uintptr_t)clip->values;
+    int err;
+    const char *key = key_text(r, r->table->to, values, &err);
+    if (err)
+        return err;
+    size_t n = 0;
+    struct row *rows = key ? find_rows(r, key, &n) : NULL;
+    if (n == 0) {
+        if (o->n_without++ == 0) {
+            o->without = clip->path;
+            o->without_key = key;
+        }
+        return r->table->left;
+    }
+    bool good = agree(r, rows, n, o);
+    for (size_t i = 0; i < n; i++)
+        rows[i].used = true;
+    o->n_joined++;
+    if (good)
+        put_values(r->table, &rows[0], values);
+    return good;
+}
+
+static void report_outcome(const struct reading *r, const struct outcome *o)
+{
+    const struct cfg_table *t = r->table;
+    char file[CFG_MAX_PATH + 1];
+    const char *clip_key = o->without_key ? o->without_key : "";
+    if (o->n_ambiguous > MAX_TOLD)
+        cfg_note(r->log, t->place, "%zu more keys have rows that differ", o->n_ambiguous - MAX_TOLD);
+    if (r->n_keyless > MAX_TOLD)
+        cfg_note(r->log, t->place, "%zu more rows have no key", r->n_keyless - MAX_TOLD);
+    if (r->rows.n > 0 && o->n_joined == 0 && o->n_without > 0) {
+        const struct row *row = r->rows.items;
+        cfg_mistake(
+            r->log, t->place,
+            "no row belongs to a clip: rows have keys such as \"%s\" (%s:%u), clips such as \"%s\" (%s)",
+            row->key, r->files[row->file].path, row->line, clip_key, o->without);
+        return;
+    }
+    if (o->n_without > 0)
+        cfg_note(r->log, t->place, "note: %zu clips have no row%s; the first is %s, with the key \"%s\"",
+                 o->n_without, t->left ? "" : ", and are left out", o->without, clip_key);
+    if (o->n_unused > 0)
+        cfg_note(r->log, place_of_row(r, o->unused, file),
+                 "note: %zu rows belong to no clip; this is the first, with the key \"%s\"", o->n_unused,
+                 o->unused->key);
+}
+
+static int join_clips(struct reading *r)
+{
+    struct outcome o = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < r->clips->n; i++) {
+        int stays = join_clip(r, &r->clips->clips[i], &o);
+        if (stays < 0)
+            return stays;
+        if (stays)
+            r->clips->clips[n++] = r->clips->clips[i];
+    }
+    r->clips->n = n;
+    const struct row *rows = r->rows.items;
+    for (size_t i = 0; i < r->rows.n; i++) {
+        if (!rows[i].used && o.n_unused++ == 0)
+            o.unused = &rows[i];
+    }
+    report_outcome(r, &o);
+    return 0;
+}
+
+/* ---- One table after the other ---- */
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct cfg_table_file *x = a, *y = b;
+    if (x->table != y->table)
+        return x->table < y->table ? -1 : 1;
+    return strcmp(x->path, y->path);
+}
+
+static int join_table(struct reading *r, const struct cfg_reader *reader, size_t n_files)
+{
+    int err = 0;
+    r->rows.n = 0;
+    r->n_keyless = 0;
+    for (r->file = 0; !err && r->file < n_files; r->file++)
+        err = read_file(r, reader);
+    if (err)
+        return err;
+    if (n_files == 0)
+        cfg_mistake(r->log, r->table->place, "no file below %s is this table", r->c->root);
+    if (r->rows.n > 1)
+        qsort(r->rows.items, r->rows.n, sizeof(struct row), compare_rows);
+    return join_clips(r);
+}
+
+/* What the configuration speaks of and neither names nor tables give. */
+static void report_missing(const struct reading *r)
+{
+    for (size_t i = 0; i < r->c->n_fields; i++) {
+        if (r->c->from_tables[i] && !r->seen[i])
+            cfg_mistake(r->log, r->c->tables[0].place,
+                        "nothing gives the field {%s}: no table has such a column", r->c->fields[i]);
+    }
+}
+
+int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct cfg_log *log,
+                    struct cfg_matcher *matcher, struct cfg_table_file *files, size_t n_files,
+                    struct cfg_clips *clips)
+{
+    if (clips->n == 0)
+        return 0;
+    struct reading *r = calloc(1, sizeof *r);
+    if (!r)
+        return -ENOMEM;
+    *r = (struct reading){.c = c, .log = log, .matcher = matcher, .clips = clips};
+    r->values = calloc(c->n_fields + 1, sizeof *r->values);
+    r->file_fields = calloc(c->n_fields + 1, sizeof *r->file_fields);
+    int err = r->values && r->file_fields ? 0 : -ENOMEM;
+    if (n_files > 1)
+        qsort(files, n_files, sizeof *files, compare_files);
+    size_t from = 0;
+    for (size_t i = 0; !err && i < c->n_tables; i++) {
+        size_t to = from;
+        while (to < n_files && files[to].table == i)
+            to++;
+        r->table = &c->tables[i];
+        r->files = files + from;
+        err = join_table(r, reader, to - from);
+        from = to;
+    }
+    if (!err && c->n_tables > 0)
+        report_missing(r);
+    cfg_list_finish(&r->rows);
+    free(r->values);
+    free(r->file_fields);
+    free(r);
+    return err;
+}
