@@ -532,6 +532,17 @@ class Packed(Archives):
                 self.assertTrue(found.failed)
                 self.assertIn('a single file that is packed', found.error)
 
+    def test_memory(self):
+        """A window of 1 GiB is unpacked with, one of 2 GiB is refused; neither is written to by so little."""
+        for log, failed in ((30, False), (31, True)):
+            data = tarfile.TarInfo('one').tobuf() + bytes(1024)
+            block = (len(data) << 3 | 1).to_bytes(3, 'little') + data
+            (self.home / 'a').write_bytes(b'\x28\xb5\x2f\xfd\0' + bytes([(log - 10) << 3]) + block)
+            found = Listed(self.home / 'a')
+            self.assertEqual(found.failed, failed, found.error)
+            if failed:
+                self.assertIn('memory', found.error)
+
     def test_bomb(self):
         """GiBs of nothing in some kilobytes: the list ends, and says why."""
         archive = self.home / 'a'
