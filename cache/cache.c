@@ -72,10 +72,10 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     c->options = *options;
     c->root = -1;
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->work, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->work, &monotonic);
     pthread_cond_init(&c->linger, &monotonic);
     pthread_condattr_destroy(&monotonic);
     c->n_workers = options->workers > 0 ? (size_t)options->workers : cpu_count();
@@ -167,7 +167,6 @@ static int known_media(struct cache *c, size_t clip, uint32_t version, struct ca
     return err;
 }
 
-/* Indexing is keyed by the clip: what its file is, is found out by the task. */
 static int get_media(struct cache *c, size_t clip, uint32_t version, struct cache_waiter *w,
                      struct media **ret)
 {
@@ -176,9 +175,7 @@ static int get_media(struct cache *c, size_t clip, uint32_t version, struct cach
         err = known_media(c, clip, version, w, ret);
     if (err || *ret)
         return err;
-    struct cache_task task = {.kind = TASK_INDEX, .clip = clip};
-    uint64_t number[2] = {UINT64_C(0x696e646578), clip};
-    task.key = base_hash_of(number, sizeof number);
+    const struct cache_task task = {.kind = TASK_INDEX, .clip = clip, .key = key_of_indexing(clip)};
     return jobs_wait_for(c, &task, w);
 }
 

@@ -73,8 +73,10 @@ struct cache_options {
 
 struct cache;
 
-/* 0, or a negative errno with a reason. Starts threads; worker processes start with their first job. */
+/* 0, or a negative errno with a reason. Starts threads; worker processes start later. */
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why);
+/* Somebody may ask from now on: the first worker processes start. */
+void cache_expect_readers(struct cache *c);
 /* Ends workers and threads. Waiters that are still there are woken with an error first. NULL is allowed. */
 void cache_destroy(struct cache *c);
 

@@ -75,13 +75,20 @@ static void end_lingering_locked(struct cache *c, const struct cache_task *t)
         current->leaves = true;
 }
 
-static void begin_locked(struct cache *c, struct cache_task *t)
+static void enter_bucket_locked(struct cache *c, struct cache_task *t)
 {
     struct cache_task **bucket = bucket_of(c, &t->key);
     t->next_in_bucket = *bucket;
     *bucket = t;
-    if (t->kind == TASK_FRAMES)
+}
+
+static void begin_locked(struct cache *c, struct cache_task *t)
+{
+    enter_bucket_locked(c, t);
+    if (t->kind == TASK_FRAMES) {
         ++*making_of_view_locked(t);
+        survey_note_locked(c, t->clip, t->view);
+    }
     end_lingering_locked(c, t);
     enqueue_locked(c, t);
 }
@@ -113,19 +120,27 @@ static bool asks_too_often(struct cache_waiter *w, const struct base_hash *key)
     return ++w->attempts > CACHE_MAX_ATTEMPTS || ++w->waits > CACHE_MAX_WAITS;
 }
 
+static struct cache_task *new_task(const struct cache_task *wanted)
+{
+    struct cache_task *t = malloc(sizeof *t);
+    if (!t)
+        return NULL;
+    *t = *wanted;
+    t->refs = 1;
+    t->output = -1;
+    t->ahead = true;
+    if (t->media)
+        media_ref(t->media);
+    return t;
+}
+
 int jobs_wait_for(struct cache *c, const struct cache_task *wanted, struct cache_waiter *w)
 {
     if (w && asks_too_often(w, &wanted->key))
         return -EIO;
-    struct cache_task *fresh = malloc(sizeof *fresh);
+    struct cache_task *fresh = new_task(wanted);
     if (!fresh)
         return -ENOMEM;
-    *fresh = *wanted;
-    fresh->refs = 1;
-    fresh->output = -1;
-    fresh->ahead = true;
-    if (fresh->media)
-        media_ref(fresh->media);
     int err = -EINPROGRESS;
     pthread_mutex_lock(&c->lock);
     struct cache_task *t = find_locked(c, &wanted->key);
@@ -261,13 +276,19 @@ uint32_t jobs_wanted(struct cache *c, struct cache_task *t)
 /* For so long a job waits for company, as long as no other task needs its worker. */
 enum { LINGER_MS = 100 };
 
+static struct timespec after_ms(int ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += ms * 1000 * 1000;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    return at;
+}
+
 static void linger_locked(struct cache *c, struct cache_task *t)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LINGER_MS * 1000 * 1000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    const struct timespec until = after_ms(LINGER_MS);
     c->n_lingering++;
     --*making_of_view_locked(t); /* who asks for a frame elsewhere now has got this one */
     while (!t->wants_all && !t->leaves && !c->stopping && c->n_queued <= c->n_idle)
@@ -353,6 +374,9 @@ static int unsuitability(const struct cache *c, const struct cache_task *t, cons
 
 enum { LOOK_AHEAD = 256, MOST_PASSED_OVER = 32 };
 
+/* So many worker processes start before there is work. */
+enum { STARTED_AHEAD = 2 };
+
 static struct cache_task *choose_locked(struct cache *c, const struct worker_thread *w)
 {
     struct cache_task *best = NULL;
@@ -374,22 +398,90 @@ static struct cache_task *choose_locked(struct cache *c, const struct worker_thr
     return best;
 }
 
+/* What has a clip looked into ahead of its readers, or NULL; not queued, but found by its key. */
+static struct cache_task *begin_survey_locked(struct cache *c, struct worker_thread *w)
+{
+    struct cache_task wanted;
+    if (!survey_is_due_locked(c) || !survey_choose_locked(c, &wanted))
+        return NULL;
+    c->surveyor = w;
+    wanted.key = key_of_indexing(wanted.clip);
+    struct cache_task *t = new_task(&wanted);
+    pthread_mutex_unlock(&c->lock);
+    if (t && t->media)
+        t->key = key_of_size(c, t->media, t->view);
+    bool useful = t && survey_is_short(c, t->clip);
+    pthread_mutex_lock(&c->lock);
+    if (useful && !c->stopping && !find_locked(c, &t->key)) {
+        enter_bucket_locked(c, t);
+        return t;
+    }
+    c->surveyor = NULL;
+    if (t)
+        free_task(t);
+    return NULL;
+}
+
+/* For so long nobody wanted anything of a worker that is told to look around. */
+enum { REST_MS = 10 };
+
+/* Waits until something may be queued. A task if there is one that nobody waits for. */
+static struct cache_task *rest_locked(struct cache *c, struct worker_thread *w)
+{
+    bool rested = c->surveyor == w; /* until the survey began */
+    if (rested)
+        c->surveyor = NULL;
+    c->n_idle++;
+    if (!rested && survey_is_due_locked(c)) {
+        const struct timespec until = after_ms(REST_MS);
+        rested = pthread_cond_timedwait(&c->work, &c->lock, &until) == ETIMEDOUT;
+    } else if (!rested) {
+        pthread_cond_wait(&c->work, &c->lock);
+    }
+    c->n_idle--;
+    return rested && !c->stopping && !c->queue_head ? begin_survey_locked(c, w) : NULL;
+}
+
+static struct cache_task *next_task_locked(struct cache *c, struct worker_thread *w)
+{
+    struct cache_task *t = choose_locked(c, w);
+    if (!t)
+        return rest_locked(c, w);
+    dequeue_locked(c, t);
+    if (c->surveyor == w)
+        c->surveyor = NULL;
+    return t;
+}
+
+/* Loading its libraries takes a process longer than making a frame. If it cannot be started, its first job
+ * says so. */
+static void start_ahead_locked(struct cache *c, struct worker_thread *w)
+{
+    w->started_ahead = true;
+    pthread_mutex_unlock(&c->lock);
+    (void)cache_worker_start(&w->process);
+    pthread_mutex_lock(&c->lock);
+}
+
+void cache_expect_readers(struct cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->expects_readers = true;
+    pthread_cond_broadcast(&c->work);
+    pthread_mutex_unlock(&c->lock);
+}
+
 static void *worker_main(void *argument)
 {
     struct worker_thread *w = argument;
     struct cache *c = w->cache;
     pthread_mutex_lock(&c->lock);
-    for (;;) {
-        struct cache_task *t = c->stopping ? NULL : choose_locked(c, w);
-        if (!t && c->stopping)
-            break;
-        if (!t) {
-            c->n_idle++;
-            pthread_cond_wait(&c->work, &c->lock);
-            c->n_idle--;
+    while (!c->stopping) {
+        if (c->expects_readers && !w->started_ahead && w->number < STARTED_AHEAD)
+            start_ahead_locked(c, w);
+        struct cache_task *t = next_task_locked(c, w);
+        if (!t)
             continue;
-        }
-        dequeue_locked(c, t);
         w->current = t;
         if (t->kind != TASK_SUBTITLES)
             c->clips[t->clip].worker = w->number;

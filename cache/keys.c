@@ -19,6 +19,12 @@ static struct base_hash key_of(const char *what, const struct base_hash *a, cons
     return base_hash_of(&key, sizeof key);
 }
 
+struct base_hash key_of_indexing(size_t clip)
+{
+    const uint64_t number[2] = {UINT64_C(0x696e646578), clip};
+    return base_hash_of(number, sizeof number);
+}
+
 struct base_hash key_of_view(const struct cache_view *v)
 {
     switch (v->kind) {

@@ -105,9 +105,12 @@ struct dec_job making_new_job(struct making *m, enum dec_kind kind)
     /* Never that of another index: frame numbers mean something in one index only. Indexing has no session,
      * but the field must not be 0. */
     job.session = m->t->media ? m->t->media->session : UINT64_MAX;
-    /* A lone job may use all processors; when other workers are busy, each has its own. */
-    job.threads =
-        c->n_idle + c->n_lingering + 1 >= c->n_workers ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
+    /* A lone job may use all processors; when other workers are busy, each has its own. A survey's are for
+     * those to come: it opens the decoder that they will go on with. */
+    bool surveys = c->surveyor == m->worker;
+    size_t resting = c->n_idle + c->n_lingering + (c->surveyor && !surveys);
+    bool all = surveys ? kind == DEC_MEASURE_FRAMES : resting + 1 >= c->n_workers;
+    job.threads = all ? (uint32_t)BASE_MIN(c->n_workers, (size_t)16) : 1;
     pthread_mutex_unlock(&c->lock);
     return job;
 }

@@ -65,6 +65,7 @@ struct clip {
     int16_t worker;      /* that has its session; -1 = none */
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
+    bool surveyed; /* looked into ahead of its readers, as far as that was possible */
     /* Its files as they were when they were looked at, all zero = not there; they are watched from then on.
      */
     bool looked;
@@ -117,6 +118,14 @@ struct open_file {
     uint64_t used; /* when, in uses */
 };
 
+/* What is to be looked into when there is nothing else to do. */
+struct survey {
+    bool began;
+    size_t clip, view; /* that was read last */
+    size_t next, end;  /* clips that may be of use */
+    unsigned left;     /* and how many of them */
+};
+
 struct cache {
     struct cache_options options;
     struct cache_view views[CACHE_MAX_VIEWS];
@@ -137,9 +146,10 @@ struct cache {
     /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a
      * worker's answer, a wake() or a call into the store. */
     pthread_mutex_t lock;
+    /* On the monotonic clock: */
     pthread_cond_t work;   /* something was queued, or stopping */
-    pthread_cond_t linger; /* the same, or a task wants more; on the monotonic clock */
-    bool stopping;
+    pthread_cond_t linger; /* the same, or a task wants more */
+    bool stopping, expects_readers;
     size_t n_clips;
     struct clip *clips;
     struct clip_sidecar *sidecars; /* of the same number */
@@ -149,6 +159,8 @@ struct cache {
     struct cache_task *queue_head, *queue_tail;
     size_t n_queued;
     size_t n_idle, n_lingering; /* threads that wait for work, or for company of the frame they made */
+    struct survey survey;
+    const struct worker_thread *surveyor; /* that is at it; NULL = none is */
     uint64_t last_session;
     struct cache_counters counters; /* but for what is below, and what is now */
     _Atomic uint64_t hits, misses;
@@ -160,6 +172,7 @@ struct worker_thread {
     pthread_t thread;
     struct cache_task *current; /* guarded by cache.lock; NULL = it waits for work */
     struct cache_worker process;
+    bool started_ahead; /* or that was tried */
     uint64_t next_job;
 };
 
@@ -256,7 +269,19 @@ bool plan_rows_locked(struct clip_view *v, uint32_t row);
 /* A row made alone is made with those beside it, as far as they are of its segment. */
 void plan_lone_row(const struct clip_view *v, uint32_t row, uint32_t *ret_first, uint32_t *ret_last);
 
+/* ---- survey.c: clips beside those that are read are indexed, and the size of their frames is measured, by
+ * one worker at a time, and only by one that had nothing to do for a moment ---- */
+/* Notes that a frame of a clip has to be made. */
+void survey_note_locked(struct cache *c, size_t clip, size_t view);
+bool survey_is_due_locked(const struct cache *c);
+/* What is to be done next. false: nothing. The media in *ret is borrowed. */
+bool survey_choose_locked(struct cache *c, struct cache_task *ret);
+/* Whether a clip's file is short enough to be read for nobody. Does I/O, no lock held. */
+bool survey_is_short(const struct cache *c, size_t clip);
+
 /* ---- keys.c: names of what is made ---- */
+/* Indexing a clip: what its file is, is found out by the task. */
+struct base_hash key_of_indexing(size_t clip);
 struct base_hash key_of_view(const struct cache_view *v);
 /* What a view is for one clip. */
 struct cache_view view_of_clip(const struct cache *c, size_t clip, size_t view);

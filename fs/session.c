@@ -131,6 +131,7 @@ static int serve(struct fs *fs, struct base_reason *why)
     bool with_stats = stats_file && pthread_create(&stats_thread, NULL, stats_main, fs) == 0;
     if (fs->options->on_ready)
         fs->options->on_ready(fs->options->context);
+    cache_expect_readers(fs->cache);
     int err = loop(fs, why);
     fs->ended = true;
     if (with_stats)

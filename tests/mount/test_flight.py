@@ -18,7 +18,7 @@ READERS = 64
 GOP, SEGMENT = 64, 32  # frames; cache/media.c says how long a segment is at most
 CORPUS = {f'a/{name}.mp4': [*clips.picture(size='160x120', rate=25, seconds=8), *clips.X264, *clips.YUV, '-vf',
                             f'hue=h={hue}', '-g', GOP, '-keyint_min', GOP, '-sc_threshold', 0]
-          for name, hue in (('one', 0), ('two', 120))}
+          for name, hue in (('one', 0), ('two', 120), ('three', 180), ('zero', 240))}
 
 
 def is_blocked(task):
@@ -31,7 +31,7 @@ class Flight(harness.Case):
 
     def setUp(self):
         super().setUp()
-        self.root = clips.make(CORPUS, 'flight')
+        self.root = clips.make(CORPUS, 'flights')
         # One worker that stands still holds everything.
         self.settings = self.config(self.root, VIEWS, more='workers: 1\n')
 
@@ -132,6 +132,18 @@ class Flight(harness.Case):
             self.assertIn(jobs, (2, 3), 'the second read joins the job of the first, or comes too late for it')
             self.frame(mount, 'one.mp4', SEGMENT + 1).read_bytes()
             self.assertEqual(mount.stats()['jobs_frames'], jobs)
+
+    def test_neighbours_are_looked_into(self):
+        """Who reads a second clip finds the ones behind it indexed and measured; who reads one does not cause that."""
+        with self.mount(self.config(self.root, VIEWS, more='workers: 2\n')) as mount:
+            for n in (5, 150, 90):
+                self.frame(mount, 'one.mp4', n).read_bytes()
+            self.assertEqual(mount.stats()['jobs_index'], 1)
+            self.frame(mount, 'three.mp4', 5).read_bytes()
+            harness.wait_until('all but its own', lambda: mount.stats()['jobs_measure'] == len(CORPUS))
+            self.assertTrue(self.frame(mount, 'zero.mp4', 7).read_bytes())
+            figures = mount.stats()
+            self.assertEqual((figures['jobs_index'], figures['jobs_measure']), (len(CORPUS), len(CORPUS)))
 
     def test_interrupted(self):
         """A reader that is interrupted leaves at once; others get the frame, by the one job that was under way."""

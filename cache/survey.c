@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looks into clips ahead of their readers. */
+#include "cache/private.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+/* So many clips for each that is read, among so many behind it whose files are named alike, and none of
+ * longer files: they are read through. */
+enum { CLIPS_AHEAD = 4, NEIGHBOURS = 16, MOST_BYTES = 32 << 20 };
+
+void survey_note_locked(struct cache *c, size_t clip, size_t view)
+{
+    struct survey *s = &c->survey;
+    if (s->began && s->clip == clip)
+        return;
+    s->next = clip + 1;
+    s->end = clip + 1 + NEIGHBOURS;
+    s->left = s->began ? CLIPS_AHEAD : 0; /* who reads one clip may want no other */
+    s->view = view;
+    s->clip = clip;
+    s->began = true;
+}
+
+static bool is_alike(const struct cache *c, size_t a, size_t b)
+{
+    const char *x = strrchr(c->sources[a].path, '.'), *y = strrchr(c->sources[b].path, '.');
+    return x && y && strcmp(x, y) == 0;
+}
+
+static bool is_wanted_locked(const struct cache *c, size_t clip, struct cache_task *ret)
+{
+    const struct survey *s = &c->survey;
+    const struct clip *k = &c->clips[clip];
+    *ret = (struct cache_task){.kind = k->media ? TASK_MEASURE : TASK_INDEX, .clip = clip, .view = s->view};
+    if (!k->media)
+        return !k->surveyed && is_alike(c, clip, s->clip);
+    const struct clip_view *v = &k->media->views[s->view];
+    ret->media = k->media;
+    return k->surveyed && v->n_files > 0 && !v->measured;
+}
+
+bool survey_is_due_locked(const struct cache *c)
+{
+    return c->survey.left > 0 && !c->surveyor && c->n_workers > 1;
+}
+
+bool survey_choose_locked(struct cache *c, struct cache_task *ret)
+{
+    struct survey *s = &c->survey;
+    for (; s->left > 0 && s->next < BASE_MIN(s->end, c->n_clips); s->next++) {
+        if (!is_wanted_locked(c, s->next, ret))
+            continue;
+        c->clips[s->next].surveyed = true;
+        if (ret->kind == TASK_MEASURE) {
+            s->next++;
+            s->left--;
+        }
+        return true;
+    }
+    s->left = 0;
+    return false;
+}
+
+bool survey_is_short(const struct cache *c, size_t clip)
+{
+    struct stat st;
+    return fstatat(c->root, c->sources[clip].path, &st, 0) == 0 && st.st_size <= MOST_BYTES;
+}
