@@ -29,7 +29,8 @@ static int open_parts(struct cache *c, const struct cache_options *options, stru
 
 static int reserve_clips(struct cache *c)
 {
-    if (base_grow_init(&c->sources_memory, CACHE_MAX_CLIPS * sizeof *c->sources) < 0 ||
+    if (archives_init(c) < 0 ||
+        base_grow_init(&c->sources_memory, CACHE_MAX_CLIPS * sizeof *c->sources) < 0 ||
         base_grow_init(&c->clips_memory, CACHE_MAX_CLIPS * sizeof *c->clips) < 0 ||
         base_grow_init(&c->sidecars_memory, CACHE_MAX_CLIPS * sizeof *c->sidecars) < 0)
         return -ENOMEM;
@@ -60,6 +61,14 @@ int cache_add_sources(struct cache *c, const struct cache_source *sources, size_
     pthread_mutex_unlock(&c->lock);
     *ret_first = first;
     return 0;
+}
+
+size_t cache_n_clips(struct cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    size_t n = c->n_clips;
+    pthread_mutex_unlock(&c->lock);
+    return n;
 }
 
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why)
@@ -106,14 +115,21 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     return err;
 }
 
+void cache_stop(struct cache *c)
+{
+    if (c)
+        jobs_stop(c);
+}
+
 void cache_destroy(struct cache *c)
 {
     if (!c)
         return;
-    jobs_stop(c);
+    cache_stop(c);
     watch_stop(c->watch);
     media_unref_list(c->media_newest);
     files_finish(c);
+    archives_finish(c);
     base_grow_finish(&c->sources_memory);
     base_grow_finish(&c->clips_memory);
     base_grow_finish(&c->sidecars_memory);
@@ -152,13 +168,22 @@ static void give_back_locked(struct cache *c, size_t clip, struct cache_waiter *
         media_attach_locked(c, clip, media_ref(m));
 }
 
+/* Whether the archive that a clip is of, if it is of one, has not changed. */
+static bool is_there_locked(struct cache *c, size_t clip)
+{
+    const struct archive *a = archive_of(c, c->sources[clip].archive);
+    return !a || archive_is_current_locked(c, a);
+}
+
 /* 0, also when nothing is known yet, -ESTALE, or -EIO for a clip whose versions are used up. */
 static int known_media(struct cache *c, size_t clip, uint32_t version, struct cache_waiter *w,
                        struct media **ret)
 {
     pthread_mutex_lock(&c->lock);
     const struct clip *k = &c->clips[clip];
-    int err = k->version != version ? -ESTALE : version == CACHE_MAX_VERSION ? -EIO : 0;
+    int err = k->version != version || !is_there_locked(c, clip) ? -ESTALE
+              : version == CACHE_MAX_VERSION                     ? -EIO
+                                                                 : 0;
     if (!err)
         give_back_locked(c, clip, w);
     *ret = !err && k->media ? media_ref(k->media) : NULL;
@@ -361,30 +386,45 @@ static ssize_t read_running(struct reading *r, struct cache_task *t, uint64_t si
     return n < 0 ? -errno : n;
 }
 
-static ssize_t read_whole(struct reading *r, enum task_kind kind)
+ssize_t read_made(struct cache *c, struct cache_waiter *w, const struct cache_task *task,
+                  const struct base_hash *segment, uint64_t size, void *out, size_t len, uint64_t offset)
 {
-    if (r->offset >= r->v.file_bytes)
+    struct reading r = {.c = c, .w = w, .out = out, .len = len, .offset = offset};
+    if (offset >= size)
         return 0;
-    const struct cache_task task = reading_task(r, kind, 0, 0);
-    struct cache_segment *s = reading_find(r, kind == TASK_SUBTITLES ? &r->v.text_key : &task.key);
+    struct cache_segment *s = reading_find(&r, segment);
     if (s)
-        return read_segment(r, s, 0);
-    struct cache_task *t = jobs_find(r->c, &task.key);
+        return read_segment(&r, s, 0);
+    struct cache_task *t = jobs_find(c, &task->key);
     if (t) {
-        ssize_t n = read_running(r, t, r->v.file_bytes);
-        jobs_release(r->c, t);
+        ssize_t n = read_running(&r, t, size);
+        jobs_release(c, t);
         if (n != -EAGAIN)
             return n;
     }
-    return jobs_wait_for(r->c, &task, r->w);
+    return jobs_wait_for(c, task, w);
+}
+
+static ssize_t read_whole(struct reading *r, enum task_kind kind)
+{
+    const struct cache_task task = reading_task(r, kind, 0, 0);
+    return read_made(r->c, r->w, &task, kind == TASK_SUBTITLES ? &r->v.text_key : &task.key, r->v.file_bytes,
+                     r->out, r->len, r->offset);
+}
+
+ssize_t count_read(struct cache *c, const struct cache_waiter *w, ssize_t n)
+{
+    if (n >= 0)
+        atomic_fetch_add_explicit(w->waits == 0 ? &c->hits : &c->misses, 1, memory_order_relaxed);
+    return n;
 }
 
 ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, uint32_t file,
                    struct cache_waiter *w, void *out, size_t len, uint64_t offset)
 {
-    if (c->views[view].kind == CACHE_FILE)
-        return file_read(c, clip, version, out, len, offset);
     struct reading r = {.c = c, .clip = clip, .view = view, .w = w, .out = out, .len = len, .offset = offset};
+    if (c->views[view].kind == CACHE_FILE)
+        return count_read(c, w, file_read(c, clip, version, out, len, offset));
     ssize_t n = ask_view(c, clip, version, view, true, w, &r.media, &r.v);
     if (n)
         return n;
@@ -396,10 +436,8 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
         n = read_array(&r);
     else
         n = read_whole(&r, c->views[view].kind == CACHE_AUDIO ? TASK_AUDIO : TASK_SUBTITLES);
-    if (n >= 0)
-        atomic_fetch_add_explicit(w->waits == 0 ? &c->hits : &c->misses, 1, memory_order_relaxed);
     media_unref(r.media);
-    return n;
+    return count_read(c, w, n);
 }
 
 void cache_counters(struct cache *c, struct cache_counters *ret)

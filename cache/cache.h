@@ -43,6 +43,8 @@ enum cache_subtitle_source { CACHE_SIDECAR, CACHE_EMBEDDED };
 struct cache_source {
     const char *path;    /* of the video, or of a file that is shown as it is, relative to the root */
     const char *sidecar; /* of its subtitle file, or NULL */
+    /* Of a member of an archive (archives.h); 0 = of none. Then the two above are for messages alone. */
+    uint32_t archive, member, sidecar_member;
 };
 
 struct cache_options {
@@ -77,12 +79,17 @@ struct cache;
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why);
 /* Somebody may ask from now on: the first worker processes start. */
 void cache_expect_readers(struct cache *c);
-/* Ends workers and threads. Waiters that are still there are woken with an error first. NULL is allowed. */
+/* Ends the workers: all who wait are woken with an error, and nothing is made any more. NULL is allowed. */
+void cache_stop(struct cache *c);
+/* The same, and the end of all else. NULL is allowed. */
 void cache_destroy(struct cache *c);
 
 /* Adds clips behind those that are there; the array is copied. *ret_first: the number of the first. 0, or a
  * negative errno when nothing was added. One thread at a time. */
 int cache_add_sources(struct cache *c, const struct cache_source *sources, size_t n, size_t *ret_first);
+
+/* How many clips there are; archives (archives.h) are clips of their own. */
+size_t cache_n_clips(struct cache *c);
 
 /* Somebody who waits: embedded in the caller's request, zero-initialised but for wake. */
 struct cache_waiter {
@@ -133,7 +140,8 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
 
 /* What was done since start, and what is being done. */
 struct cache_counters {
-    uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles;
+    uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles, jobs_list, jobs_unpack;
+    uint64_t members_refused; /* of archives that are open */
     uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
     /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which
      * a read may need several). Reads that failed are neither. */

@@ -88,10 +88,22 @@ static int stat_file(struct cache *c, const char *path, struct cache_file_stamp 
     return 0;
 }
 
+/* What stands for a stamp of a member of an archive: its list has its size and time. */
+static int stat_member(struct cache *c, const struct cache_source *source, struct cache_file_stamp *ret)
+{
+    struct cache_member member;
+    int err = cache_member_get(c, source->archive, source->member, &member);
+    if (!err)
+        *ret = (struct cache_file_stamp){
+            .size = member.size, .inode = 1, .mtime_ns = member.mtime_s * INT64_C(1000000000)};
+    return err;
+}
+
 int clip_glance(struct cache *c, size_t clip, uint32_t version, struct cache_file_stamp *ret)
 {
+    const struct cache_source *source = &c->sources[clip];
     watch_clip(c->watch, clip);
-    int err = stat_file(c, c->sources[clip].path, ret);
+    int err = source->archive ? stat_member(c, source, ret) : stat_file(c, source->path, ret);
     pthread_mutex_lock(&c->lock);
     struct clip *k = &c->clips[clip];
     /* Who looked into it meanwhile knows more. */
@@ -176,6 +188,10 @@ bool clip_check(struct cache *c, size_t clip)
 {
     const struct cache_source *source = &c->sources[clip];
     struct cache_file_stamp now;
+    if (source->archive) {
+        const struct archive *a = archive_of(c, source->archive);
+        return clip_check(c, a->clip) || !archive_is_current(c, a);
+    }
     pthread_mutex_lock(&c->lock);
     struct clip was = c->clips[clip];
     struct base_hash identity = was.media ? was.media->identity : (struct base_hash){0};

@@ -52,13 +52,6 @@ static struct open_file *use_locked(struct cache *c, struct open_file *f)
     return f;
 }
 
-static void give_back(struct cache *c, struct open_file *f)
-{
-    pthread_mutex_lock(&c->files_lock);
-    f->refs--;
-    pthread_mutex_unlock(&c->files_lock);
-}
-
 /* Opens a file at rest. */
 static int open_file(struct cache *c, size_t clip, int *ret_fd)
 {
@@ -67,16 +60,16 @@ static int open_file(struct cache *c, size_t clip, int *ret_fd)
     return err ? err : source_settle(*ret_fd, &stamp);
 }
 
-/* 0; *ret: NULL when all places are in use, then *ret_fd is the caller's. */
-static int take(struct cache *c, size_t clip, uint32_t version, struct open_file **ret, int *ret_fd)
+int files_take(struct cache *c, size_t clip, uint32_t version, struct file_in_use *ret)
 {
     uint64_t key = key_of(clip, version);
     base_autoclose int fd = -1, old = -1;
     pthread_mutex_lock(&c->files_lock);
     struct open_file *f = find_locked(c, key);
-    *ret = f ? use_locked(c, f) : NULL;
+    if (f)
+        *ret = (struct file_in_use){use_locked(c, f), f->fd};
     pthread_mutex_unlock(&c->files_lock);
-    if (*ret)
+    if (f)
         return 0;
     int err = open_file(c, clip, &fd);
     if (err)
@@ -87,10 +80,23 @@ static int take(struct cache *c, size_t clip, uint32_t version, struct open_file
         old = f->key ? f->fd : -1;
         *f = (struct open_file){.key = key, .fd = base_steal_fd(&fd)};
     }
-    *ret = f ? use_locked(c, f) : NULL;
+    if (f)
+        *ret = (struct file_in_use){use_locked(c, f), f->fd};
+    else
+        *ret = (struct file_in_use){NULL, base_steal_fd(&fd)};
     pthread_mutex_unlock(&c->files_lock);
-    *ret_fd = f ? -1 : base_steal_fd(&fd);
     return 0;
+}
+
+void files_give(struct cache *c, struct file_in_use *f)
+{
+    if (!f->place) {
+        close(f->fd);
+        return;
+    }
+    pthread_mutex_lock(&c->files_lock);
+    f->place->refs--;
+    pthread_mutex_unlock(&c->files_lock);
 }
 
 void files_finish(struct cache *c)
@@ -108,22 +114,19 @@ static ssize_t read_once(struct cache *c, size_t clip, uint32_t version, void *o
                          uint64_t offset)
 {
     struct cache_file_stamp stamp;
-    struct open_file *f = NULL;
-    base_autoclose int own = -1;
+    struct file_in_use f;
     int err = file_stamp(c, clip, version, &stamp);
     if (err || offset >= stamp.size)
         return err;
-    err = take(c, clip, version, &f, &own);
+    err = files_take(c, clip, version, &f);
     if (err)
         return err;
-    int fd = f ? f->fd : own;
-    ssize_t n = pread(fd, out, BASE_MIN(len, stamp.size - offset), (off_t)offset);
+    ssize_t n = pread(f.fd, out, BASE_MIN(len, stamp.size - offset), (off_t)offset);
     if (n < 0)
         n = -errno;
-    else if (!source_unchanged(fd, &stamp))
+    else if (!source_unchanged(f.fd, &stamp))
         n = -EAGAIN;
-    if (f)
-        give_back(c, f);
+    files_give(c, &f);
     return n;
 }
 
@@ -132,11 +135,8 @@ ssize_t file_read(struct cache *c, size_t clip, uint32_t version, void *out, siz
     /* Twice: its stamp may be another for new permissions, or a new hard link, alone. */
     for (int i = 0; i < 2; i++) {
         ssize_t n = read_once(c, clip, version, out, len, offset);
-        if (n != -EAGAIN) {
-            if (n >= 0)
-                atomic_fetch_add_explicit(&c->hits, 1, memory_order_relaxed);
+        if (n != -EAGAIN)
             return n;
-        }
         if (clip_check(c, clip))
             return -ESTALE;
     }

@@ -73,6 +73,11 @@ struct base_hash key_of_table(const struct base_hash *identity, const struct bas
     return key_of("table", identity, spec, 0, 0);
 }
 
+struct base_hash key_of_list(const struct base_hash *identity)
+{
+    return key_of("list", identity, NULL, 0, 0);
+}
+
 struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view)
 {
     struct base_hash hash = hash_of_view(c, m, view);

@@ -19,6 +19,10 @@ int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segmen
         return make_audio(&m, ret_segment);
     case TASK_SUBTITLES:
         return make_subtitles(&m, ret_segment);
+    case TASK_LIST:
+        return make_list(&m);
+    case TASK_UNPACK:
+        return make_unpack(&m, ret_segment);
     }
     return -EIO;
 }

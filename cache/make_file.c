@@ -5,13 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* What a file is made of. */
-struct ingredients {
-    int source, index;             /* descriptors; index may be -1 */
-    struct cache_file_stamp stamp; /* of the source */
-    struct base_hash identity;     /* of the source */
-};
-
 struct streaming {
     struct making *m;
     int output;
@@ -22,13 +15,17 @@ struct streaming {
 static void on_progress(void *context, uint64_t bytes)
 {
     struct streaming *s = context;
-    if (source_unchanged(s->in->source, &s->in->stamp))
+    if (s->m->in_segment || source_unchanged(s->in->source, &s->in->stamp))
         jobs_produced(s->m->c, s->m->t, s->output, bytes);
 }
 
-/* Runs a job that writes one whole file, and keeps it under `key`. Readers of sound get its beginning while
- * it is made. 0 or a failure that is told already. */
-static int run_file_job(struct making *m, struct dec_job *job, const struct ingredients *in,
+/* Whether what a job writes is what the task is asked for, and read while it grows. */
+static bool is_streamed(const struct making *m, const struct dec_job *job)
+{
+    return job->kind == DEC_AUDIO || (job->kind == DEC_UNPACK && m->t->kind == TASK_UNPACK);
+}
+
+int making_run_file_job(struct making *m, struct dec_job *job, const struct ingredients *in,
                         const struct base_hash *key, uint64_t max_bytes, struct cache_segment **ret)
 {
     struct cache_writer *writer;
@@ -36,12 +33,14 @@ static int run_file_job(struct making *m, struct dec_job *job, const struct ingr
     if (err)
         return err;
     int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
-    struct streaming s = {
-        .m = m,
-        .in = in,
-        .output = job->kind == DEC_AUDIO ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
+    struct streaming s = {.m = m,
+                          .in = in,
+                          .output =
+                              is_streamed(m, job) ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
     const struct job_listener listener = {.on_progress = s.output >= 0 ? on_progress : NULL, .context = &s};
     struct job_result result;
+    job->range_offset = m->offset;
+    job->range_bytes = m->bytes;
     int64_t begin_ns = base_now_ns();
     err = run_job(m->worker, job, fds, max_bytes, &listener, &result);
     pthread_mutex_lock(&m->c->lock);
@@ -79,14 +78,24 @@ int make_audio(struct making *m, struct cache_segment **ret)
     job.audio = m->c->views[t->view].audio;
     job.file_bytes = media_view(m->c, t->media, t->view).file_bytes;
     const struct ingredients in = {source, index, m->opened, t->media->identity};
-    return run_file_job(m, &job, &in, &t->key, job.file_bytes, ret);
+    return making_run_file_job(m, &job, &in, &t->key, job.file_bytes, ret);
 }
 
 /* No text is longer than a few times its source; and none that people read is longer than this. */
-static uint64_t max_subtitle_bytes(const struct cache_file_stamp *stamp)
+static uint64_t max_subtitle_bytes(const struct making *m, const struct cache_file_stamp *stamp)
 {
     const uint64_t most = 16 << 20;
-    return BASE_MIN(stamp->size * 4 + (64 << 10), most);
+    return BASE_MIN((m->archive ? m->bytes : stamp->size) * 4 + (64 << 10), most);
+}
+
+/* Of a member of an archive it is one, too. */
+static int open_sidecar_member(struct making *m, struct ingredients *in)
+{
+    const struct cache_source *source = &m->c->sources[m->t->clip];
+    int err = making_open_member(m, source->archive, source->sidecar_member, &in->source);
+    in->stamp = m->opened;
+    in->identity = m->member_identity;
+    return err;
 }
 
 /* Opens the subtitle file as it was when the clip was looked into. 0, -ENOENT, -EAGAIN, or a failure that is
@@ -94,6 +103,8 @@ static uint64_t max_subtitle_bytes(const struct cache_file_stamp *stamp)
 static int open_sidecar(struct making *m, struct ingredients *in)
 {
     m->path = m->c->sources[m->t->clip].sidecar;
+    if (m->c->sources[m->t->clip].archive)
+        return open_sidecar_member(m, in);
     int err = source_open(m->c, m->path, &in->source, &in->stamp);
     if (err && err != -ENOENT)
         return making_open(m, m->path, &in->source, &in->stamp);
@@ -136,7 +147,7 @@ static int make_text(struct making *m, struct dec_job *job, const struct ingredi
         return 0;
     if (making_failed_before(m, key))
         return making_fail(m, -EIO);
-    return run_file_job(m, job, in, key, max_subtitle_bytes(&in->stamp), ret);
+    return making_run_file_job(m, job, in, key, max_subtitle_bytes(m, &in->stamp), ret);
 }
 
 /* Subtitles are made when their size is asked for: nothing else tells it, and they are text, not pictures. */

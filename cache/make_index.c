@@ -90,19 +90,23 @@ static int fail_adopting(struct making *m, int err, bool kept, const struct base
     return kept ? making_fail(m, err) : making_fail_job(m, -EIO, key);
 }
 
-/* Opens the source at rest, and notes what was seen. 0 or a failure that is told already. */
-static int open_source(struct making *m, uint32_t version, int *ret_fd, struct cache_file_stamp *ret_stamp)
+/* Opens the source as it is now, and what that is. 0 or a failure that is told already. */
+static int open_source(struct making *m, uint32_t version, int *ret_fd, struct cache_file_stamp *ret_stamp,
+                       struct base_hash *ret_identity)
 {
-    struct cache_file_stamp stamp = {0};
-    int err = making_open(m, m->path, ret_fd, &stamp);
-    if (err == -ENOENT)
-        clip_saw(m->c, m->t->clip, version, &stamp);
+    const struct cache_source *source = &m->c->sources[m->t->clip];
+    int err = source->archive ? making_open_member(m, source->archive, source->member, ret_fd)
+                              : making_open_at_rest(m, version, ret_fd, ret_stamp);
     if (err)
         return err;
-    err = source_settle(*ret_fd, &stamp);
-    clip_saw(m->c, m->t->clip, version, &stamp);
-    *ret_stamp = stamp;
-    return err ? making_fail(m, base_fail(&m->why, err, "it is being written to")) : 0;
+    if (source->archive) {
+        *ret_stamp = m->opened;
+        *ret_identity = m->member_identity;
+        return 0;
+    }
+    m->opened = *ret_stamp;
+    err = source_identity(m->c, m->path, *ret_fd, ret_stamp, ret_identity);
+    return err ? making_fail(m, base_fail(&m->why, err, "cannot read it: %s", strerror(-err))) : 0;
 }
 
 static int index_version(struct making *m, uint32_t version)
@@ -110,12 +114,9 @@ static int index_version(struct making *m, uint32_t version)
     base_autoclose int source = -1;
     struct cache_file_stamp stamp;
     struct base_hash identity;
-    int err = open_source(m, version, &source, &stamp);
+    int err = open_source(m, version, &source, &stamp, &identity);
     if (err)
         return err;
-    err = source_identity(m->c, m->path, source, &stamp, &identity);
-    if (err)
-        return making_fail(m, base_fail(&m->why, err, "cannot read it: %s", strerror(-err)));
     struct base_hash key = key_of_index(&identity);
     struct base_bytes packed = {0};
     bool kept = cache_fact_get(m->c->store, &key, &packed) == 0;
@@ -124,7 +125,7 @@ static int index_version(struct making *m, uint32_t version)
     if (!kept) {
         packed.len = 0;
         err = run_index_job(m, source, false, &key, &packed);
-        if (!err && !source_unchanged(source, &stamp))
+        if (!err && !m->in_segment && !source_unchanged(source, &stamp))
             err = -EAGAIN;
         if (!err)
             cache_fact_put(m->c->store, &key, packed.data, packed.len);

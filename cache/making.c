@@ -67,9 +67,27 @@ int making_open(struct making *m, const char *path, int *ret_fd, struct cache_fi
     return err == -ENOENT ? err : told;
 }
 
+int making_open_at_rest(struct making *m, uint32_t version, int *ret_fd, struct cache_file_stamp *ret_stamp)
+{
+    struct cache_file_stamp stamp = {0};
+    int err = making_open(m, m->path, ret_fd, &stamp);
+    if (err == -ENOENT)
+        clip_saw(m->c, m->t->clip, version, &stamp);
+    if (err)
+        return err;
+    err = source_settle(*ret_fd, &stamp);
+    clip_saw(m->c, m->t->clip, version, &stamp);
+    *ret_stamp = stamp;
+    return err ? making_fail(m, base_fail(&m->why, err, "it is being written to")) : 0;
+}
+
 /* The question is asked again, and finds that its version has ended. */
 int making_forget(struct making *m)
 {
+    if (m->archive) {
+        (void)clip_check(m->c, archive_of(m->c, m->archive)->clip);
+        return -EAGAIN;
+    }
     (void)clip_forget(m->c, m->t->clip, m->t->media->version);
     return -EAGAIN;
 }
@@ -77,7 +95,10 @@ int making_forget(struct making *m)
 int making_open_unchanged(struct making *m, int *ret_fd)
 {
     struct cache_file_stamp stamp;
-    m->path = m->c->sources[m->t->clip].path;
+    const struct cache_source *origin = &m->c->sources[m->t->clip];
+    m->path = origin->path;
+    if (origin->archive)
+        return making_open_member(m, origin->archive, origin->member, ret_fd);
     int err = source_open(m->c, m->path, ret_fd, &stamp);
     if (err == -ENOENT)
         return making_forget(m);
@@ -94,13 +115,15 @@ int making_check_unchanged(struct making *m, int fd, const struct cache_file_sta
                            const struct base_hash *identity)
 {
     struct cache_file_stamp now;
+    if (m->archive)
+        return making_check_origin(m, fd);
     return source_is(m->c, m->path, fd, &now, was, identity) ? 0 : making_forget(m);
 }
 
 struct dec_job making_new_job(struct making *m, enum dec_kind kind)
 {
     struct cache *c = m->c;
-    struct dec_job job = {.kind = kind};
+    struct dec_job job = {.kind = kind, .range_offset = m->offset, .range_bytes = m->bytes};
     pthread_mutex_lock(&c->lock);
     /* Never that of another index: frame numbers mean something in one index only. Indexing has no session,
      * but the field must not be 0. */

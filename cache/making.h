@@ -17,7 +17,19 @@ struct making {
     struct cache_task *t;
     const char *path;               /* of the source, for messages */
     struct cache_file_stamp opened; /* of the source, by making_open_unchanged() */
+    /* Of a member of an archive, by making_open_member(): */
+    uint32_t archive;                 /* 0 = the source is a file of its own */
+    bool in_segment;                  /* what was opened is a segment, which does not change */
+    uint64_t offset, bytes;           /* where in what was opened the source stands; both 0 = all of it */
+    struct base_hash member_identity; /* of the member */
     struct base_reason why;
+};
+
+/* What a file is made of. */
+struct ingredients {
+    int source, index;             /* descriptors; index may be -1 */
+    struct cache_file_stamp stamp; /* of the source */
+    struct base_hash identity;     /* of the source */
 };
 
 /* ---- making.c ---- */
@@ -34,6 +46,8 @@ bool making_failed_before(struct making *m, const struct base_hash *key);
 
 /* Opens a file of the corpus. 0 or a failure that is told already. */
 int making_open(struct making *m, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);
+/* The same at rest, and notes what was seen. */
+int making_open_at_rest(struct making *m, uint32_t version, int *ret_fd, struct cache_file_stamp *ret_stamp);
 /* The files are others than those that the task's media is about: -EAGAIN, after its version has ended. */
 int making_forget(struct making *m);
 /* Opens the source of a task whose media is known. A source that changed since is not read: a reader that has
@@ -46,11 +60,30 @@ int making_open_inputs(struct making *m, int *ret_source, int *ret_index);
 int making_check_unchanged(struct making *m, int fd, const struct cache_file_stamp *was,
                            const struct base_hash *identity);
 
+/* The same for what making_open_member() opened. */
+int making_check_origin(struct making *m, int fd);
+
 struct dec_job making_new_job(struct making *m, enum dec_kind kind);
 /* An empty file in memory. A descriptor or a negative errno. */
 int making_memory_file(void);
 /* Begins a segment. 0 or a failure that is told already. */
 int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_writer **ret);
+
+/* A copy of a segment's payload in memory. A descriptor or a negative errno. */
+int making_copy_segment(const struct cache_segment *s);
+/* Runs a job that writes one whole file, and keeps it under `key`. Readers of the task's own file get its
+ * beginning while it is made. 0 or a failure that is told already. */
+int making_run_file_job(struct making *m, struct dec_job *job, const struct ingredients *in,
+                        const struct base_hash *key, uint64_t max_bytes, struct cache_segment **ret);
+
+/* ---- make_unpack.c ---- */
+/* Opens what a member stands in, and fills in m; a packed one is unpacked here and now, unless that is kept.
+ * 0, -EAGAIN when the archive has changed, or a failure that is told already. */
+int making_open_member(struct making *m, uint32_t archive, uint32_t member, int *ret_fd);
+int make_unpack(struct making *m, struct cache_segment **ret);
+
+/* ---- make_list.c ---- */
+int make_list(struct making *m);
 
 /* ---- make_index.c ---- */
 int make_index(struct making *m);

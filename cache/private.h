@@ -4,9 +4,10 @@
 #define CACHE_PRIVATE_H
 
 #include "base/grow.h"
-#include "cache/cache.h"
+#include "cache/archives.h"
 #include "cache/worker_process.h"
 #include "decoders/index.h"
+#include "decoders/members.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -83,13 +84,59 @@ struct clip_sidecar {
     struct base_hash identity;
 };
 
-enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITLES };
+enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITLES, TASK_LIST, TASK_UNPACK };
+
+/* A place where an archive is: a file of the corpus, or a member of an archive. */
+struct archive_slot {
+    char *path;             /* for messages; of a file below the root. Owned */
+    uint32_t outer, member; /* 0 = a file */
+    size_t clip;            /* of the file */
+    uint32_t current;       /* the archive that was found there; 0 = none yet. Guarded by cache.lock */
+};
+
+/* A hard link: its record, and the one with its bytes; UINT32_MAX = there is none. */
+struct archive_link {
+    uint32_t number, content;
+};
+/* How many names a content has. */
+struct archive_names {
+    uint32_t content, n;
+};
+
+/* An archive as it was listed; immutable, but for the links, which are found at the first visit. */
+struct archive {
+    uint32_t outer, member; /* as its slot */
+    size_t clip;
+    uint32_t version;               /* of the clip */
+    struct cache_file_stamp stamp;  /* of the file */
+    struct base_hash file_identity; /* of the file */
+    struct base_hash identity;      /* of the archive */
+    /* Where it stands: in the file, or in the segment that the outer's member is unpacked into. */
+    bool in_segment;
+    uint64_t offset, bytes;
+    uint8_t *packed; /* the list's bytes */
+    size_t packed_bytes;
+    struct dec_members list;
+    bool linked;
+    struct archive_link *links;   /* sorted by number */
+    struct archive_names *counts; /* sorted by content: of those with hard links */
+    size_t n_links, n_counts;
+};
+
+/* What an unpacking job makes: bytes of the unpacked stream of an archive, or a packed member of a zip. */
+struct unpack {
+    uint32_t archive;
+    uint32_t member; /* UINT32_MAX: of the stream */
+    uint64_t from, bytes;
+};
 
 /* Something to be made once, whoever asks. Fields below `guarded` are guarded by cache.lock. */
 struct cache_task {
     enum task_kind kind;
     size_t clip, view;
     uint32_t first, last; /* TASK_FRAMES: a segment */
+    uint32_t slot;        /* TASK_LIST */
+    struct unpack unpack; /* TASK_UNPACK */
     uint32_t wanted;      /* 1 + its frame that may be all that is needed; 0 = the segment is */
     struct base_hash key;
     struct media *media; /* a reference; NULL for TASK_INDEX */
@@ -142,6 +189,12 @@ struct cache {
     /* The sources grow in place: each is immutable once it has a number. So do the clips. */
     const struct cache_source *sources;
     struct base_grow sources_memory, clips_memory, sidecars_memory;
+    /* The same for archives: [0] is none. */
+    struct archive **archives;
+    struct archive_slot *slots;
+    struct base_grow archives_memory, slots_memory;
+    atomic_uint n_archives;
+    uint32_t n_slots;
 
     /* Guards everything below, the clips and the tasks. Taken alone, held for moments: never over I/O, a
      * worker's answer, a wake() or a call into the store. */
@@ -226,6 +279,45 @@ int file_stamp(struct cache *c, size_t clip, uint32_t version, struct cache_file
 ssize_t file_read(struct cache *c, size_t clip, uint32_t version, void *out, size_t len, uint64_t offset);
 void files_finish(struct cache *c);
 
+/* Takes a descriptor of the clip's file that stays open; give it back with files_give(). 0 or a negative
+ * errno. */
+struct file_in_use {
+    struct open_file *place; /* NULL: it is not kept, and closed when given back */
+    int fd;
+};
+int files_take(struct cache *c, size_t clip, uint32_t version, struct file_in_use *ret);
+void files_give(struct cache *c, struct file_in_use *f);
+
+/* ---- archives.c: which archives there are ---- */
+int archives_init(struct cache *c);
+void archives_finish(struct cache *c);
+/* Adds one and makes it its slot's; takes it over. 0 or -E2BIG. */
+int archives_add(struct cache *c, struct archive *a, uint32_t slot);
+void archive_free(struct archive *a); /* NULL is allowed */
+/* NULL: there is none of this number. */
+struct archive *archive_of(struct cache *c, uint32_t number);
+bool archive_is_current(struct cache *c, const struct archive *a);
+/* The same with cache.lock. */
+bool archive_is_current_locked(const struct cache *c, const struct archive *a);
+/* A record, and what it points into: end it with dec_members_end(). 0, -ENOENT, -EIO. */
+int archive_record(const struct archive *a, uint32_t number, struct dec_members_cursor *cursor,
+                   struct dec_member *ret);
+/* What a member is, wherever its archive stands. */
+struct base_hash archive_member_identity(const struct archive *a, const struct dec_member *member);
+
+/* ---- members.c ---- */
+/* What holds the bytes of a packed member, whole. */
+struct unpack unpack_of_member(uint32_t archive, uint32_t number, const struct dec_member *member);
+/* a: the archive that it is of. */
+struct base_hash key_of_unpacked(const struct archive *a, const struct unpack *u);
+
+/* ---- cache.c ---- */
+/* Counts a read that was answered; returns n. */
+ssize_t count_read(struct cache *c, const struct cache_waiter *w, ssize_t n);
+/* Reads of a file of `size` bytes that `task` makes, while it is made if it tells its progress. */
+ssize_t read_made(struct cache *c, struct cache_waiter *w, const struct cache_task *task,
+                  const struct base_hash *segment, uint64_t size, void *out, size_t len, uint64_t offset);
+
 /* ---- changes.c: versions of clips ---- */
 bool stamp_equal(const struct cache_file_stamp *a, const struct cache_file_stamp *b);
 struct cache_file_stamp stamp_of(const struct stat *st);
@@ -277,7 +369,7 @@ bool survey_is_due_locked(const struct cache *c);
 /* What is to be done next. false: nothing. The media in *ret is borrowed. */
 bool survey_choose_locked(struct cache *c, struct cache_task *ret);
 /* Whether a clip's file is short enough to be read for nobody. Does I/O, no lock held. */
-bool survey_is_short(const struct cache *c, size_t clip);
+bool survey_is_short(struct cache *c, size_t clip);
 
 /* ---- keys.c: names of what is made ---- */
 /* Indexing a clip: what its file is, is found out by the task. */
@@ -287,6 +379,7 @@ struct base_hash key_of_view(const struct cache_view *v);
 struct cache_view view_of_clip(const struct cache *c, size_t clip, size_t view);
 struct base_hash key_of_index(const struct base_hash *identity);
 struct base_hash key_of_table(const struct base_hash *identity, const struct base_hash *spec);
+struct base_hash key_of_list(const struct base_hash *identity);
 struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view);
 struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,
                                 uint32_t last);

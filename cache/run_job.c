@@ -68,8 +68,12 @@ static void count_job(struct cache *c, uint32_t kind)
         c->counters.jobs_subtitles++;
         break;
     case DEC_LIST:
+        c->counters.jobs_list++;
+        break;
     case DEC_TABLE:
+        break;
     case DEC_UNPACK:
+        c->counters.jobs_unpack++;
         break;
     }
     pthread_mutex_unlock(&c->lock);

@@ -239,6 +239,14 @@ static int copy_run(const struct cache_segment *s, const struct run *run, uint8_
                           (off_t)(run->source + (from - run->start)));
 }
 
+int cache_segment_open_again(const struct cache_segment *s)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", s->fd);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 ssize_t cache_segment_read(const struct cache_segment *s, uint32_t entry, void *out, size_t len,
                            uint64_t offset)
 {

@@ -79,6 +79,9 @@ struct cache_segment *cache_segment_ref(struct cache_segment *s);
 void cache_segment_unref(struct cache_segment *s); /* NULL is allowed */
 const struct cache_layout *cache_segment_layout(const struct cache_segment *s);
 const struct base_hash *cache_segment_key(const struct cache_segment *s);
+/* A descriptor of its file, which can only be read; its payload stands at the beginning. The caller's; or a
+ * negative errno. */
+int cache_segment_open_again(const struct cache_segment *s);
 /* Copies up to `len` bytes at `offset` of entry `entry` (0 for a whole file) as readers see it, filling
  * included. Returns the number of bytes (short only at the end), -EIO for an entry that could not be made or
  * a failed read, -ERANGE for no such entry. */

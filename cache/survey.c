@@ -62,8 +62,13 @@ bool survey_choose_locked(struct cache *c, struct cache_task *ret)
     return false;
 }
 
-bool survey_is_short(const struct cache *c, size_t clip)
+bool survey_is_short(struct cache *c, size_t clip)
 {
+    const struct cache_source *source = &c->sources[clip];
+    struct cache_member member;
     struct stat st;
-    return fstatat(c->root, c->sources[clip].path, &st, 0) == 0 && st.st_size <= MOST_BYTES;
+    if (source->archive)
+        return cache_member_get(c, source->archive, source->member, &member) == 0 &&
+               member.size <= MOST_BYTES;
+    return fstatat(c->root, source->path, &st, 0) == 0 && st.st_size <= MOST_BYTES;
 }

@@ -87,6 +87,8 @@ int watch_add(struct cache_watch *w, size_t first, size_t n)
         base_grow_to(&w->dirs_memory, (w->n_dirs + 2 * n) * sizeof *w->dirs) < 0)
         return -ENOMEM;
     for (size_t i = first; i < first + n; i++) {
+        if (sources[i].archive)
+            continue; /* the archive's file is */
         w->files[end++] = watched_of(sources[i].path, i);
         if (sources[i].sidecar)
             w->files[end++] = watched_of(sources[i].sidecar, i);
@@ -202,8 +204,13 @@ void watch_clip(struct cache_watch *w, size_t clip)
 {
     if (!w || w->inotify < 0)
         return;
-    watch_file(w, clip, w->c->sources[clip].path);
-    watch_file(w, clip, w->c->sources[clip].sidecar);
+    const struct cache_source *source = &w->c->sources[clip];
+    if (source->archive) {
+        watch_clip(w, archive_of(w->c, source->archive)->clip);
+        return;
+    }
+    watch_file(w, clip, source->path);
+    watch_file(w, clip, source->sidecar);
 }
 
 static void check_dir(struct cache_watch *w, uint32_t dir)
@@ -300,7 +307,7 @@ static size_t sweep_slice(struct cache_watch *w, size_t from)
     pthread_mutex_lock(&c->lock);
     size_t end = BASE_MIN(from + PASSED_OVER, c->n_clips);
     for (; from < end && n < SLICE; from++)
-        if (c->clips[from].looked)
+        if (c->clips[from].looked && !c->sources[from].archive)
             looked[n++] = (uint32_t)from;
     bool at_end = from >= c->n_clips;
     pthread_mutex_unlock(&c->lock);

@@ -12,6 +12,7 @@
 #include "base/base.h"
 
 int cli_cache(int argc, char **argv);
+int cli_index(int argc, char **argv);
 int cli_mount(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_unmount(int argc, char **argv);

@@ -8,6 +8,7 @@ static const struct {
     const char *arguments, *help;
 } commands[] = {
     {"check", cli_check, "CONFIG", "find the mistakes in a configuration"},
+    {"index", cli_index, "CONFIG", "scan every source now; mounts of it notice"},
     {"mount", cli_mount, "CONFIG MOUNTPOINT", "mount a corpus"},
     {"unmount", cli_unmount, "MOUNTPOINT", "unmount it"},
     {"status", cli_status, "MOUNTPOINT|CONFIG", "what was read, made and kept, and how long it took"},

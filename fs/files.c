@@ -2,20 +2,26 @@
 /* What an inode number means, its attributes and its bytes. */
 #include "fs/private.h"
 
+#include "cache/archives.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
 /*
  * An inode number is, from its low end: of a directory or single file its place in the tree plus one (32
  * bits); of a frame its number plus one (24 bits) and its set (23 bits, then bit 47 is 1). The 15 bits above
- * are the clip's version.
+ * are the clip's version. Of a member of an archive the archive's number (21 bits) and its own in it (25
+ * bits), and bit 46: hard links have one number, and an archive that changes gets another.
  *
  * So the number of a file is that of one version of its clip: what the kernel keeps under a number, and what
  * it asks for under it, is of one version, and a source that changes gives its files new numbers. Who reads
  * on under an old one gets what the kernel still has of the old bytes, or EIO, and never a mixture.
  */
 enum { VERSION_SHIFT = 48, SET_SHIFT = 24 };
-static const uint64_t frame_flag = UINT64_C(1) << 47;
+enum { MEMBER_BITS = 25 };
+static const uint64_t frame_flag = UINT64_C(1) << 47, member_flag = UINT64_C(1) << 46;
+_Static_assert(CACHE_MAX_MEMBERS <= 1 << MEMBER_BITS && CACHE_MAX_ARCHIVES < 1 << (46 - MEMBER_BITS),
+               "a member's number fits");
 _Static_assert(CACHE_MAX_FILES < 1 << SET_SHIFT, "a frame's number fits");
 _Static_assert(CACHE_MAX_VERSION <= 0x7fff, "a version fits, and the number is not negative");
 _Static_assert(FS_MAX_SETS <= 1 << (47 - SET_SHIFT), "a set's number fits");
@@ -31,11 +37,23 @@ fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame, uint32_t version)
            ((fuse_ino_t)frame + 1);
 }
 
+fuse_ino_t fs_ino_of_member(uint32_t archive, uint32_t member)
+{
+    return member_flag | (fuse_ino_t)archive << MEMBER_BITS | member;
+}
+
+static struct fs_inode inode_of_member(uint32_t archive, uint32_t member)
+{
+    return (struct fs_inode){.what = FS_IS_MEMBER, .clip = UINT32_MAX, .archive = archive, .member = member};
+}
+
 static struct fs_inode inode_of_node(const struct fs *fs, uint32_t node, uint32_t version)
 {
     const struct fs_node *n = &fs->tree.nodes[node];
     if (n->kind == FS_DIR)
         return (struct fs_inode){.what = FS_IS_DIR, .node = node, .clip = fs_node_dir(&fs->tree, node)->clip};
+    if (n->kind != FS_FILE)
+        return inode_of_member(n->archive, n->member);
     return (struct fs_inode){
         .what = FS_IS_FILE, .node = node, .clip = n->clip, .view = (uint16_t)n->view, .version = version};
 }
@@ -57,6 +75,9 @@ struct fs_inode fs_inode_of(const struct fs *fs, fuse_ino_t ino)
             return nothing;
         return inode_of_frame(fs, (uint32_t)set, (uint32_t)(frame - 1), version);
     }
+    if (low & member_flag)
+        return inode_of_member((uint32_t)((low & (member_flag - 1)) >> MEMBER_BITS),
+                               (uint32_t)(low & ((1u << MEMBER_BITS) - 1)));
     if (low == 0 || low > fs->tree.n_nodes)
         return nothing;
     return inode_of_node(fs, (uint32_t)(low - 1), version);
@@ -65,7 +86,7 @@ struct fs_inode fs_inode_of(const struct fs *fs, fuse_ino_t ino)
 struct fs_inode fs_node_now(const struct fs *fs, uint32_t node)
 {
     const struct fs_node *n = &fs->tree.nodes[node];
-    return inode_of_node(fs, node, n->kind == FS_DIR ? 0 : cache_version(fs->cache, n->clip));
+    return inode_of_node(fs, node, n->kind != FS_FILE ? 0 : cache_version(fs->cache, n->clip));
 }
 
 struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame)
@@ -119,6 +140,8 @@ static int text_size(struct fs *fs, const struct fs_inode *inode, struct cache_w
 int fs_exists(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w)
 {
     uint32_t n;
+    if (inode->what == FS_IS_MEMBER)
+        return cache_archive_is_current(fs->cache, inode->archive) ? 0 : -ESTALE;
     if (inode->what == FS_IS_DIR || is_text(fs, inode))
         return 0;
     int err = cache_count(fs->cache, inode->clip, inode->version, inode->view, w, &n);
@@ -147,6 +170,22 @@ static void dir_attributes(struct fs *fs, const struct fs_inode *inode, struct s
     fill_common(fs, st);
 }
 
+static int member_attributes(struct fs *fs, const struct fs_inode *inode, struct stat *st)
+{
+    struct cache_member m;
+    int err = cache_member_get(fs->cache, inode->archive, inode->member, &m);
+    if (err)
+        return err;
+    st->st_ino = fs_ino_of_member(inode->archive, inode->member);
+    st->st_mode = m.kind == CACHE_MEMBER_SYMLINK ? S_IFLNK | 0777 : S_IFREG | 0444;
+    st->st_nlink = m.n_links;
+    st->st_size = (off_t)m.size;
+    st->st_blocks = (blkcnt_t)((m.size + 511) / 512);
+    st->st_mtim.tv_sec = m.mtime_s;
+    fill_common(fs, st);
+    return 0;
+}
+
 int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *w, struct stat *ret)
 {
     *ret = (struct stat){0};
@@ -156,6 +195,8 @@ int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_wait
         dir_attributes(fs, inode, ret);
         return 0;
     }
+    if (inode->what == FS_IS_MEMBER)
+        return member_attributes(fs, inode, ret);
     uint64_t bytes = 0;
     int err = fs_exists(fs, inode, w);
     if (!err)
@@ -194,6 +235,8 @@ ssize_t fs_read(struct fs *fs, const struct fs_inode *inode, struct cache_waiter
         return -EISDIR;
     if (inode->what == FS_IS_NOTHING)
         return -ENOENT;
+    if (inode->what == FS_IS_MEMBER)
+        return cache_member_read(fs->cache, inode->archive, inode->member, w, out, len, offset);
     if (inode->what == FS_IS_FILE && is_text(fs, inode))
         return read_text(fs, inode, w, out, len, offset);
     return cache_read(fs->cache, inode->clip, inode->version, inode->view, inode->frame, w, out, len, offset);

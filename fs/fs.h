@@ -15,6 +15,9 @@
 #include "cache/cache.h"
 #include "mountcfg/cfg.h"
 
+/* The file in the cache folder whose time says when `corpusfs index` was last run. */
+#define FS_STAMP_NAME "scanned"
+
 struct fs_options {
     const struct cfg *cfg;
     const char *mountpoint;       /* absolute */
@@ -29,6 +32,16 @@ struct fs_options {
     void (*on_ready)(void *context);
     void *context;
 };
+
+/* What the scan finds. Of the options, what is about mounting is not used. */
+struct fs_survey {
+    size_t n_clips, n_files, n_archives, n_unmatched, n_problems;
+};
+/* Scans without mounting; archives are listed, and the lists kept. on_progress: how many archives of how many
+ * are done; may be NULL. 0 or a negative errno with a reason. */
+typedef void fs_progress(void *context, uint64_t done, uint64_t total);
+int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *context,
+              struct fs_survey *ret, struct base_reason *why);
 
 /* Scans, mounts, serves until unmounted or a signal ends it, and cleans up. 0 or a negative errno with a
  * reason. */

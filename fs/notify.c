@@ -127,6 +127,12 @@ void fs_notifier_destroy(struct fs_notifier *n)
 void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files)
 {
     struct fs_notifier *n = notifier;
+    if (clip >= n->fs->n_clips ||
+        !n->fs->clips[clip].path) { /* an archive: what is in it has new numbers after a scan */
+        if (n->fs->rescanner)
+            fs_rescan(n->fs->rescanner);
+        return;
+    }
     struct change *change = malloc(sizeof *change);
     if (!change)
         return; /* the kernel keeps what it has; reads of it fail rather than mix */

@@ -3,6 +3,7 @@
 #include "fs/private.h"
 
 #include "base/io.h"
+#include "cache/archives.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -242,8 +243,10 @@ static int put_child(struct listing *l, uint32_t child, off_t next)
     uint32_t node = fs->tree.ids[l->children.first + child];
     struct fs_inode inode = fs_node_now(fs, node);
     const struct fs_node *n = &fs->tree.nodes[node];
-    const uint64_t ino = fs_ino_of_node(node, inode.version);
-    struct stat st = {.st_ino = ino, .st_mode = n->kind == FS_DIR ? S_IFDIR : S_IFREG};
+    const uint64_t ino = inode.what == FS_IS_MEMBER ? fs_ino_of_member(inode.archive, inode.member)
+                                                    : fs_ino_of_node(node, inode.version);
+    const mode_t type = n->kind == FS_DIR ? S_IFDIR : n->kind == FS_LINK ? S_IFLNK : S_IFREG;
+    struct stat st = {.st_ino = ino, .st_mode = type};
     bool plus = l->r->plus;
     if (l->waiter && inode.what == FS_IS_FILE)
         look_ahead(l, child);
@@ -254,7 +257,7 @@ static int put_child(struct listing *l, uint32_t child, off_t next)
         return SKIP;
     if (err) {
         /* The name is there; what is wrong with the file is told to who looks at it. */
-        st = (struct stat){.st_ino = ino, .st_mode = S_IFREG};
+        st = (struct stat){.st_ino = ino, .st_mode = type};
         plus = false;
     }
     return put(l, fs_node_name(&fs->tree, n), &st, plus && !err, next);
@@ -404,6 +407,26 @@ static int run_read(struct request *r)
     return 0;
 }
 
+static int run_readlink(struct request *r)
+{
+    struct fs_inode inode = fs_inode_of(r->fs, r->ino);
+    struct base_bytes target = {0};
+    int err = inode.what == FS_IS_MEMBER
+                  ? cache_member_link(r->fs->cache, inode.archive, inode.member, &target)
+                  : -EINVAL;
+    if (err)
+        reply_error(r, err);
+    else
+        fuse_reply_readlink(answering(r), (const char *)target.data);
+    base_bytes_finish(&target);
+    return 0;
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    start(req, (struct request){.run = run_readlink, .op = FS_GETATTR, .ino = ino});
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
     /* Else it may be the kernel's read-ahead. */
@@ -452,6 +475,7 @@ const struct fuse_lowlevel_ops fs_ops = {
     .readdirplus = op_readdirplus,
     .open = op_open,
     .opendir = op_open,
+    .readlink = op_readlink,
     .read = op_read,
     .statfs = op_statfs,
 };

@@ -23,12 +23,15 @@ struct fs {
     struct cache *cache;
     struct fuse_session *session;
     struct fs_notifier *notifier;
+    struct fs_rescanner *rescanner;
     struct timespec mounted; /* mtime of directories that stand for no clip */
     uid_t uid;
     gid_t gid;
-    /* By their number in the cache; grow in place. Files that views show as they are have a path only. */
+    /* By their number in the cache; grow in place. Files that views show as they are have a path only,
+     * archives not even that. */
     struct cfg_clip *clips;
-    size_t n_clips, n_fields;
+    _Atomic size_t n_clips;
+    size_t n_fields;
     _Atomic size_t n_problems,
         n_left_out; /* that the last scan told, and clips that it kept out of the tree */
     struct base_grow clips_memory;
@@ -51,19 +54,21 @@ int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct
 void fs_world_finish(struct fs *fs);
 
 /* ---- files.c: what an inode is ---- */
-enum fs_what { FS_IS_DIR, FS_IS_FILE, FS_IS_FRAME, FS_IS_NOTHING };
+enum fs_what { FS_IS_DIR, FS_IS_FILE, FS_IS_FRAME, FS_IS_MEMBER, FS_IS_NOTHING };
 struct fs_inode {
     enum fs_what what;
     uint32_t node; /* FS_IS_DIR, FS_IS_FILE; of a frame its directory */
     uint32_t clip; /* UINT32_MAX = none */
     uint16_t view;
-    uint32_t set, frame; /* FS_IS_FRAME */
-    uint32_t version;    /* of the clip */
+    uint32_t set, frame;      /* FS_IS_FRAME */
+    uint32_t version;         /* of the clip */
+    uint32_t archive, member; /* FS_IS_MEMBER */
 };
 struct fs_inode fs_inode_of(const struct fs *fs, fuse_ino_t ino);
 /* version: the clip's; of a directory 0. */
 fuse_ino_t fs_ino_of_node(uint32_t node, uint32_t version);
 fuse_ino_t fs_ino_of_frame(uint32_t set, uint32_t frame, uint32_t version);
+fuse_ino_t fs_ino_of_member(uint32_t archive, uint32_t member);
 /* With the version that the clip has now. */
 struct fs_inode fs_node_now(const struct fs *fs, uint32_t node);
 struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame);
@@ -102,6 +107,18 @@ void fs_notifier_destroy(struct fs_notifier *n);
 /* The kernel is to forget what it was told of a version of a clip; the cache's on_change. Any thread; returns
  * at once. */
 void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files);
+
+/* ---- rescan.c: scanning again while mounted ---- */
+struct fs_rescanner;
+/* Does not start. 0 or -ENOMEM. */
+int fs_rescanner_create(struct fs *fs, struct fs_rescanner **ret);
+/* Once there is a session. 0 or a negative errno. */
+int fs_rescanner_start(struct fs_rescanner *r);
+/* Sees to it that a scan begins after this. Any thread; returns at once. */
+void fs_rescan(struct fs_rescanner *r);
+/* While there is a cache that it may wait for; NULL is allowed. */
+void fs_rescanner_stop(struct fs_rescanner *r);
+void fs_rescanner_destroy(struct fs_rescanner *r);
 
 /* ---- views.c ---- */
 /* A view of the configuration as the cache knows it; false: a text view, which is no matter of the cache. */

@@ -163,6 +163,11 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         if (err)
             base_fail(why, err, "cannot start a thread: %s", strerror(-err));
     }
+    if (!err) {
+        err = fs_rescanner_create(&fs, &fs.rescanner);
+        if (err)
+            base_fail(why, err, "out of memory");
+    }
     if (!err)
         err = create_cache(&fs, why);
     if (!err) {
@@ -172,12 +177,20 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
     }
     if (!err)
         err = mount_session(&fs, why);
+    if (!err && cfg_refresh_seconds(options->cfg) > 0) {
+        err = fs_rescanner_start(fs.rescanner);
+        if (err)
+            base_fail(why, err, "cannot start a thread: %s", strerror(-err));
+    }
     if (!err)
         err = serve(&fs, why);
     /* Waiting requests are answered by the cache's end, on its threads: until then the session's descriptor
      * must stay open. */
+    cache_stop(fs.cache);
+    fs_rescanner_stop(fs.rescanner);
     cache_destroy(fs.cache);
     fs_notifier_destroy(fs.notifier);
+    fs_rescanner_destroy(fs.rescanner);
     if (fs.session) {
         fuse_session_unmount(fs.session);
         fuse_remove_signal_handlers(fs.session);

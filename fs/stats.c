@@ -42,6 +42,9 @@ static void put_jobs(struct base_bytes *out, const struct fs *fs)
     put_number(out, "jobs_frames", n.jobs_frames);
     put_number(out, "jobs_audio", n.jobs_audio);
     put_number(out, "jobs_subtitles", n.jobs_subtitles);
+    put_number(out, "jobs_list", n.jobs_list);
+    put_number(out, "jobs_unpack", n.jobs_unpack);
+    put_number(out, "members_refused", n.members_refused);
     put_number(out, "failed", n.failed);
     put_number(out, "pictures_decoded", n.pictures_decoded);
     put_number(out, "frames_lowered", n.frames_lowered);

@@ -22,7 +22,8 @@
 #include <limits.h>
 #include <stdatomic.h>
 
-enum fs_node_kind { FS_DIR, FS_FILE };
+/* FS_MEMBER, FS_LINK: a file or symbolic link in an archive. */
+enum fs_node_kind { FS_DIR, FS_FILE, FS_MEMBER, FS_LINK };
 
 /* There may be millions: 16 bytes. */
 struct fs_node {
@@ -31,9 +32,12 @@ struct fs_node {
     union {
         uint32_t dir;  /* FS_DIR: its number in fs_tree.dirs */
         uint32_t clip; /* FS_FILE */
+        uint32_t archive;
     };
-    uint32_t view; /* FS_FILE */
+    uint32_t view : 7;    /* of all but directories */
+    uint32_t member : 25; /* its content's number in the archive */
 };
+_Static_assert(sizeof(struct fs_node) == 16, "as it says");
 
 /* A place in fs_tree.ids. */
 struct fs_span {
@@ -76,7 +80,8 @@ struct fs_found {
     const struct cfg_clips *clips;
     /* The number of each clip, and of each file that views show; NULL: clips, then files, in their order. */
     const uint32_t *clip_ids, *file_ids;
-    cfg_report *report; /* names that are left out, one line a kind; may be NULL */
+    const struct cfg_lister *lister; /* for what is in the archives; NULL when there are none */
+    cfg_report *report;              /* names that are left out, one line a kind; may be NULL */
     void *context;
     size_t *n_problems; /* goes up with each of these; may be NULL */
 };

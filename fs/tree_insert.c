@@ -39,6 +39,8 @@ static int add_node(struct fs_update *u, struct fs_node node, const char *name, 
 /* A shown file is the same node when it has the same content. */
 static bool is_same(const struct fs_node *a, const struct fs_node *b)
 {
+    if (a->kind == FS_MEMBER || a->kind == FS_LINK) /* which of several of a name is meant was found before */
+        return (b->kind == FS_MEMBER || b->kind == FS_LINK) && a->archive == b->archive && a->view == b->view;
     return a->kind == b->kind && a->clip == b->clip && a->view == b->view;
 }
 
@@ -256,7 +258,7 @@ static int insert_clips(struct fs_update *u, uint16_t view)
     for (size_t i = 0; !err && i < clips->n; i++) {
         path.len = 0;
         cfg_expand(v->path, clips, &clips->clips[i], 0, 0, &path);
-        struct fs_node node = {.kind = FS_FILE, .clip = clip_id(u, i), .view = view};
+        struct fs_node node = {.kind = FS_FILE, .clip = clip_id(u, i), .view = view & 127};
         err = path.failed ? -ENOMEM : insert_file(u, (const char *)path.data, path.len, node);
     }
     base_bytes_finish(&path);
@@ -271,14 +273,59 @@ static int insert_files(struct fs_update *u, uint16_t view)
     int err = 0;
     for (size_t i = 0; !err && i < clips->n_files; i++) {
         uint32_t id = u->found->file_ids ? u->found->file_ids[i] : (uint32_t)(clips->n + i);
-        struct fs_node node = {.kind = FS_FILE, .clip = id, .view = view};
+        struct fs_node node = {.kind = FS_FILE, .clip = id, .view = view & 127};
         path.len = 0;
-        if (cfg_expand_file(v, clips->files[i], strlen(clips->files[i]), &path))
+        if (cfg_expand_file(v, clips->files[i], strlen(clips->files[i]), NULL, &path))
             err = insert_file(u, (const char *)path.data, path.len, node);
         if (path.failed)
             err = -ENOMEM;
     }
     base_bytes_finish(&path);
+    return err;
+}
+
+/* A files view of an archive. */
+struct archive_view {
+    struct fs_update *u;
+    const struct cfg_view *v;
+    const struct cfg_archive *archive;
+    struct fs_node node; /* but for its number */
+    struct base_bytes path;
+    bool dirs;
+};
+
+static int insert_member(void *context, const struct cfg_member *m)
+{
+    struct archive_view *a = context;
+    uint32_t ignored;
+    if (m->kind == CFG_MEMBER_DIR && !a->dirs)
+        return 0;
+    a->path.len = 0;
+    bool shown = cfg_expand_file(a->v, m->path, m->len, a->archive->shard, &a->path);
+    if (!shown || a->path.failed)
+        return a->path.failed ? -ENOMEM : 0;
+    if (m->kind == CFG_MEMBER_DIR)
+        return enter_path(a->u, (const char *)a->path.data, a->path.len, &ignored);
+    struct fs_node node = a->node;
+    node.kind = m->kind == CFG_MEMBER_SYMLINK ? FS_LINK : FS_MEMBER;
+    node.member = m->content & 0x1ffffff;
+    return insert_file(a->u, (const char *)a->path.data, a->path.len, node);
+}
+
+static int insert_archives(struct fs_update *u, uint16_t view)
+{
+    const struct cfg_clips *clips = u->found->clips;
+    const struct cfg_lister *lister = u->found->lister;
+    int err = 0;
+    for (size_t i = 0; !err && lister && i < clips->n_archives; i++) {
+        struct archive_view a = {.u = u,
+                                 .v = cfg_view(u->tree->cfg, view),
+                                 .archive = &clips->archives[i],
+                                 .node = {.archive = clips->archives[i].number, .view = view & 127}};
+        a.dirs = cfg_shows_dirs(a.v);
+        err = lister->visit(lister->context, a.archive->number, insert_member, &a);
+        base_bytes_finish(&a.path);
+    }
     return err;
 }
 
@@ -290,6 +337,8 @@ int fs_tree_insert(struct fs_update *u)
         err = v->kind == CFG_FRAMES  ? insert_frames(u, i)
               : v->kind == CFG_FILES ? insert_files(u, i)
                                      : insert_clips(u, i);
+        if (!err && v->kind == CFG_FILES)
+            err = insert_archives(u, i);
     }
     return err;
 }

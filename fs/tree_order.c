@@ -35,7 +35,7 @@ static const struct cfg_view *view_of(const struct order *o, const struct fs_nod
 /* Files of files views; those of clips were checked by the scan. */
 static bool is_shown(const struct order *o, const struct fs_node *n)
 {
-    return n->kind == FS_FILE && view_of(o, n)->kind == CFG_FILES;
+    return n->kind != FS_DIR && view_of(o, n)->kind == CFG_FILES;
 }
 
 /* ---- Sorting ---- */
@@ -119,12 +119,25 @@ static void leave_out(struct order *o, uint32_t node, const char *why)
     }
 }
 
+static bool are_of_one_archive(const struct order *o, const uint32_t *ids, uint32_t n)
+{
+    const struct fs_node *first = &o->t->nodes[ids[0]];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct fs_node *node = &o->t->nodes[ids[i]];
+        if ((node->kind != FS_MEMBER && node->kind != FS_LINK) || node->archive != first->archive)
+            return false;
+    }
+    return true;
+}
+
 /* Which of the nodes ids[0..n), all of one name, stays: a directory, else a file of a clip, else none of
  * several files. UINT32_MAX = none. */
 static uint32_t choose(struct order *o, const uint32_t *ids, uint32_t n)
 {
     const struct fs_node *nodes = o->t->nodes;
     uint32_t chosen = UINT32_MAX;
+    if (are_of_one_archive(o, ids, n))
+        return ids[n - 1]; /* as unpacking would have it */
     const char *why = "is given by two files of the corpus";
     for (uint32_t i = 0; i < n; i++) {
         if (nodes[ids[i]].kind == FS_DIR) {

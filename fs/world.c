@@ -6,6 +6,8 @@
 #include "fs/private.h"
 #include "fs/reader.h"
 
+#include "fs/lister.h"
+
 #include <errno.h>
 
 /* One scan, of which clips are in use. */
@@ -29,7 +31,8 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_clip(const struct fs *fs, const struct cfg_clip *a, const struct cfg_clip *b)
 {
-    if (!same_text(a->path, b->path) || !same_text(a->sidecar, b->sidecar) || !a->values != !b->values)
+    if (!same_text(a->path, b->path) || !same_text(a->sidecar, b->sidecar) || !a->values != !b->values ||
+        a->archive != b->archive || a->member != b->member || a->sidecar_member != b->sidecar_member)
         return false;
     for (size_t i = 0; a->values && i < fs->n_fields; i++)
         if (!same_text(a->values[i], b->values[i]))
@@ -59,7 +62,8 @@ static int list_known(struct fs *fs, size_t more, struct known *ret)
     if (!ret->slots)
         return -ENOMEM;
     for (uint32_t i = 0; i < fs->n_clips; i++)
-        *find_slot(fs, ret, &fs->clips[i]) = i + 1;
+        if (fs->clips[i].path)
+            *find_slot(fs, ret, &fs->clips[i]) = i + 1;
     return 0;
 }
 
@@ -86,10 +90,16 @@ static int number_files(struct fs *fs, struct known *known, const struct cfg_cli
 {
     int err = 0;
     for (size_t i = 0; !err && i < found->n_files; i++) {
-        const struct cfg_clip file = {.path = found->files[i]};
+        const struct cfg_clip file = {.path = found->files[i], .label = found->files[i]};
         err = number(fs, known, &file, 1, &ret[i]);
     }
     return err;
+}
+
+static struct cache_source source_of(const struct cfg_clip *clip)
+{
+    return (struct cache_source){clip->label, clip->sidecar, clip->archive, clip->member,
+                                 clip->sidecar_member};
 }
 
 static int tell_cache(struct fs *fs, size_t from)
@@ -99,7 +109,7 @@ static int tell_cache(struct fs *fs, size_t from)
     if (!sources)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
-        sources[i] = (struct cache_source){fs->clips[from + i].path, fs->clips[from + i].sidecar};
+        sources[i] = source_of(&fs->clips[from + i]);
     return cache_add_sources(fs->cache, sources, n, &first);
 }
 
@@ -119,8 +129,13 @@ static int take_in(struct fs *fs, const struct cfg_clips *clips, cfg_report *rep
         err = tell_cache(fs, before);
     if (err)
         fs->n_clips = before;
-    const struct fs_found found = {
-        .clips = clips, .clip_ids = clip_ids, .file_ids = file_ids, .report = report, .context = context};
+    const struct cfg_lister lister = fs_lister(fs->cache);
+    const struct fs_found found = {.clips = clips,
+                                   .clip_ids = clip_ids,
+                                   .file_ids = file_ids,
+                                   .lister = &lister,
+                                   .report = report,
+                                   .context = context};
     if (!err)
         err = fs_tree_update(&fs->tree, &found, listener);
     free(known.slots);
@@ -129,7 +144,8 @@ static int take_in(struct fs *fs, const struct cfg_clips *clips, cfg_report *rep
 
 int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct fs_tree_listener *listener)
 {
-    size_t problems = 0, before = fs->n_clips;
+    size_t problems = 0;
+    const struct cfg_lister lister = fs_lister(fs->cache);
     struct fs_scan *scan = calloc(1, sizeof *scan);
     const struct fs_options *o = fs->options;
     const struct cache_reader_options options = {.root = cfg_root(o->cfg),
@@ -139,11 +155,17 @@ int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct
                                                  .worker_memory_bytes = o->worker_memory_bytes};
     struct fs_reader reader;
     fs_reader_init(&reader, &options);
-    int err = scan ? cfg_scan(o->cfg, &reader.ops, report, context, &scan->clips, &problems) : -ENOMEM;
+    int err =
+        scan ? cfg_scan(o->cfg, &reader.ops, &lister, report, context, &scan->clips, &problems) : -ENOMEM;
     fs_reader_finish(&reader);
+    /* Archives that were opened for the first time are clips of the cache without a name here. */
+    size_t before = cache_n_clips(fs->cache);
+    if (!err && base_grow_to(&fs->clips_memory, before * sizeof *fs->clips) < 0)
+        err = -ENOMEM;
     if (!err) {
         fs->n_problems = problems;
         fs->n_left_out = scan->clips->n_left_out;
+        fs->n_clips = before;
         fs->n_fields = scan->clips->n_fields;
         err = take_in(fs, scan->clips, report, context, listener);
     }

@@ -20,6 +20,9 @@
  *                       a character's meaning
  *       match: REGEX    PCRE2, unanchored, on the same path; named groups are the clip's fields. In paths
  *                       and texts {path} is that whole path, unless a field has this name
+ *     - archives: GLOB  tar and zip files among them; videos, which there need not be, and match are then on
+ *                       the path in the archive; {shard} is the archive's path without its extension
+ *       nested: GLOB    members that are archives, too, and taken in the same way
  *   tables:             files below the root whose rows belong to clips and give them fields
  *     - file: GLOB      csv, tsv, json, jsonl; or lines: GLOB with match: REGEX, or labels: GLOB, one a frame
  *       key: FIELD      or a list of fields, or a template; to: the same of the clips
@@ -37,7 +40,8 @@
  *             map: { from: to, other: ~ },   ~ leaves the clip out
  *             index: [a, b], base: 0,        the place in a list
  *             default: TEXT }                for a clip without a value, and those that map or index do not
- * know views:              each has a path and one of:
+ *                                            know
+ *   views:              each has a path and one of:
  *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
  *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N, crop: left|right|W:H:X:Y|"{field}",
  *                 quality: 1..100, subsampling: 420|422|444, base: N }
@@ -48,8 +52,7 @@
  *     - path: "img/{clip}/count"
  *       text: "{nframes}"
  *     - path: "raw/{path}"                     the files of the corpus as they are
- *       files: "**"                            GLOB or a list of them, on the path below the root; nothing:
- * all
+ *       files: "**"           GLOB or a list, on {path}: below the root or in an archive; nothing: all
  *     - path: "rgb/{clip}.npy"
  *       npy: { kind: rgb, timing, fps, size, crop (as frames), stride: N, frames: N, sample: uniform|centre,
  *              layout: thwc|cthw, dtype: uint8|float32, top: 1|255, mean: X or [R, G, B], std: likewise }
@@ -204,14 +207,48 @@ struct cfg_reader {
 /* Whether cfg_scan() needs one. */
 bool cfg_has_tables(const struct cfg *c);
 
-/* One clip: a video below the root, and the fields its path carried. */
+/* One clip: a video below the root or in an archive, and the fields its path carried. */
 struct cfg_clip {
-    const char *path;          /* of the video, relative to the root */
-    const char *sidecar;       /* of the subtitle file beside it, relative to the root; NULL = none */
+    const char *path;          /* of the video, relative to the root, or in its archive */
+    const char *label;         /* what messages call it: the path, with its archive's before it */
+    const char *sidecar;       /* label of the subtitle file beside it; NULL = none */
     const char *const *values; /* parallel to cfg_clips.fields; NULL = the clip lacks that field */
     /* Parallel to the views: what one crops of this clip, as in cfg_frames.crop, where that hangs on the
      * clip; NULL = in no view it does. */
     const char *const *crops;
+    const char *shard; /* NULL = it is in no archive */
+    /* The archive's number, and in it those of the video and the subtitle file, as the lister gave them; 0 =
+     * none */
+    uint32_t archive, member, sidecar_member;
+};
+
+/* ---- Archives: this room knows names only, and gets those from who can list archives ---- */
+
+enum cfg_member_kind { CFG_MEMBER_FILE, CFG_MEMBER_DIR, CFG_MEMBER_SYMLINK };
+struct cfg_member {
+    const char *path; /* plain: no "." or "..", no empty names; lives for the call */
+    size_t len;
+    uint32_t number, content; /* of the name; of what it means: another one's for a hard link */
+    enum cfg_member_kind kind;
+};
+typedef int cfg_visit_member(void *context, const struct cfg_member *member);
+/* Functions give 0 or a negative errno; what visit() gives ends a visit. */
+struct cfg_lister {
+    /* These will be opened. */
+    int (*prepare)(void *context, const char *const *paths, size_t n);
+    /* An archive's number, from 1 on: of a file below the root, or of a member that is one. label: for
+     * messages. */
+    int (*open)(void *context, const char *path, uint32_t *ret);
+    int (*open_member)(void *context, uint32_t archive, uint32_t member, const char *label, uint32_t *ret);
+    /* All names in the archive's order; of several members of one name, the last is meant. */
+    int (*visit)(void *context, uint32_t archive, cfg_visit_member *visit, void *visit_context);
+    void *context;
+};
+struct cfg_archive {
+    const char *path; /* for messages */
+    const char
+        *shard; /* what {shard} is: the path without its extension; of a nested one behind the outer's */
+    uint32_t number;
 };
 
 struct cfg_clips {
@@ -223,6 +260,8 @@ struct cfg_clips {
     size_t n_unmatched;        /* files that a source's `videos` takes and no source's `match` */
     size_t n_files;
     const char *const *files; /* paths that some files view takes, sorted bytewise */
+    size_t n_archives;
+    const struct cfg_archive *archives; /* sorted by path; those in others behind them */
 };
 
 /* Lists the clips: walks the root once, entering only directories below which a pattern could match, and
@@ -250,11 +289,15 @@ struct cfg_clips {
  *
  * The sidecar is the file beside the video with its stem, or its stem and a language as in clip.en.srt, and
  * the extension srt, vtt, ass or ssa in any case: an exact stem first, then the extensions in this order.
+ * lister: for archives; may be NULL when the configuration has none (cfg_has_archives()). An archive that
+ * cannot be listed is reported and left out.
+ *
  * Returns 0 or a negative errno; *ret is untouched on failure. The caller frees *ret with
  * cfg_clips_destroy(), which takes NULL; it does not need c any more, but cfg_expand() does. */
-int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, cfg_report *report, void *context,
-             struct cfg_clips **ret, size_t *ret_problems);
+int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, const struct cfg_lister *lister,
+             cfg_report *report, void *context, struct cfg_clips **ret, size_t *ret_problems);
 void cfg_clips_destroy(struct cfg_clips *clips);
+bool cfg_has_archives(const struct cfg *c);
 
 /* Appends the template with a clip's fields put in. {frame} takes `frame` with its width; {nframes}
  * takes `nframes`. In a path a '/' inside a value becomes '_'. Appends no terminator. `clips` is what
@@ -276,9 +319,12 @@ void cfg_expand_frame_dir(const struct cfg_template *t, const struct cfg_clips *
 /* Reports a line about a view, at its place, as cfg_scan() does. */
 BASE_PRINTF(4, 5)
 void cfg_report_view(cfg_report *report, void *context, const struct cfg_view *v, const char *format, ...);
-/* The path that a files view gives a file of the corpus; appends as cfg_expand() does. False: it does not
- * show this one, or the path cannot be one. */
-bool cfg_expand_file(const struct cfg_view *v, const char *path, size_t len, struct base_bytes *out);
+/* The path that a files view gives a file of the corpus, or of an archive (shard: else NULL); appends as
+ * cfg_expand() does. False: it does not show this one, or the path cannot be one. */
+bool cfg_expand_file(const struct cfg_view *v, const char *path, size_t len, const char *shard,
+                     struct base_bytes *out);
+/* Whether a files view also shows directories that hold nothing: it shows all, under their own names. */
+bool cfg_shows_dirs(const struct cfg_view *v);
 /* True when a template uses {nframes}. */
 bool cfg_template_uses_nframes(const struct cfg_template *t);
 

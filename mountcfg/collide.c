@@ -52,7 +52,7 @@ static struct cfg_place view_place(const struct cfg_view *v)
 
 static const char *clip_path(const struct check *k, uint32_t clip)
 {
-    return k->clips->clips[clip].path;
+    return k->clips->clips[clip].label;
 }
 
 /* ---- Each clip alone ---- */
@@ -107,6 +107,8 @@ static int check_clip(struct check *k, uint32_t index)
         if (!what && cfg_crop_of_clip(v))
             what = cfg_template_check(cfg_crop_of_clip(v), clip->values, &field);
         const char *name = what ? k->clips->fields[field] : "";
+        if (!what && !clip->shard && cfg_template_uses(v->path, CFG_PART_SHARD))
+            what = "is in no archive, and has no {shard}%s";
         if (!what && cfg_crop_of_clip(v)) {
             char crop[64];
             int err = cfg_expand_crop(v, k->clips, clip, crop);

@@ -275,7 +275,7 @@ static int lose(struct derivation *d, const struct cfg_rule *rule, const char *v
     struct loss *added = cfg_list_add(&d->losses, sizeof *added);
     if (!added)
         return -ENOMEM;
-    *added = (struct loss){rule, d->field, value, d->clip->path, 1};
+    *added = (struct loss){rule, d->field, value, d->clip->label, 1};
     return 0;
 }
 

@@ -46,12 +46,18 @@ bool cfg_files_show(const struct cfg_files *f, const char *path, size_t len)
     return f->n_globs == 0 || cfg_globs_match(f->globs, f->n_globs, path, len);
 }
 
-bool cfg_expand_file(const struct cfg_view *v, const char *path, size_t len, struct base_bytes *out)
+bool cfg_expand_file(const struct cfg_view *v, const char *path, size_t len, const char *shard,
+                     struct base_bytes *out)
 {
-    const struct cfg_clip file = {.path = path};
+    const struct cfg_clip file = {.path = path, .shard = shard};
     size_t start = out->len;
-    if (!cfg_files_show(&v->files, path, len))
+    if (!cfg_files_show(&v->files, path, len) || (!shard && cfg_template_uses(v->path, CFG_PART_SHARD)))
         return false;
     cfg_expand(v->path, NULL, &file, 0, 0, out);
     return !out->failed && !cfg_check_names((const char *)out->data + start, out->len - start);
+}
+
+bool cfg_shows_dirs(const struct cfg_view *v)
+{
+    return v->files.n_globs == 0 && v->path->parts[v->path->n - 1].kind == CFG_PART_PATH;
 }

@@ -19,6 +19,7 @@
  *   walk.c      the directories below the root
  *   scan.c      clips and their fields
  *   sidecars.c  subtitle files beside them
+ *   shards.c    clips in archives
  *   join.c      what stands in the tables, and which clips it belongs to
  *   collide.c   clips that cannot stand in the tree
  */
@@ -49,6 +50,7 @@
 #define CFG_MAX_PATH 4095 /* PATH_MAX without its terminator */
 #define CFG_MAX_NAME 255  /* NAME_MAX */
 #define CFG_MAX_DEPTH 64  /* directories below the root; each costs a descriptor while walking */
+#define CFG_MAX_NESTED 4  /* archives in archives */
 #define CFG_MAX_LINKS 4   /* links to directories along one path */
 
 /* ---- arena.c: memory that is freed as a whole. Zero-initialise. ---- */
@@ -183,7 +185,14 @@ const char *cfg_home(struct cfg_loader *l);
 
 /* ---- template.c ---- */
 
-enum cfg_part_kind { CFG_PART_TEXT, CFG_PART_FIELD, CFG_PART_FRAME, CFG_PART_NFRAMES, CFG_PART_PATH };
+enum cfg_part_kind {
+    CFG_PART_TEXT,
+    CFG_PART_FIELD,
+    CFG_PART_FRAME,
+    CFG_PART_NFRAMES,
+    CFG_PART_PATH,
+    CFG_PART_SHARD
+};
 struct cfg_part {
     enum cfg_part_kind kind;
     int width;        /* of a number: zero-padded to this, 0 = not padded */
@@ -220,6 +229,8 @@ void cfg_field_unknown(struct cfg_loader *l, struct cfg_place at, const char *wh
 /* A path beside that of a frame: its directory, then `name`. */
 struct cfg_template *cfg_template_beside(struct cfg_loader *l, const struct cfg_template *t,
                                          const char *name);
+/* Whether it has a part of this kind. */
+bool cfg_template_uses(const struct cfg_template *t, enum cfg_part_kind kind);
 bool cfg_template_equal(const struct cfg_template *a, const struct cfg_template *b);
 /* The text behind the last '.' of the last component, "" when there is none or a field follows. */
 const char *cfg_template_extension(const struct cfg_template *t);
@@ -295,6 +306,8 @@ struct cfg_source {
     struct cfg_place place;
     size_t n_globs;
     struct cfg_glob **globs;
+    size_t n_archives, n_nested; /* with archives, the globs above are for their members */
+    struct cfg_glob **archives, **nested;
     struct cfg_regex match; /* none: the field `clip` is the base name */
     size_t clip_field;
 };
@@ -436,9 +449,48 @@ bool cfg_is_sidecar(const char *path);
 /* Length of a name without its extension. */
 size_t cfg_stem_len(const char *name);
 const char *cfg_base_name(const char *path);
-void cfg_sort_paths(const char **paths, size_t n);
+struct cfg_sidecar {
+    const char *path;
+    uint32_t member; /* in an archive */
+};
+void cfg_sort_sidecars(struct cfg_sidecar *files, size_t n);
 /* The one of the sorted files that belongs to a video, or NULL. */
-const char *cfg_sidecar_of(const char *const *files, size_t n, const char *video);
+const struct cfg_sidecar *cfg_sidecar_of(const struct cfg_sidecar *files, size_t n, const char *video);
+
+/* ---- scan.c ---- */
+
+struct cfg_scan {
+    const struct cfg *c;
+    const struct cfg_lister *lister;
+    struct cfg_log *log;
+    struct owned_clips *out;
+    struct cfg_arena *arena;  /* of out */
+    struct cfg_list clips;    /* struct cfg_clip */
+    struct cfg_list sidecars; /* struct cfg_sidecar: every subtitle file that was seen */
+    struct cfg_list files;    /* const char *: what files views show */
+    struct cfg_list shards;   /* const char *: files that are archives */
+    struct cfg_list archives; /* struct cfg_archive */
+    struct cfg_list tables;   /* struct cfg_table_file */
+    struct cfg_matcher matcher;
+    size_t n_unmatched;
+    char *unmatched;     /* the first file that no `match` took */
+    const char **values; /* room for the next clip's; NULL = none yet */
+};
+/* Whether a source takes a video by pattern and expression; then its fields are in s->values. 1, 0 or
+ * -ENOMEM. *ret_wanted: by the pattern alone. */
+int cfg_take(struct cfg_scan *s, const struct cfg_source *source, const char *path, size_t len,
+             bool *ret_wanted);
+/* A new clip with these values, which has them then; NULL when out of memory. */
+struct cfg_clip *cfg_add_clip(struct cfg_scan *s, const char *path, size_t len);
+/* A file of the corpus that some source takes, but no `match`. */
+void cfg_note_unmatched(struct cfg_scan *s, const char *path);
+
+/* ---- shards.c ---- */
+
+/* Whether some source takes a file as an archive. */
+bool cfg_is_shard(const struct cfg *c, const char *path, size_t len);
+/* Lists the archives in s->shards, and adds what is in them. 0 or a negative errno. */
+int cfg_scan_shards(struct cfg_scan *s);
 
 /* ---- join.c ---- */
 

@@ -9,19 +9,6 @@ struct owned_clips {
     struct cfg_arena arena;
 };
 
-struct scan {
-    const struct cfg *c;
-    struct cfg_log *log;
-    struct owned_clips *out;
-    struct cfg_list clips;    /* struct cfg_clip */
-    struct cfg_list sidecars; /* const char *: every subtitle file that was seen */
-    struct cfg_list files;    /* const char *: what files views show */
-    struct cfg_list tables;   /* struct cfg_table_file */
-    struct cfg_matcher matcher;
-    char *unmatched;     /* the first file that no `match` took */
-    const char **values; /* room for the next clip's; NULL = none yet */
-};
-
 /* ---- Fields ---- */
 
 static void note_first(char **first, const char *path)
@@ -31,7 +18,7 @@ static void note_first(char **first, const char *path)
 }
 
 /* Sets values[] from the path. 1 = it is the source's, 0 = not, or -ENOMEM. */
-static int take_fields(struct scan *s, const struct cfg_source *source, const char *path, size_t len,
+static int take_fields(struct cfg_scan *s, const struct cfg_source *source, const char *path, size_t len,
                        const char **values)
 {
     if (source->match.utf) {
@@ -40,32 +27,59 @@ static int take_fields(struct scan *s, const struct cfg_source *source, const ch
         return err < 0 ? err : matched;
     }
     const char *name = cfg_base_name(path);
-    values[source->clip_field] = cfg_arena_text(&s->out->arena, name, cfg_stem_len(name));
+    values[source->clip_field] = cfg_arena_text(s->arena, name, cfg_stem_len(name));
     return values[source->clip_field] ? 1 : -ENOMEM;
 }
 
 /* ---- The scan ---- */
 
-static int add_clip(struct scan *s, const char *path, size_t len, const char *const *values)
+struct cfg_clip *cfg_add_clip(struct cfg_scan *s, const char *path, size_t len)
 {
     struct cfg_clip *clip = cfg_list_add(&s->clips, sizeof *clip);
-    if (!clip)
+    const char *own = clip ? cfg_arena_text(s->arena, path, len) : NULL;
+    if (!own)
+        return NULL;
+    *clip = (struct cfg_clip){.path = own, .label = own, .values = base_steal_pointer(s->values)};
+    return clip;
+}
+
+int cfg_take(struct cfg_scan *s, const struct cfg_source *source, const char *path, size_t len,
+             bool *ret_wanted)
+{
+    if (!cfg_globs_match(source->globs, source->n_globs, path, len))
+        return 0;
+    *ret_wanted = true;
+    if (!s->values)
+        s->values = cfg_arena_alloc(s->arena, s->c->n_fields, sizeof *s->values);
+    return s->values ? take_fields(s, source, path, len, s->values) : -ENOMEM;
+}
+
+void cfg_note_unmatched(struct cfg_scan *s, const char *path)
+{
+    s->n_unmatched++;
+    note_first(&s->unmatched, path);
+}
+
+static int add_sidecar(struct cfg_scan *s, const char *path, size_t len)
+{
+    struct cfg_sidecar *file = cfg_list_add(&s->sidecars, sizeof *file);
+    if (!file)
         return -ENOMEM;
-    *clip = (struct cfg_clip){.path = cfg_arena_text(&s->out->arena, path, len), .values = values};
-    return clip->path ? 0 : -ENOMEM;
+    file->path = cfg_arena_text(s->arena, path, len);
+    return file->path ? 0 : -ENOMEM;
 }
 
 /* Keeps a path in a list of const char *. */
-static int add_path(struct scan *s, struct cfg_list *list, const char *path, size_t len)
+static int add_path(struct cfg_scan *s, struct cfg_list *list, const char *path, size_t len)
 {
     const char **file = cfg_list_add(list, sizeof *file);
     if (!file)
         return -ENOMEM;
-    *file = cfg_arena_text(&s->out->arena, path, len);
+    *file = cfg_arena_text(s->arena, path, len);
     return *file ? 0 : -ENOMEM;
 }
 
-static int add_table_file(struct scan *s, const char *path, size_t len)
+static int add_table_file(struct cfg_scan *s, const char *path, size_t len)
 {
     for (size_t i = 0; i < s->c->n_tables; i++) {
         if (!cfg_globs_match(s->c->tables[i].globs, s->c->tables[i].n_globs, path, len))
@@ -73,14 +87,14 @@ static int add_table_file(struct scan *s, const char *path, size_t len)
         struct cfg_table_file *file = cfg_list_add(&s->tables, sizeof *file);
         if (!file)
             return -ENOMEM;
-        *file = (struct cfg_table_file){i, cfg_arena_text(&s->out->arena, path, len)};
+        *file = (struct cfg_table_file){i, cfg_arena_text(s->arena, path, len)};
         if (!file->path)
             return -ENOMEM;
     }
     return 0;
 }
 
-static bool shows_file(const struct scan *s, const char *path, size_t len)
+static bool shows_file(const struct cfg_scan *s, const char *path, size_t len)
 {
     for (size_t i = 0; i < s->c->n_views; i++) {
         if (s->c->views[i].kind == CFG_FILES && cfg_files_show(&s->c->views[i].files, path, len))
@@ -92,46 +106,67 @@ static bool shows_file(const struct scan *s, const char *path, size_t len)
 /* The first source that takes a file by pattern and expression has it. */
 static int visit_file(void *context, const char *path, size_t len)
 {
-    struct scan *s = context;
+    struct cfg_scan *s = context;
     bool wanted = false;
     int err = add_table_file(s, path, len);
-    if (!err && shows_file(s, path, len))
-        err = add_path(s, &s->files, path, len);
+    if (err < 0)
+        return err;
+    if (cfg_is_shard(s->c, path, len))
+        return add_path(s, &s->shards, path, len);
+    err = shows_file(s, path, len) ? add_path(s, &s->files, path, len) : 0;
     if (err < 0)
         return err;
     if (cfg_is_sidecar(path))
-        return add_path(s, &s->sidecars, path, len);
+        return add_sidecar(s, path, len);
     for (size_t i = 0; i < s->c->n_sources; i++) {
-        if (!cfg_globs_match(s->c->sources[i].globs, s->c->sources[i].n_globs, path, len))
+        if (s->c->sources[i].n_archives > 0)
             continue;
-        wanted = true;
-        if (!s->values)
-            s->values = cfg_arena_alloc(&s->out->arena, s->c->n_fields, sizeof *s->values);
-        int taken = s->values ? take_fields(s, &s->c->sources[i], path, len, s->values) : -ENOMEM;
+        int taken = cfg_take(s, &s->c->sources[i], path, len, &wanted);
         if (taken < 0)
             return taken;
         if (taken > 0)
-            return add_clip(s, path, len, base_steal_pointer(s->values));
+            return cfg_add_clip(s, path, len) ? 0 : -ENOMEM;
     }
-    if (wanted) {
-        s->out->clips.n_unmatched++;
-        note_first(&s->unmatched, path);
-    }
+    if (wanted)
+        cfg_note_unmatched(s, path);
     return 0;
 }
 
 static int compare_clips(const void *a, const void *b)
 {
-    return strcmp(((const struct cfg_clip *)a)->path, ((const struct cfg_clip *)b)->path);
+    const struct cfg_clip *x = a, *y = b;
+    int order = strcmp(x->path, y->path);
+    return order ? order : strcmp(x->label, y->label);
 }
 
-static int copy_fields(struct scan *s)
+static int compare_paths(const void *a, const void *b)
 {
-    const char **fields = cfg_arena_alloc(&s->out->arena, s->c->n_fields, sizeof *fields);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void sort_paths(struct cfg_list *paths)
+{
+    if (paths->n > 1)
+        qsort(paths->items, paths->n, sizeof(char *), compare_paths);
+}
+
+static void find_sidecars(struct cfg_scan *s)
+{
+    struct cfg_clip *clips = s->clips.items;
+    cfg_sort_sidecars(s->sidecars.items, s->sidecars.n);
+    for (size_t i = 0; i < s->clips.n; i++) {
+        const struct cfg_sidecar *found = cfg_sidecar_of(s->sidecars.items, s->sidecars.n, clips[i].path);
+        clips[i].sidecar = found ? found->path : NULL;
+    }
+}
+
+static int copy_fields(struct cfg_scan *s)
+{
+    const char **fields = cfg_arena_alloc(s->arena, s->c->n_fields, sizeof *fields);
     if (!fields)
         return -ENOMEM;
     for (size_t i = 0; i < s->c->n_fields; i++) {
-        fields[i] = cfg_arena_text(&s->out->arena, s->c->fields[i], strlen(s->c->fields[i]));
+        fields[i] = cfg_arena_text(s->arena, s->c->fields[i], strlen(s->c->fields[i]));
         if (!fields[i])
             return -ENOMEM;
     }
@@ -140,11 +175,11 @@ static int copy_fields(struct scan *s)
     return 0;
 }
 
-static void report_findings(struct scan *s)
+static void report_findings(struct cfg_scan *s)
 {
     const struct cfg *c = s->c;
-    size_t n_unmatched = s->out->clips.n_unmatched;
-    if (s->clips.n > 0 || s->files.n > 0)
+    size_t n_unmatched = s->n_unmatched;
+    if (s->clips.n > 0 || s->files.n > 0 || s->archives.n > 0)
         return;
     if (n_unmatched == 0)
         cfg_note(s->log, c->sources_place,
@@ -157,7 +192,7 @@ static void report_findings(struct scan *s)
 }
 
 /* From what the names gave to the clips of the tree. */
-static int finish_clips(struct scan *s, const struct cfg_reader *reader)
+static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
 {
     struct cfg_clips *clips = &s->out->clips;
     size_t n = clips->n;
@@ -167,38 +202,44 @@ static int finish_clips(struct scan *s, const struct cfg_reader *reader)
     if (!err)
         err = cfg_drop_misfits(s->c, s->log, clips);
     clips->n_left_out = n - clips->n;
-    return err ? err : cfg_take_crops(s->c, &s->out->arena, clips);
+    return err ? err : cfg_take_crops(s->c, s->arena, clips);
 }
 
-static int scan_all(struct scan *s, const struct cfg_reader *reader)
+static int scan_all(struct cfg_scan *s, const struct cfg_reader *reader)
 {
     int err = copy_fields(s);
     if (err == 0)
         err = cfg_walk(s->c, s->log, visit_file, s);
+    sort_paths(&s->shards);
+    if (err < 0)
+        return err;
+    find_sidecars(s);
+    err = cfg_scan_shards(s);
     if (err < 0)
         return err;
     if (s->clips.n > UINT32_MAX / 2)
         return -EFBIG;
     report_findings(s);
+    sort_paths(&s->files);
     struct cfg_clip *clips = base_steal_pointer(s->clips.items);
-    s->out->clips.clips = clips;
-    s->out->clips.n = s->clips.n;
-    cfg_sort_paths(s->sidecars.items, s->sidecars.n);
-    cfg_sort_paths(s->files.items, s->files.n);
-    s->out->clips.n_files = s->files.n;
-    s->out->clips.files = base_steal_pointer(s->files.items);
     if (s->clips.n > 1)
         qsort(clips, s->clips.n, sizeof *clips, compare_clips);
-    for (size_t i = 0; i < s->clips.n; i++)
-        clips[i].sidecar = cfg_sidecar_of(s->sidecars.items, s->sidecars.n, clips[i].path);
+    s->out->clips.clips = clips;
+    s->out->clips.n = s->clips.n;
+    s->out->clips.n_unmatched = s->n_unmatched;
+    s->out->clips.n_files = s->files.n;
+    s->out->clips.files = base_steal_pointer(s->files.items);
+    s->out->clips.n_archives = s->archives.n;
+    s->out->clips.archives = base_steal_pointer(s->archives.items);
     return finish_clips(s, reader);
 }
 
-int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, cfg_report *report, void *context,
-             struct cfg_clips **ret, size_t *ret_problems)
+int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, const struct cfg_lister *lister,
+             cfg_report *report, void *context, struct cfg_clips **ret, size_t *ret_problems)
 {
     struct cfg_log log = {report, context, 0, 0};
-    struct scan s = {.c = c, .log = &log, .out = calloc(1, sizeof *s.out)};
+    struct cfg_scan s = {.c = c, .lister = lister, .log = &log, .out = calloc(1, sizeof *s.out)};
+    s.arena = s.out ? &s.out->arena : NULL;
     int err = s.out ? cfg_matcher_init(&s.matcher, c, &s.out->arena) : -ENOMEM;
     if (!err)
         err = scan_all(&s, reader);
@@ -209,6 +250,8 @@ int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, cfg_report *r
     cfg_list_finish(&s.sidecars);
     cfg_list_finish(&s.files);
     cfg_list_finish(&s.tables);
+    cfg_list_finish(&s.shards);
+    cfg_list_finish(&s.archives);
     free(s.unmatched);
     if (err < 0) {
         cfg_clips_destroy(s.out ? &s.out->clips : NULL);
@@ -226,6 +269,7 @@ void cfg_clips_destroy(struct cfg_clips *clips)
     struct owned_clips *owned = (struct owned_clips *)(void *)clips;
     free(clips->clips);
     free((void *)clips->files);
+    free((void *)clips->archives);
     cfg_arena_finish(&owned->arena);
     free(owned);
 }

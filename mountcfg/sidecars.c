@@ -53,24 +53,24 @@ static bool is_language(const char *p, size_t len)
     return true;
 }
 
-static int compare_text(const void *a, const void *b)
+static int compare_sidecars(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(((const struct cfg_sidecar *)a)->path, ((const struct cfg_sidecar *)b)->path);
 }
 
-void cfg_sort_paths(const char **paths, size_t n)
+void cfg_sort_sidecars(struct cfg_sidecar *files, size_t n)
 {
     if (n > 1)
-        qsort(paths, n, sizeof *paths, compare_text);
+        qsort(files, n, sizeof *files, compare_sidecars);
 }
 
-/* The first of the sorted texts that is not below `prefix`. */
-static size_t lower_bound(const char *const *texts, size_t n, const char *prefix, size_t len)
+/* The first of the sorted files that is not below `prefix`. */
+static size_t lower_bound(const struct cfg_sidecar *files, size_t n, const char *prefix, size_t len)
 {
     size_t low = 0, high = n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strncmp(texts[middle], prefix, len) < 0)
+        if (strncmp(files[middle].path, prefix, len) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -78,16 +78,16 @@ static size_t lower_bound(const char *const *texts, size_t n, const char *prefix
     return low;
 }
 
-const char *cfg_sidecar_of(const char *const *files, size_t n, const char *path)
+const struct cfg_sidecar *cfg_sidecar_of(const struct cfg_sidecar *files, size_t n, const char *path)
 {
     size_t len = (size_t)(cfg_base_name(path) - path) + cfg_stem_len(cfg_base_name(path));
-    const char *best = NULL;
+    const struct cfg_sidecar *best = NULL;
     int best_rank = 100;
     size_t common = len + (path[len] == '.');
     for (size_t i = lower_bound(files, n, path, common); i < n; i++) {
-        if (strncmp(files[i], path, common) != 0)
+        if (strncmp(files[i].path, path, common) != 0)
             break;
-        const char *rest = files[i] + len;
+        const char *rest = files[i].path + len;
         const char *dot = strrchr(rest, '.');
         if (*rest != '.' || !dot || strchr(rest, '/'))
             continue;
@@ -96,7 +96,7 @@ const char *cfg_sidecar_of(const char *const *files, size_t n, const char *path)
         int rank = sidecar_rank(dot) + (dot == rest ? 0 : 10);
         if (rank < best_rank) {
             best_rank = rank;
-            best = files[i];
+            best = &files[i];
         }
     }
     return best;

@@ -118,8 +118,12 @@ static bool add_field(struct parser *p, const char *name, size_t len)
         p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_PATH};
         return true;
     }
+    if (field < 0 && p->use != CFG_USE_VALUE && len == 5 && memcmp(name, "shard", 5) == 0) {
+        p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_SHARD};
+        return true;
+    }
     if (field < 0 && p->use == CFG_USE_FILES_PATH) {
-        cfg_mistake(&p->l->log, p->at, "the path of a files view takes {path}, found {%.*s}",
+        cfg_mistake(&p->l->log, p->at, "the path of a files view takes {path} and {shard}, found {%.*s}",
                     (int)BASE_MIN(len, (size_t)60), name);
         return false;
     }
@@ -203,16 +207,14 @@ static bool good_path(struct parser *p)
 
 static bool is_value(const struct cfg_part *part)
 {
-    return part->kind == CFG_PART_FIELD || part->kind == CFG_PART_PATH;
+    return part->kind == CFG_PART_FIELD || part->kind == CFG_PART_PATH || part->kind == CFG_PART_SHARD;
 }
 
 /* Else all files would have one path. */
 static bool has_path(struct parser *p)
 {
-    for (size_t i = 0; i < p->t->n; i++) {
-        if (p->t->parts[i].kind == CFG_PART_PATH)
-            return true;
-    }
+    if (cfg_template_uses(p->t, CFG_PART_PATH))
+        return true;
     cfg_mistake(&p->l->log, p->at, "path \"%s\": the path of a files view needs {path}", p->text);
     return false;
 }
@@ -282,6 +284,15 @@ struct cfg_template *cfg_template_beside(struct cfg_loader *l, const struct cfg_
     *beside = (struct cfg_template){
         .is_path = true, .n = n + 1, .parts = parts, .dir_end = t->dir_end, .name = t->name};
     return beside;
+}
+
+bool cfg_template_uses(const struct cfg_template *t, enum cfg_part_kind kind)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->parts[i].kind == kind)
+            return true;
+    }
+    return false;
 }
 
 bool cfg_template_has(const struct cfg_template *t, size_t field)
@@ -383,6 +394,9 @@ static void put_range(const struct cfg_template *t, struct cfg_cut from, struct 
             break;
         case CFG_PART_PATH:
             base_bytes_append(out, clip->path, strlen(clip->path));
+            break;
+        case CFG_PART_SHARD:
+            base_bytes_append(out, clip->shard ? clip->shard : "", clip->shard ? strlen(clip->shard) : 0);
             break;
         case CFG_PART_FRAME:
             base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)frame);

@@ -48,7 +48,9 @@ static bool globs_may_enter(const struct walk *w, struct cfg_glob *const *globs,
 static bool may_enter(const struct walk *w)
 {
     for (size_t i = 0; i < w->c->n_sources; i++) {
-        if (globs_may_enter(w, w->c->sources[i].globs, w->c->sources[i].n_globs))
+        const struct cfg_source *s = &w->c->sources[i];
+        if (s->n_archives > 0 ? globs_may_enter(w, s->archives, s->n_archives)
+                              : globs_may_enter(w, s->globs, s->n_globs))
             return true;
     }
     for (size_t i = 0; i < w->c->n_tables; i++) {

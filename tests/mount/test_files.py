@@ -56,7 +56,8 @@ class Files(harness.Case):
             with self.assertRaises(OSError):
                 os.open(mount.path / 'all/x.bin', os.O_RDWR)
             # Nothing is copied anywhere, and no worker has had to do with it.
-            self.assertEqual([mount.stats()['segments'], mount.workers()], [0, []])
+            stats = mount.stats()
+            self.assertEqual([stats['segments']] + [n for k, n in stats.items() if k.startswith('jobs_')], [0] * 8)
 
     def test_change(self):
         with self.mount(self.config(self.root, VIEWS)) as mount:

@@ -136,7 +136,7 @@ static void scan(const char *sources, const char *views)
     CHECK_INT(corpus_load(text, &config), 0);
     CHECK_STR(corpus_said, "");
     if (config)
-        CHECK_INT(cfg_scan(config, NULL, corpus_report, NULL, &clips, &problems), 0);
+        CHECK_INT(cfg_scan(config, NULL, NULL, corpus_report, NULL, &clips, &problems), 0);
 }
 
 static void scan_end(void)
@@ -462,7 +462,7 @@ static void test_root_gone(void)
     struct cfg_clips *none = NULL;
     CHECK_INT(corpus_load("root: root\nsources: [{videos: x}]\nviews: [{path: x, text: x}]\n", &config), 0);
     CHECK(rmdir("root") == 0);
-    CHECK_INT(cfg_scan(config, NULL, corpus_report, NULL, &none, &problems), -ENOENT);
+    CHECK_INT(cfg_scan(config, NULL, NULL, corpus_report, NULL, &none, &problems), -ENOENT);
     CHECK(strncmp(corpus_said, "c.yaml:1:7: root: ", 18) == 0);
     scan_end();
 }

@@ -19,7 +19,7 @@ static void scan(const char *match, const char *fields, const char *path)
     CHECK_INT(corpus_load(text, &config), 0);
     CHECK_STR(corpus_said, "");
     if (config)
-        CHECK_INT(cfg_scan(config, NULL, corpus_report, NULL, &clips, &problems), 0);
+        CHECK_INT(cfg_scan(config, NULL, NULL, corpus_report, NULL, &clips, &problems), 0);
 }
 
 static void scan_end(void)
@@ -176,7 +176,7 @@ static void test_crops(void)
               0);
     CHECK_STR(corpus_said, "");
     if (CHECK(config != NULL))
-        CHECK_INT(cfg_scan(config, NULL, corpus_report, NULL, &clips, &problems), 0);
+        CHECK_INT(cfg_scan(config, NULL, NULL, corpus_report, NULL, &clips, &problems), 0);
     CHECK_STR(paths(), "a/20-20-1-2\na/left_\n");
     CHECK_STR(corpus_said,
               "c.yaml:8:5: the clip nonsense.mp4 has a crop that is not left, right or W:H:X:Y: left "

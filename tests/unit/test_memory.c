@@ -55,7 +55,7 @@ static int load_and_scan(void)
     corpus_said[0] = 0;
     int err = cfg_load("c.yaml", corpus_report, NULL, &c);
     if (err == 0)
-        err = cfg_scan(c, &reader, corpus_report, NULL, &clips, &problems);
+        err = cfg_scan(c, &reader, NULL, corpus_report, NULL, &clips, &problems);
     CHECK((err == 0) == (clips != NULL));
     cfg_clips_destroy(clips);
     cfg_destroy(c);

@@ -27,7 +27,7 @@ static void make_tree(const char *views)
                    views);
     CHECK_INT(corpus_load(text, &config), 0);
     CHECK_STR(corpus_said, "");
-    if (config && CHECK_INT(cfg_scan(config, NULL, corpus_report, NULL, &clips, &n), 0)) {
+    if (config && CHECK_INT(cfg_scan(config, NULL, NULL, corpus_report, NULL, &clips, &n), 0)) {
         CHECK_INT(fs_tree_init(&tree, config), 0);
         CHECK_INT(update(clips, NULL), 0);
     }
@@ -305,7 +305,7 @@ static void test_update(void)
     CHECK_INT(remove("root/Sad/c.mp4"), 0);
     corpus_touch("root/Joy/d.mp4");
     corpus_touch("root/New/e.mp4");
-    if (!CHECK_INT(cfg_scan(config, NULL, corpus_report, NULL, &later, &n), 0))
+    if (!CHECK_INT(cfg_scan(config, NULL, NULL, corpus_report, NULL, &later, &n), 0))
         return;
     /* b has number 1 as before; d and e are new. */
     const uint32_t ids[] = {1, 3, 4};

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which archives there are, and opening them. */
+#include "cache/archives.h"
+
+#include "cache/private.h"
+
+#include <errno.h>
+
+/* ---- The table ---- */
+
+int archives_init(struct cache *c)
+{
+    size_t most = (size_t)CACHE_MAX_ARCHIVES + 1;
+    if (base_grow_init(&c->archives_memory, most * sizeof *c->archives) < 0 ||
+        base_grow_init(&c->slots_memory, most * sizeof *c->slots) < 0)
+        return -ENOMEM;
+    c->archives = c->archives_memory.data;
+    c->slots = c->slots_memory.data;
+    return 0;
+}
+
+void archive_free(struct archive *a)
+{
+    if (!a)
+        return;
+    free(a->packed);
+    free(a->links);
+    free(a->counts);
+    free(a);
+}
+
+void archives_finish(struct cache *c)
+{
+    for (uint32_t i = 1; i <= c->n_archives; i++)
+        archive_free(c->archives[i]);
+    for (uint32_t i = 0; i < c->n_slots; i++)
+        free(c->slots[i].path);
+    base_grow_finish(&c->archives_memory);
+    base_grow_finish(&c->slots_memory);
+}
+
+int archives_add(struct cache *c, struct archive *a, uint32_t slot)
+{
+    pthread_mutex_lock(&c->lock);
+    uint32_t number = c->n_archives + 1;
+    int err = number > CACHE_MAX_ARCHIVES
+                  ? -E2BIG
+                  : base_grow_to(&c->archives_memory, ((size_t)number + 1) * sizeof *c->archives);
+    if (!err) {
+        c->archives[number] = a;
+        c->n_archives = number;
+        c->slots[slot].current = number;
+        c->counters.members_refused += a->list.n_refused;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (err)
+        archive_free(a);
+    return err;
+}
+
+struct archive *archive_of(struct cache *c, uint32_t number)
+{
+    return number > 0 && number <= c->n_archives ? c->archives[number] : NULL;
+}
+
+bool archive_is_current_locked(const struct cache *c, const struct archive *a)
+{
+    return c->clips[a->clip].version == a->version;
+}
+
+bool archive_is_current(struct cache *c, const struct archive *a)
+{
+    pthread_mutex_lock(&c->lock);
+    bool current = archive_is_current_locked(c, a);
+    pthread_mutex_unlock(&c->lock);
+    return current;
+}
+
+bool cache_archive_is_current(struct cache *c, uint32_t archive)
+{
+    const struct archive *a = archive_of(c, archive);
+    return a && archive_is_current(c, a);
+}
+
+size_t cache_archive_clip(struct cache *c, uint32_t archive)
+{
+    return archive_of(c, archive)->clip;
+}
+
+/* ---- Slots ---- */
+
+/* The slot of a place, or n_slots. Scans are long next to this. */
+static uint32_t find_slot(const struct cache *c, uint32_t outer, uint32_t member, const char *path)
+{
+    uint32_t i = 0;
+    while (i < c->n_slots && (c->slots[i].outer != outer || c->slots[i].member != member ||
+                              (outer == 0 && strcmp(c->slots[i].path, path) != 0)))
+        i++;
+    return i;
+}
+
+static int add_slot(struct cache *c, uint32_t outer, uint32_t member, size_t clip, const char *path)
+{
+    if (c->n_slots == CACHE_MAX_ARCHIVES)
+        return -E2BIG;
+    if (base_grow_to(&c->slots_memory, ((size_t)c->n_slots + 1) * sizeof *c->slots) < 0)
+        return -ENOMEM;
+    char *own = strdup(path);
+    if (!own)
+        return -ENOMEM;
+    c->slots[c->n_slots++] =
+        (struct archive_slot){.path = own, .outer = outer, .member = member, .clip = clip};
+    return 0;
+}
+
+/* The archive of a slot, if it is still what stands there. */
+static uint32_t current_of(struct cache *c, uint32_t slot)
+{
+    pthread_mutex_lock(&c->lock);
+    uint32_t number = c->slots[slot].current;
+    if (number && !archive_is_current_locked(c, c->archives[number]))
+        number = 0;
+    pthread_mutex_unlock(&c->lock);
+    return number;
+}
+
+static struct cache_task list_task(const struct cache *c, uint32_t slot)
+{
+    struct cache_task task = {.kind = TASK_LIST, .clip = c->slots[slot].clip, .slot = slot};
+    uint64_t number[2] = {UINT64_C(0x6c697374), slot};
+    task.key = base_hash_of(number, sizeof number);
+    return task;
+}
+
+/* Each file is a clip of its own, which has its versions and is watched. */
+static int add_files(struct cache *c, const uint32_t *slots, size_t n)
+{
+    size_t first;
+    base_autofree struct cache_source *sources = calloc(n + 1, sizeof *sources);
+    if (!sources)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        sources[i].path = c->slots[slots[i]].path;
+    int err = cache_add_sources(c, sources, n, &first);
+    for (size_t i = 0; !err && i < n; i++)
+        c->slots[slots[i]].clip = first + i;
+    return err;
+}
+
+int cache_archives_prepare(struct cache *c, const char *const *paths, size_t n)
+{
+    base_autofree uint32_t *slots = calloc(n + 1, sizeof *slots);
+    uint32_t before = c->n_slots;
+    int err = slots ? 0 : -ENOMEM;
+    for (size_t i = 0; !err && i < n; i++) {
+        slots[i] = find_slot(c, 0, 0, paths[i]);
+        if (slots[i] == c->n_slots)
+            err = add_slot(c, 0, 0, 0, paths[i]);
+    }
+    base_autofree uint32_t *new = calloc(c->n_slots - before + 1, sizeof *new);
+    for (uint32_t i = before; new &&i < c->n_slots; i++)
+        new[i - before] = i;
+    if (!err)
+        err = new ? add_files(c, new, c->n_slots - before) : -ENOMEM;
+    for (size_t i = 0; !err && i < n; i++) {
+        /* A change may not have been told yet. */
+        if (slots[i] < before)
+            (void)clip_check(c, c->slots[slots[i]].clip);
+        struct cache_task task = list_task(c, slots[i]);
+        if (!current_of(c, slots[i]))
+            (void)jobs_wait_for(c, &task, NULL);
+    }
+    return err;
+}
+
+/* ---- Waiting for a list ---- */
+
+struct list_waiter {
+    struct cache_waiter waiter; /* first: a woken waiter is its list_waiter */
+    pthread_mutex_t lock;       /* guards `woken` */
+    pthread_cond_t changed;
+    bool woken;
+};
+
+static void on_wake(struct cache_waiter *w)
+{
+    struct list_waiter *l = (struct list_waiter *)w;
+    pthread_mutex_lock(&l->lock);
+    l->woken = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+static int wait_for_list(struct cache *c, uint32_t slot, uint32_t *ret)
+{
+    struct list_waiter l = {.waiter.wake = on_wake};
+    const struct cache_task task = list_task(c, slot);
+    int err = 0;
+    pthread_mutex_init(&l.lock, NULL);
+    pthread_cond_init(&l.changed, NULL);
+    while (!err && !(*ret = current_of(c, slot))) {
+        err = jobs_wait_for(c, &task, &l.waiter);
+        if (err != -EINPROGRESS)
+            break;
+        pthread_mutex_lock(&l.lock);
+        while (!l.woken)
+            pthread_cond_wait(&l.changed, &l.lock);
+        l.woken = false;
+        pthread_mutex_unlock(&l.lock);
+        err = l.waiter.error;
+    }
+    cache_waiter_finish(&l.waiter);
+    pthread_cond_destroy(&l.changed);
+    pthread_mutex_destroy(&l.lock);
+    return err;
+}
+
+int cache_archive_open(struct cache *c, const char *path, uint32_t *ret_archive)
+{
+    uint32_t slot = find_slot(c, 0, 0, path);
+    int err = slot == c->n_slots ? cache_archives_prepare(c, &path, 1) : 0;
+    return err ? err : wait_for_list(c, slot, ret_archive);
+}
+
+int cache_archive_open_member(struct cache *c, uint32_t archive, uint32_t member, const char *path,
+                              uint32_t *ret_archive)
+{
+    const struct archive *outer = archive_of(c, archive);
+    if (!outer)
+        return -ENOENT;
+    uint32_t slot = find_slot(c, archive, member, path);
+    int err = slot == c->n_slots ? add_slot(c, archive, member, outer->clip, path) : 0;
+    return err ? err : wait_for_list(c, slot, ret_archive);
+}
+
+/* ---- Records ---- */
+
+int archive_record(const struct archive *a, uint32_t number, struct dec_members_cursor *cursor,
+                   struct dec_member *ret)
+{
+    dec_members_begin(&a->list, cursor);
+    int err = dec_members_seek(cursor, number);
+    if (!err)
+        err = dec_members_next(cursor, ret);
+    if (err <= 0)
+        dec_members_end(cursor);
+    return err > 0 ? 0 : err == 0 || err == -ENOENT ? -ENOENT : err == -ENOMEM ? err : -EIO;
+}
+
+struct base_hash archive_member_identity(const struct archive *a, const struct dec_member *member)
+{
+    struct {
+        struct base_hash archive, name;
+        uint64_t offset, size;
+    } parts = {a->identity, base_hash_of(member->name, member->name_len), member->offset, member->size};
+    return base_hash_of(&parts, sizeof parts);
+}

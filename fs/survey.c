@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a mount would find, without a mount. */
+#include "fs/private.h"
+
+#include "fs/lister.h"
+#include "fs/reader.h"
+
+#include <errno.h>
+
+static int create_cache(const struct fs_options *o, struct cache **ret, struct base_reason *why)
+{
+    const struct cache_options options = {
+        .root = cfg_root(o->cfg),
+        .dir = cfg_cache_dir(o->cfg),
+        .size_bytes = cfg_cache_size(o->cfg),
+        .min_free_bytes = cfg_cache_min_free(o->cfg),
+        .workers = cfg_workers(o->cfg),
+        .worker_memory_bytes = o->worker_memory_bytes,
+        .decoder = o->decoder,
+    };
+    return cache_create(&options, ret, why);
+}
+
+/* Tables are kept in the cache if there is one; a survey makes none for them. */
+static int scan(const struct fs_options *o, const struct cfg_lister *lister, struct cfg_clips **ret,
+                size_t *ret_problems)
+{
+    bool kept = access(cfg_cache_dir(o->cfg), F_OK) == 0;
+    const struct cache_reader_options options = {.root = cfg_root(o->cfg),
+                                                 .dir = kept ? cfg_cache_dir(o->cfg) : NULL,
+                                                 .size_bytes = cfg_cache_size(o->cfg),
+                                                 .decoder = o->decoder,
+                                                 .worker_memory_bytes = o->worker_memory_bytes};
+    struct fs_reader reader;
+    fs_reader_init(&reader, &options);
+    int err = cfg_scan(o->cfg, &reader.ops, lister, o->report, NULL, ret, ret_problems);
+    fs_reader_finish(&reader);
+    return err;
+}
+
+/* Names that the tree cannot have are found by making it. */
+static int make_tree(const struct fs_options *o, const struct cfg_lister *lister,
+                     const struct cfg_clips *clips, struct fs_survey *s)
+{
+    struct fs_tree tree;
+    const struct fs_found found = {
+        .clips = clips, .lister = lister, .report = o->report, .n_problems = &s->n_problems};
+    int err = fs_tree_init(&tree, o->cfg);
+    if (!err)
+        err = fs_tree_update(&tree, &found, NULL);
+    fs_tree_finish(&tree);
+    return err;
+}
+
+/* The lister, and how far it is. */
+struct counted_lister {
+    struct cfg_lister lister;
+    fs_progress *on_progress;
+    void *context;
+    uint64_t done, total;
+};
+
+static int prepare(void *context, const char *const *paths, size_t n)
+{
+    struct counted_lister *l = context;
+    l->total += n;
+    return l->lister.prepare(l->lister.context, paths, n);
+}
+
+static int open_file(void *context, const char *path, uint32_t *ret)
+{
+    struct counted_lister *l = context;
+    int err = l->lister.open(l->lister.context, path, ret);
+    l->done++;
+    if (l->on_progress)
+        l->on_progress(l->context, l->done, l->total);
+    return err;
+}
+
+static int open_member(void *context, uint32_t archive, uint32_t member, const char *label, uint32_t *ret)
+{
+    const struct counted_lister *l = context;
+    return l->lister.open_member(l->lister.context, archive, member, label, ret);
+}
+
+static int visit(void *context, uint32_t archive, cfg_visit_member *visitor, void *visit_context)
+{
+    const struct counted_lister *l = context;
+    return l->lister.visit(l->lister.context, archive, visitor, visit_context);
+}
+
+int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *context,
+              struct fs_survey *ret, struct base_reason *why)
+{
+    struct cache *cache = NULL;
+    struct cfg_clips *clips = NULL;
+    struct fs_survey s = {0};
+    int err = cfg_has_archives(options->cfg) ? create_cache(options, &cache, why) : 0;
+    if (err)
+        return err;
+    struct counted_lister counted = {
+        .lister = fs_lister(cache), .on_progress = on_progress, .context = context};
+    const struct cfg_lister lister = {prepare, open_file, open_member, visit, &counted};
+    err = scan(options, cache ? &lister : NULL, &clips, &s.n_problems);
+    if (!err)
+        err = make_tree(options, cache ? &lister : NULL, clips, &s);
+    if (err) {
+        base_fail(why, err, "the clips below %s cannot be listed: %s", cfg_root(options->cfg),
+                  strerror(-err));
+    } else {
+        s.n_clips = clips->n;
+        s.n_files = clips->n_files;
+        s.n_archives = clips->n_archives;
+        s.n_unmatched = clips->n_unmatched;
+        *ret = s;
+    }
+    cfg_clips_destroy(clips);
+    cache_destroy(cache);
+    return err;
+}
