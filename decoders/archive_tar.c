@@ -16,7 +16,7 @@
 
 enum {
     BLOCK = 512,
-    END_BYTES = 4096, /* whose hash tells an archive's end */
+    END_BYTES = 4096, /* which tell an archive's end, with the last header */
     /* What stands between the end of a tar and another that was appended to it: zeros up to the end of a
      * record. Reading on through more would cost an hour where somebody made a file of nothing but a hole. */
     MAX_ZERO_BYTES = 16 << 20,
@@ -157,6 +157,7 @@ static bool take_kind(struct tar *t, struct dec_member *m, const char **ret_targ
 static int list_member(struct tar *t)
 {
     struct dec_member m = {.storage = (uint8_t)t->storage, .offset = position(t)};
+    uint64_t header = header_position(t);
     const char *name = archive_entry_pathname(t->entry), *target = NULL;
     m.mtime_s = archive_entry_mtime_is_set(t->entry) ? archive_entry_mtime(t->entry) : 0;
     bool known = take_kind(t, &m, &target);
@@ -176,8 +177,10 @@ static int list_member(struct tar *t)
         why = skipped ? DEC_REFUSED_EXTENTS : DEC_REFUSED_CUT;
     int err =
         why ? dec_listing_refuse(t->l, name, (enum dec_refusal)why) : dec_listing_add(t->l, &m, name, target);
-    if (!err && skipped)
+    if (!err && skipped) {
+        t->l->facts.last_header = header;
         return 0;
+    }
     if (!skipped)
         dec_listing_truncate(t->l, "it is cut off: %s", archive_error_string(t->archive));
     t->l->facts.end_offset = header_position(t);
@@ -258,14 +261,19 @@ bool dec_is_tar(const uint8_t *block)
     return any && (told == sum || (int64_t)told == signed_sum);
 }
 
-int dec_hash_end(const struct dec_source *source, uint64_t end_offset, uint8_t ret[16])
+/* A header has a name, a time and a sum in it: two archives that have the same one at the same place are the
+ * same so far, or somebody wants them to look so. */
+int dec_hash_end(const struct dec_source *source, const struct dec_members *list, uint8_t ret[16])
 {
-    uint8_t end[END_BYTES];
-    size_t len = BASE_MIN((uint64_t)END_BYTES, end_offset);
-    int err = dec_source_read_all(source, end, len, end_offset - len);
+    uint8_t bytes[BLOCK + END_BYTES];
+    size_t header_len = BASE_MIN((uint64_t)BLOCK, list->end_offset - list->last_header);
+    size_t end_len = BASE_MIN((uint64_t)END_BYTES, list->end_offset);
+    int err = dec_source_read_all(source, bytes, header_len, list->last_header);
+    if (!err)
+        err = dec_source_read_all(source, bytes + header_len, end_len, list->end_offset - end_len);
     if (err)
         return err;
-    struct base_hash hash = base_hash_of(end, len);
+    struct base_hash hash = base_hash_of(bytes, header_len + end_len);
     memcpy(ret, hash.bytes, sizeof hash.bytes);
     return 0;
 }
@@ -278,8 +286,7 @@ static bool has_old_end(const struct dec_listing *l, const struct dec_members *o
     uint8_t hash[16];
     return old->format == DEC_TAR && old->filter == DEC_UNFILTERED &&
            old->archive_bytes == l->work->job->list.known_bytes &&
-           old->archive_bytes <= l->facts.archive_bytes &&
-           dec_hash_end(&l->work->source, old->end_offset, hash) == 0 &&
+           old->archive_bytes <= l->facts.archive_bytes && dec_hash_end(&l->work->source, old, hash) == 0 &&
            memcmp(hash, old->end_hash, sizeof hash) == 0;
 }
 
@@ -323,5 +330,6 @@ int dec_resume_tar(struct dec_listing *l, int list_fd, struct dec_stream *stream
     if (err)
         return base_fail(&l->work->why, err, "its old list makes no sense");
     l->facts.end_offset = stream->position = old.end_offset;
+    l->facts.last_header = old.last_header;
     return 0;
 }

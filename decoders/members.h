@@ -17,7 +17,9 @@
 #include "base/bytes.h"
 #include "decoders/protocol.h"
 
-#define DEC_MAX_MEMBERS (UINT64_C(32) << 20)   /* an archive; the rest is cut off, and the list says so */
+#define DEC_MAX_MEMBERS                                                                                      \
+    ((UINT64_C(1) << 25) - 1)                  /* an archive; the rest is cut off, and the list says so      \
+                                                */
 #define DEC_MAX_LIST_BYTES (UINT64_C(2) << 30) /* likewise */
 #define DEC_MAX_NAME 4096u                     /* bytes of a name or of a link's target */
 #define DEC_MAX_DEPTH 1024u                    /* parts of a name */
@@ -101,7 +103,8 @@ struct dec_members {
     uint64_t archive_bytes; /* how long the archive was */
     uint64_t stream_bytes;  /* of the unpacked stream, as far as it was read; archive_bytes if not filtered */
     uint64_t end_offset;    /* plain tar: where the next member's header will stand when it grows */
-    uint8_t end_hash[16];   /* of the bytes before end_offset (see archive_tar.c) */
+    uint64_t last_header;   /* plain tar: where the header of the last whole member stands */
+    uint8_t end_hash[16];   /* of that header, and the bytes before end_offset (see archive_tar.c) */
     /* Borrowed. */
     const uint8_t *records, *table, *points;
     size_t records_bytes, points_bytes;

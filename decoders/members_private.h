@@ -21,7 +21,7 @@ enum {
 struct dec_members_frame {
     char magic[8];
     uint8_t format, filter, truncated, reserved[5];
-    uint64_t n_members, n_refused, n_hardlinks, archive_bytes, stream_bytes, end_offset;
+    uint64_t n_members, n_refused, n_hardlinks, archive_bytes, stream_bytes, end_offset, last_header;
     uint64_t records_bytes, points_bytes;
     uint8_t end_hash[16];
     char reason[128];

@@ -119,6 +119,7 @@ int dec_members_close(struct dec_members_writer *w, const struct dec_members *fa
         .archive_bytes = facts->archive_bytes,
         .stream_bytes = facts->stream_bytes,
         .end_offset = facts->end_offset,
+        .last_header = facts->last_header,
         .points_bytes = facts->points_bytes,
     };
     int err = flush(w);

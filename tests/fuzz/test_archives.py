@@ -307,8 +307,21 @@ class Tars(Archives):
                 if how == 'appended':
                     self.assertGreater(grown.told['end'], before.told['end'])
 
+    def test_replaced_by_one_like_it(self):
+        """The old end falls into zeros as it did before, and still is none."""
+        archive, old = self.home / 'a.tar', self.home / 'old.list'
+        for number, (name, size) in enumerate((('one', 100000), ('two', 200000))):
+            folder = self.fresh()
+            (folder / name).write_bytes(bytes(size))
+            gnu_tar(archive, folder)
+            if number == 0:
+                Listed(archive, '-o', old)
+                known = archive.stat().st_size
+        names = [m.name for m in Listed(archive, '-k', f'{old},{known}').members]
+        self.assertEqual(names, [b'two'])
+
     def test_grown_is_read_from_its_end(self):
-        """What stands before the old end is not looked at, but for its last 4 KiB."""
+        """What stands before the old end is not looked at, but for the last header and the last 4 KiB."""
         archive, old = self.home / 'a.tar', self.home / 'old.list'
         folder = self.fresh()
         (folder / 'one').write_bytes(bytes(20000))
@@ -318,7 +331,7 @@ class Tars(Archives):
         size = archive.stat().st_size
         run('tar', '-rf', archive, '-C', self.make_tree(things=5), '.')
         with open(archive, 'r+b') as out:
-            out.seek(before.members[0].offset - 512)
+            out.seek(before.members[0].offset - 512)  # one of two
             out.write(b'\xff' * 512)
         self.assertTrue(Listed(archive).told['truncated'])
         grown = Listed(archive, '-k', f'{old},{size}')
@@ -513,7 +526,8 @@ class Packed(Archives):
             all_packed = packed(data, name)
             for _ in range(4):
                 damaged = bytearray(all_packed[:self.chance.randrange(20, len(all_packed))])
-                if self.chance.random() < 0.5:
+                flipped = self.chance.random() < 0.5
+                if flipped:
                     damaged[self.chance.randrange(len(damaged))] ^= 1 << self.chance.randrange(8)
                 archive.write_bytes(damaged)
                 found = Listed(archive)
@@ -521,8 +535,8 @@ class Packed(Archives):
                     continue
                 self.assertTrue(found.told['truncated'] and found.reason, name)
                 have = [m.name for m in found.members if m.kind != REFUSED]
-                if not any(m.why for m in found.members[:-1]):
-                    self.assertEqual(have[:-2], [m.name for m in whole.members[:max(len(have) - 2, 0)]])
+                if not flipped:
+                    self.assertEqual(have, [m.name for m in whole.members[:len(have)]])
 
     def test_single_file(self):
         for name in PACKERS:
@@ -585,7 +599,9 @@ ZIPS = {
 class Fuzz(Archives):
 
     def test_damaged(self):
-        """Whatever is done to an archive, its list is one that can be taken, and what it lists is read or refused."""
+        """Whatever is done to an archive, its list is one that can be taken. The same every time; longer ones:
+        fuzz_decode -a -s SEED -n ROUNDS ARCHIVE..."""
+        self.chance = random.Random(20240229)
         folder, plain, archives = self.fresh(), self.fresh(), self.fresh()
         Making(folder, self.chance).tree(things=15)
         Making(plain, self.chance, plain=True).tree(things=15)
@@ -596,7 +612,7 @@ class Fuzz(Archives):
         data = (archives / 'gnu sparse.tar').read_bytes()
         for name in PACKERS:
             (archives / name).write_bytes(packed(data, name))
-        done = subprocess.run([FUZZER, '-a', '-v', '-s', str(harness.SEED), '-n', '40', *sorted(archives.iterdir())],
+        done = subprocess.run([FUZZER, '-a', '-v', '-s', '20240229', '-n', '30', *sorted(archives.iterdir())],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         said = done.stdout.decode(errors='replace')
         self.assertEqual(done.returncode, 0, said[-5000:])

@@ -172,6 +172,7 @@ static struct dec_members facts_of(uint64_t end)
                                 .archive_bytes = end,
                                 .stream_bytes = end,
                                 .end_offset = end,
+                                .last_header = end / 2,
                                 .points = (const uint8_t *)"points",
                                 .points_bytes = 6};
 }
@@ -203,7 +204,8 @@ static void test_round_trip(void)
     for (size_t i = 0; i < n; i++)
         n_hardlinks += all.members[i].kind == DEC_MEMBER_HARDLINK;
     CHECK_INT(list.n_hardlinks, n_hardlinks);
-    CHECK(list.n_members == n && list.filter == DEC_XZ && list.truncated && list.end_offset == at);
+    CHECK(list.n_members == n && list.filter == DEC_XZ && list.truncated && list.end_offset == at &&
+          list.last_header == at / 2);
     CHECK_STR(list.reason, "cut");
     CHECK(list.points_bytes == 6 && memcmp(list.points, "points", 6) == 0);
     dec_members_begin(&list, &c);
