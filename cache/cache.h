@@ -33,11 +33,20 @@ struct cache_view {
         struct {
             uint8_t sources[2]; /* enum cache_subtitle_source, tried in order */
             uint8_t n_sources;
-            bool empty; /* no text: an empty file (true) or none */
+            bool empty;             /* no text: an empty file (true) or none */
+            int64_t from_us, to_us; /* the cache's own: of a cut */
         } subtitles;
     };
 };
 enum cache_subtitle_source { CACHE_SIDECAR, CACHE_EMBEDDED };
+
+/* A part of a source that is a clip of its own: from the one to the other, which is not in it. Times count
+ * from the beginning, frames are those of the stream's rate, from 0. */
+enum cache_cut_unit { CACHE_WHOLE, CACHE_CUT_US, CACHE_CUT_FRAMES };
+struct cache_cut {
+    enum cache_cut_unit unit;
+    int64_t from, to; /* 0 <= from < to */
+};
 
 /* Where a clip's bytes are; strings are borrowed and must outlive the cache. */
 struct cache_source {
@@ -45,6 +54,7 @@ struct cache_source {
     const char *sidecar; /* of its subtitle file, or NULL */
     /* Of a member of an archive (archives.h); 0 = of none. Then the two above are for messages alone. */
     uint32_t archive, member, sidecar_member;
+    struct cache_cut cut;
 };
 
 struct cache_options {

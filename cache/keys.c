@@ -41,25 +41,47 @@ struct base_hash key_of_view(const struct cache_view *v)
     struct {
         char kind[16];
         uint8_t sources[2], n_sources, empty;
-    } key = {.kind = "subtitles", .n_sources = v->subtitles.n_sources, .empty = v->subtitles.empty};
+        uint32_t reserved;
+        int64_t from_us, to_us;
+    } key = {.kind = "subtitles",
+             .n_sources = v->subtitles.n_sources,
+             .empty = v->subtitles.empty,
+             .from_us = v->subtitles.from_us,
+             .to_us = v->subtitles.to_us};
     memcpy(key.sources, v->subtitles.sources, sizeof key.sources);
     return base_hash_of(&key, sizeof key);
 }
 
-struct cache_view view_of_clip(const struct cache *c, size_t clip, size_t view)
+struct cache_view view_of_clip(const struct cache *c, const struct media *m, size_t view)
 {
     struct cache_view v = c->views[view];
+    int64_t *from_us = v.kind == CACHE_AUDIO       ? &v.audio.from_us
+                       : v.kind == CACHE_SUBTITLES ? &v.subtitles.from_us
+                                                   : &v.frames.from_us;
+    int64_t *to_us = v.kind == CACHE_AUDIO       ? &v.audio.to_us
+                     : v.kind == CACHE_SUBTITLES ? &v.subtitles.to_us
+                                                 : &v.frames.to_us;
+    *from_us = m->from_us;
+    *to_us = m->to_us;
     if (v.crops_by_clip)
         (void)snprintf(v.frames.crop, sizeof v.frames.crop, "%s",
-                       c->options.crop(c->options.crop_context, clip, view));
+                       c->options.crop(c->options.crop_context, m->clip, view));
+    return v;
+}
+
+struct cache_view view_to_measure(const struct cache *c, const struct media *m, size_t view)
+{
+    struct cache_view v = view_of_clip(c, m, view);
+    if (v.kind == CACHE_FRAMES)
+        v.frames.from_us = v.frames.to_us = 0;
     return v;
 }
 
 static struct base_hash hash_of_view(const struct cache *c, const struct media *m, size_t view)
 {
-    if (!c->views[view].crops_by_clip)
+    if (!c->views[view].crops_by_clip && m->to_us == 0)
         return c->view_hashes[view];
-    struct cache_view v = view_of_clip(c, m->clip, view);
+    struct cache_view v = view_of_clip(c, m, view);
     return key_of_view(&v);
 }
 
@@ -80,7 +102,8 @@ struct base_hash key_of_list(const struct base_hash *identity)
 
 struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view)
 {
-    struct base_hash hash = hash_of_view(c, m, view);
+    struct cache_view v = view_to_measure(c, m, view);
+    struct base_hash hash = key_of_view(&v);
     return key_of("size", &m->hash, &hash, 0, 0);
 }
 

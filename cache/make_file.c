@@ -75,7 +75,7 @@ int make_audio(struct making *m, struct cache_segment **ret)
     if (err)
         return err;
     struct dec_job job = making_new_job(m, DEC_AUDIO);
-    job.audio = m->c->views[t->view].audio;
+    job.audio = view_of_clip(m->c, t->media, t->view).audio;
     job.file_bytes = media_view(m->c, t->media, t->view).file_bytes;
     const struct ingredients in = {source, index, m->opened, t->media->identity};
     return making_run_file_job(m, &job, &in, &t->key, job.file_bytes, ret);
@@ -155,6 +155,7 @@ int make_subtitles(struct making *m, struct cache_segment **ret)
 {
     struct clip_view *v = &m->t->media->views[m->t->view];
     struct dec_job job = making_new_job(m, DEC_SUBTITLES);
+    job.subtitles.from_us = m->t->media->from_us;
     job.subtitles.clip_us = m->t->media->clip_us;
     struct ingredients in = {.source = -1, .index = -1};
     int err = open_text(m, &job, &in);

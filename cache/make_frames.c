@@ -85,7 +85,7 @@ static int run_frames_job(struct frames_job *f, int index, uint32_t wanted)
     const struct cache_task *t = m->t;
     const struct clip_view v = media_view(m->c, t->media, t->view);
     struct dec_job job = making_new_job(m, DEC_FRAMES);
-    job.frames = view_of_clip(m->c, t->clip, t->view).frames;
+    job.frames = view_of_clip(m->c, t->media, t->view).frames;
     job.first = t->first;
     job.last = t->last;
     job.wanted = wanted;

@@ -63,6 +63,23 @@ static bool install_media(struct making *m, struct media *media)
     return current;
 }
 
+/* A cut that does not fit its source is what is left of it; that is told once. */
+static void check_cut(struct making *m, const struct media *media)
+{
+    const int64_t tolerance_us = 100000; /* sound and picture seldom end together */
+    struct cache *c = m->c;
+    if (media->to_us <= media->source_us + tolerance_us)
+        return;
+    pthread_mutex_lock(&c->lock);
+    bool told = c->clips[m->t->clip].cut_told;
+    c->clips[m->t->clip].cut_told = true;
+    pthread_mutex_unlock(&c->lock);
+    if (!told)
+        base_log(BASE_LOG_WARNING, "%s/%s: a clip from %.3f s to %.3f s goes past its end at %.3f s",
+                 c->options.root, m->path, (double)media->from_us / 1e6, (double)media->to_us / 1e6,
+                 (double)media->source_us / 1e6);
+}
+
 /* 0, -EAGAIN when the clip has a newer version, -EPROTO for an index that makes no sense, -EFBIG, -ENOMEM;
  * m->why is filled. */
 static int adopt_index(struct making *m, struct base_bytes *packed, const struct base_hash *identity,
@@ -77,6 +94,7 @@ static int adopt_index(struct making *m, struct base_bytes *packed, const struct
     if (err)
         return base_fail(&m->why, -EPROTO, "the worker gave a media index that makes no sense");
     media->version = version;
+    check_cut(m, media);
     return install_media(m, media) ? 0 : -EAGAIN;
 }
 

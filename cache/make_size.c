@@ -35,7 +35,7 @@ static bool find_size(struct making *m, const struct base_hash *key, struct kept
 
 static int run_measure_job(struct making *m, const struct base_hash *key, struct kept_size *ret)
 {
-    const struct cache_view view = view_of_clip(m->c, m->t->clip, m->t->view);
+    const struct cache_view view = view_to_measure(m->c, m->t->media, m->t->view);
     base_autoclose int source = -1, output = -1, index = -1;
     int err = making_open_inputs(m, &source, &index);
     if (err)

@@ -137,7 +137,7 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
         v->last_asked = v->last_answered = UINT32_MAX - 1;
         const bool array = c->views[i].kind == CACHE_ARRAY;
         if (c->views[i].kind == CACHE_FRAMES || array) {
-            const struct cache_view of_clip = view_of_clip(c, m->clip, i);
+            const struct cache_view of_clip = view_of_clip(c, m, i);
             err = count_frames(index, &of_clip.frames, v);
             v->n_files = array ? v->n_frames > 0 : v->n_frames;
         }
@@ -155,6 +155,28 @@ static size_t bytes_of(const struct media *m)
     for (uint32_t i = 0; i < m->n_views; i++)
         bytes += m->views[i].starts ? m->views[i].n_starts * sizeof m->views[i].starts[0] + 16 : 0;
     return bytes;
+}
+
+/* When a frame of the stream's rate is shown. */
+static int64_t frame_us(const struct dec_index *index, int64_t frame)
+{
+    bool known = index->rate_num > 0 && index->rate_den > 0; /* else as dec_timing_map() has it */
+    __extension__ const __int128 num = known ? index->rate_num : 25, den = known ? index->rate_den : 1;
+    __extension__ const __int128 us = ((__int128)frame * den * 1000000 + num / 2) / num;
+    return us > DEC_MAX_US ? DEC_MAX_US : (int64_t)us;
+}
+
+/* Needs source_us. */
+static void take_cut(const struct cache_cut *cut, const struct dec_index *index, struct media *m)
+{
+    m->clip_us = m->source_us;
+    if (cut->unit == CACHE_WHOLE)
+        return;
+    bool frames = cut->unit == CACHE_CUT_FRAMES;
+    m->from_us = frames ? frame_us(index, cut->from) : BASE_MIN(cut->from, DEC_MAX_US - 1);
+    m->to_us = frames ? frame_us(index, cut->to) : BASE_MIN(cut->to, DEC_MAX_US);
+    m->to_us = BASE_MAX(m->to_us, m->from_us + 1);
+    m->clip_us = BASE_MAX(BASE_MIN(m->to_us, m->source_us) - m->from_us, 1); /* 0 would be no limit */
 }
 
 int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
@@ -181,9 +203,11 @@ int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
         m->has_audio = index.audio_stream >= 0;
         m->has_text = index.text_stream >= 0;
         m->counted = index.counted;
-        m->clip_us = m->has_audio ? (index.audio_samples / index.audio_rate) * 1000000 +
-                                        (index.audio_samples % index.audio_rate) * 1000000 / index.audio_rate
-                                  : index.duration_us;
+        m->source_us = m->has_audio
+                           ? (index.audio_samples / index.audio_rate) * 1000000 +
+                                 (index.audio_samples % index.audio_rate) * 1000000 / index.audio_rate
+                           : index.duration_us;
+        take_cut(&c->sources[clip].cut, &index, m);
         err = count_views(c, &index, m);
         m->bytes = bytes_of(m);
     } else {

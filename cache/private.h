@@ -48,7 +48,9 @@ struct media {
     struct base_hash identity; /* of the source */
     struct base_hash hash;     /* of identity and packed: names of what is made from it */
     struct cache_file_stamp stamp;
-    int64_t clip_us; /* length for subtitles: of the sound, else of the picture */
+    int64_t from_us, to_us; /* of the cut that the clip is; both 0 = the whole source */
+    int64_t source_us;      /* length of the source: of the sound, else of the picture */
+    int64_t clip_us;        /* and of the clip */
     bool has_audio, has_text, counted;
     uint32_t version; /* of the clip, that it belongs to */
     uint64_t session; /* of the workers' decoders for this index of this source; given when the clip gets the
@@ -67,6 +69,7 @@ struct clip {
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
     bool surveyed; /* looked into ahead of its readers, as far as that was possible */
+    bool cut_told; /* that its cut goes past the source's end */
     /* Its files as they were when they were looked at, all zero = not there; they are watched from then on.
      */
     bool looked;
@@ -376,7 +379,9 @@ bool survey_is_short(struct cache *c, size_t clip);
 struct base_hash key_of_indexing(size_t clip);
 struct base_hash key_of_view(const struct cache_view *v);
 /* What a view is for one clip. */
-struct cache_view view_of_clip(const struct cache *c, size_t clip, size_t view);
+struct cache_view view_of_clip(const struct cache *c, const struct media *m, size_t view);
+/* The same as what measuring it hangs on: frames of a cut have the size of those of the whole. */
+struct cache_view view_to_measure(const struct cache *c, const struct media *m, size_t view);
 struct base_hash key_of_index(const struct base_hash *identity);
 struct base_hash key_of_table(const struct base_hash *identity, const struct base_hash *spec);
 struct base_hash key_of_list(const struct base_hash *identity);

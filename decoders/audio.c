@@ -33,6 +33,7 @@ struct making {
     enum AVSampleFormat format; /* of the queue */
     int block;                  /* samples the encoder takes at once */
     int64_t samples;            /* to be queued in all */
+    int64_t skipped_samples;    /* left out before them so far */
     int64_t queued_samples;     /* put into the queue so far */
     struct base_bytes out;
     uint64_t written; /* bytes that are in the output */
@@ -136,13 +137,16 @@ static int encode_ready(struct making *m)
     return err;
 }
 
-/* Queues up to n samples, as many as were promised, and encodes what makes a whole block. */
+/* Queues up to n samples, those that were promised, and encodes what makes a whole block. */
 static int queue_samples(struct making *m, void **data, int n)
 {
-    n = (int)BASE_MIN((int64_t)n, m->samples - m->queued_samples);
+    int skip = (int)BASE_MIN((int64_t)n, m->plan.skip - m->skipped_samples);
+    m->skipped_samples += skip;
+    n = (int)BASE_MIN((int64_t)n - skip, m->samples - m->queued_samples);
     if (n <= 0)
         return 0;
-    if (av_audio_fifo_write(m->queue, data, n) < n)
+    /* The queue is empty as long as something is skipped. */
+    if (av_audio_fifo_write(m->queue, data, skip + n) < skip + n || av_audio_fifo_drain(m->queue, skip) < 0)
         return out_of_memory(m);
     m->queued_samples += n;
     return encode_ready(m);

@@ -168,6 +168,16 @@ static int choose_format(const struct dec_audio_spec *spec, int rate, int channe
     return 0;
 }
 
+/* Of the whole file's samples those that the spec asks for. */
+static void cut(const struct dec_audio_spec *spec, struct dec_audio_plan *plan)
+{
+    if (spec->from_us == 0 && spec->to_us == 0)
+        return;
+    int64_t end = BASE_MIN(av_rescale(spec->to_us, plan->rate, 1000000), plan->samples);
+    plan->skip = BASE_MIN(av_rescale(spec->from_us, plan->rate, 1000000), end);
+    plan->samples = end - plan->skip;
+}
+
 int dec_audio_plan(const struct dec_index *index, const struct dec_audio_spec *spec,
                    struct dec_audio_plan *ret, struct base_reason *why)
 {
@@ -192,6 +202,7 @@ int dec_audio_plan(const struct dec_index *index, const struct dec_audio_spec *s
     } else {
         plan.samples = av_rescale(BASE_MAX(index->duration_us, 0), plan.rate, 1000000);
     }
+    cut(spec, &plan);
     plan.bytes = dec_wav_header_bytes(plan.channels) + (uint64_t)plan.samples * 2 * (uint64_t)plan.channels;
     if (spec->format == DEC_MP3)
         err = plan_mp3(&plan, why);

@@ -17,7 +17,8 @@ struct dec_audio_plan {
     int rate, channels; /* of the file */
     uint32_t bitrate;   /* asked for; 0 = the encoder's choice */
     bool from_stream;   /* false: there is no audio stream, the file is silence */
-    int64_t samples;    /* a channel */
+    int64_t skip;       /* so many samples of a channel come before a cut, */
+    int64_t samples;    /* and so many are in the file */
     struct dec_mp3 mp3; /* for MP3 */
     uint64_t bytes;     /* of the whole file; 0 = there is no such file */
 };

@@ -72,7 +72,7 @@ static void write_time(struct base_bytes *out, int64_t ms, const char *after)
                       (int)(ms / 1000 % 60), (int)(ms % 1000), after);
 }
 
-void dec_cues_write(struct dec_cues *cues, int64_t clip_ms, struct base_bytes *out)
+void dec_cues_write(struct dec_cues *cues, int64_t from_ms, int64_t clip_ms, struct base_bytes *out)
 {
     unsigned number = 0;
     size_t next = 0;
@@ -81,7 +81,8 @@ void dec_cues_write(struct dec_cues *cues, int64_t clip_ms, struct base_bytes *o
         qsort(cues->list, cues->n, sizeof *cues->list, by_start);
     for (size_t i = 0; i < cues->n; i++) {
         const struct dec_cue *cue = &cues->list[i];
-        int64_t start = BASE_MAX(cue->start_ms, 0), end = BASE_MIN(cue_end(cues, i, &next), limit);
+        int64_t start = BASE_MAX(BASE_MAX(cue->start_ms, 0) - from_ms, 0);
+        int64_t end = BASE_MIN(BASE_MAX(cue_end(cues, i, &next), 0) - from_ms, limit);
         if (end <= start)
             continue;
         base_bytes_printf(out, "%u\n", ++number);

@@ -28,9 +28,9 @@ void dec_cues_finish(struct dec_cues *cues);
 /* Cleans the text; a cue without any is not added. */
 void dec_cues_add(struct dec_cues *cues, int64_t start_ms, int64_t end_ms, const char *text, size_t len,
                   enum dec_markup markup);
-/* Appends the SRT file: cues by start, cut to [0, clip_ms] (<= 0: no limit), numbered from 1; those that do
- * not last are left out. Sorts the list. Check out->failed. */
-void dec_cues_write(struct dec_cues *cues, int64_t clip_ms, struct base_bytes *out);
+/* Appends the SRT file: cues by start, told from from_ms on, cut to [0, clip_ms] (<= 0: no limit), numbered
+ * from 1; those that do not last are left out. Sorts the list. Check out->failed. */
+void dec_cues_write(struct dec_cues *cues, int64_t from_ms, int64_t clip_ms, struct base_bytes *out);
 
 /* Reads a text file (UTF-8, LF) in SRT, WebVTT or ASS, told apart by its content. 0, or -EINVAL when it is
  * none of them. */

@@ -53,6 +53,12 @@ static bool is_range(uint64_t from, uint64_t bytes)
     return from <= INT64_MAX && bytes <= INT64_MAX - from;
 }
 
+/* A part of a clip, in microseconds; both 0 = all of it. */
+static bool is_cut(int64_t from_us, int64_t to_us)
+{
+    return (from_us == 0 && to_us == 0) || (from_us >= 0 && to_us > from_us && to_us <= DEC_MAX_US);
+}
+
 static bool unpack_check(const struct dec_unpack_spec *spec)
 {
     if (!is_range(spec->from, spec->bytes) || spec->bytes == 0)
@@ -80,6 +86,8 @@ bool dec_job_check(const struct dec_job *job)
         return false;
     if (job->kind == DEC_FRAMES || job->kind == DEC_MEASURE_FRAMES) {
         const struct dec_frames_spec *spec = &job->frames;
+        if (!is_cut(spec->from_us, spec->to_us))
+            return false;
         if (spec->timing > DEC_FPS || spec->format > DEC_RGB || spec->sampling > DEC_CENTRE ||
             spec->quality < 1 || spec->quality > 100)
             return false;
@@ -97,7 +105,8 @@ bool dec_job_check(const struct dec_job *job)
         return job->first <= job->last && job->last - job->first < 65536;
     }
     if (job->kind == DEC_AUDIO || job->kind == DEC_MEASURE_AUDIO)
-        return job->audio.format <= DEC_WAV && job->audio.channels <= 2 && job->audio.rate <= 768000;
+        return is_cut(job->audio.from_us, job->audio.to_us) && job->audio.format <= DEC_WAV &&
+               job->audio.channels <= 2 && job->audio.rate <= 768000;
     return job->kind != DEC_UNPACK || unpack_check(&job->unpack);
 }
 

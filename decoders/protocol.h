@@ -23,8 +23,10 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 7u
+#define DEC_VERSION 8u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
+
+#define DEC_MAX_US (INT64_C(1) << 50) /* times of cuts: 35 years */
 
 enum dec_kind {
     DEC_INDEX = 1,      /* output: a media index (index.h) */
@@ -55,10 +57,14 @@ struct dec_frames_spec {
     int32_t fps_num, fps_den; /* DEC_FPS */
     uint32_t stride;          /* of the frames that the timing gives every so manieth; 0 = each */
     uint32_t n_sampled;       /* of those so many (dec_sample()); 0 = all */
-    float top;                /* floats: what 255 becomes before mean and std: 1 or 255 */
-    float mean[3], std[3];    /* floats: red, green, blue */
-    char size[64];            /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
-    char crop[64];            /* left, right, W:H:X:Y, terminated; "" = none */
+    /* Only what is between these times, counted from the beginning; both 0 = all. A frame belongs to it whose
+     * own time is at most half a frame's length before from_us, and more than that before to_us. */
+    int64_t from_us, to_us;
+    float top;             /* floats: what 255 becomes before mean and std: 1 or 255 */
+    float mean[3], std[3]; /* floats: red, green, blue */
+    uint32_t reserved;
+    char size[64]; /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
+    char crop[64]; /* left, right, W:H:X:Y, terminated; "" = none */
 };
 
 struct dec_audio_spec {
@@ -67,12 +73,16 @@ struct dec_audio_spec {
     uint16_t channels; /* 0 = the stream's */
     uint32_t rate;     /* Hz, 0 = the stream's */
     uint32_t bitrate;  /* bit/s, 0 = the encoder's default */
+    uint32_t reserved;
+    /* Only the samples between these times, counted in the whole file's; both 0 = all. */
+    int64_t from_us, to_us;
 };
 
 struct dec_subtitles_spec {
     uint8_t sidecar; /* 1: the source is a .srt, .vtt or .ass file; 0: a video with an embedded text stream */
     uint8_t reserved[7];
-    int64_t clip_us; /* cues are clamped to this length; <= 0 = unknown */
+    int64_t from_us; /* cues are told from here on, */
+    int64_t clip_us; /* and clamped to this length; <= 0 = unknown */
 };
 
 /* A tar that only grew is listed from its old end: with DEC_FD_INDEX, the list as it was. The result is the

@@ -24,7 +24,7 @@ static int write_cues(struct dec_work *work, struct dec_cues *cues)
     struct base_bytes srt = {0};
     int err = 0;
     if (!cues->failed)
-        dec_cues_write(cues, work->job->subtitles.clip_us / 1000, &srt);
+        dec_cues_write(cues, work->job->subtitles.from_us / 1000, work->job->subtitles.clip_us / 1000, &srt);
     if (cues->failed || srt.failed)
         err = base_fail(&work->why, -ENOMEM, "out of memory for its subtitles");
     else

@@ -208,6 +208,41 @@ static int map_fps(const struct dec_index *index, struct rational fps, struct co
     return err ? err : constant_rate_end(c);
 }
 
+static int64_t to_us(int64_t time, struct rational unit)
+{
+    const struct rational microsecond = {1, 1000000};
+    return rescale(time, unit, microsecond);
+}
+
+/* The time of an output frame, from the beginning. Decoded frames have their own; without one it is that of
+ * the frame before, as far as order goes. */
+static int64_t frame_us(const struct dec_index *index, const struct dec_frames_spec *spec,
+                        const struct constant_rate *c, uint32_t i)
+{
+    const struct rational unit = {index->tb_num, index->tb_den};
+    if (spec->timing != DEC_PASSTHROUGH)
+        return to_us(i, c->tick);
+    while (i > 0 && index->frames[i].pts == DEC_NO_PTS)
+        i--;
+    return index->frames[i].pts == DEC_NO_PTS ? 0 : to_us(index->frames[i].pts - index->start_pts, unit);
+}
+
+/* Leaves in the map what a spec cuts out. Times ascend, so it is one run of frames. */
+static void cut(const struct dec_index *index, const struct dec_frames_spec *spec, struct constant_rate *c)
+{
+    if (spec->from_us == 0 && spec->to_us == 0)
+        return;
+    const struct rational tick = spec->timing == DEC_PASSTHROUGH ? output_tick(index) : c->tick;
+    int64_t half = to_us(1, tick) / 2;
+    size_t first = 0, end = c->map.n;
+    while (first < end && frame_us(index, spec, c, (uint32_t)first) + half < spec->from_us)
+        first++;
+    while (end > first && frame_us(index, spec, c, (uint32_t)end - 1) + half >= spec->to_us)
+        end--;
+    memmove(c->map.frames, c->map.frames + first, (end - first) * sizeof *c->map.frames);
+    c->map.n = end - first;
+}
+
 int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *spec, uint32_t **ret_map,
                    uint32_t *ret_n)
 {
@@ -226,6 +261,8 @@ int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *
             err = map_add(&c.map, i, 1);
         break;
     }
+    if (!err && c.map.n > 0)
+        cut(index, spec, &c);
     uint32_t n = (uint32_t)c.map.n;
     if (!err)
         err = dec_sample(spec, &c.map.frames, &n);

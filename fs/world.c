@@ -34,6 +34,8 @@ static bool same_clip(const struct fs *fs, const struct cfg_clip *a, const struc
     if (!same_text(a->path, b->path) || !same_text(a->sidecar, b->sidecar) || !a->values != !b->values ||
         a->archive != b->archive || a->member != b->member || a->sidecar_member != b->sidecar_member)
         return false;
+    if (a->range.unit != b->range.unit || a->range.from != b->range.from || a->range.to != b->range.to)
+        return false;
     for (size_t i = 0; a->values && i < fs->n_fields; i++)
         if (!same_text(a->values[i], b->values[i]))
             return false;
@@ -46,6 +48,8 @@ static uint32_t *find_slot(const struct fs *fs, const struct known *k, const str
     struct base_hash hash = base_hash_of(clip->path, strlen(clip->path));
     uint32_t at;
     memcpy(&at, hash.bytes, sizeof at);
+    /* Parts of one video are not to crowd in one place. */
+    at += (uint32_t)((uint64_t)clip->range.from * 2654435761);
     for (at &= k->mask;; at = (at + 1) & k->mask)
         if (k->slots[at] == 0 || same_clip(fs, &fs->clips[k->slots[at] - 1], clip))
             return &k->slots[at];
@@ -98,8 +102,14 @@ static int number_files(struct fs *fs, struct known *known, const struct cfg_cli
 
 static struct cache_source source_of(const struct cfg_clip *clip)
 {
-    return (struct cache_source){clip->label, clip->sidecar, clip->archive, clip->member,
-                                 clip->sidecar_member};
+    static const enum cache_cut_unit units[] = {
+        [CFG_WHOLE] = CACHE_WHOLE, [CFG_RANGE_US] = CACHE_CUT_US, [CFG_RANGE_FRAMES] = CACHE_CUT_FRAMES};
+    return (struct cache_source){.path = clip->label,
+                                 .sidecar = clip->sidecar,
+                                 .archive = clip->archive,
+                                 .member = clip->member,
+                                 .sidecar_member = clip->sidecar_member,
+                                 .cut = {units[clip->range.unit], clip->range.from, clip->range.to}};
 }
 
 static int tell_cache(struct fs *fs, size_t from)

@@ -27,6 +27,8 @@
  *     - file: GLOB      csv, tsv, json, jsonl; or lines: GLOB with match: REGEX, or labels: GLOB, one a frame
  *       key: FIELD      or a list of fields, or a template; to: the same of the clips
  *       join: inner|left
+ *       cut: { start: FIELD, end: FIELD }      each row is a clip: a part of the video that it belongs to, in
+ *                       seconds or [h:]m:s; or { first: FIELD, last: FIELD, base: 1 }, frames, inclusive
  *       path: REGEX     on the path of the table: fields of all its rows
  *       columns: { FIELD: NAME } or [FIELD, ...], header: true|false, quotes: true|false
  *       records: PATH, keys: FIELD             json: where records stand, and their keys as a field
@@ -207,8 +209,17 @@ struct cfg_reader {
 /* Whether cfg_scan() needs one. */
 bool cfg_has_tables(const struct cfg *c);
 
-/* One clip: a video below the root or in an archive, and the fields its path carried. */
+enum cfg_range_unit { CFG_WHOLE, CFG_RANGE_US, CFG_RANGE_FRAMES };
+/* A part of a video: times in microseconds from its beginning, or frames of its own rate, from 0; `to` is not
+ * in it any more. */
+struct cfg_range {
+    enum cfg_range_unit unit;
+    int64_t from, to; /* 0 <= from < to */
+};
+
+/* One clip: a video below the root or in an archive, or a part of it, and the fields its path carried. */
 struct cfg_clip {
+    struct cfg_range range;    /* of the video, that the clip is */
     const char *path;          /* of the video, relative to the root, or in its archive */
     const char *label;         /* what messages call it: the path, with its archive's before it */
     const char *sidecar;       /* label of the subtitle file beside it; NULL = none */

@@ -327,7 +327,12 @@ struct cfg_table {
     const char **columns; /* as in spec; room for CFG_MAX_FIELDS */
     size_t *column_fields;
     struct cfg_template *key, *to; /* of a row, and of a clip: equal where they belong together */
-    bool left;                     /* clips without a row stay */
+    struct {
+        enum cfg_range_unit unit; /* CFG_WHOLE = rows cut nothing */
+        size_t from, to;          /* fields */
+        int base;                 /* number of the first frame */
+    } cut;
+    bool left; /* clips without a row stay */
 };
 void cfg_load_tables(struct cfg_loader *l, struct cfg_node node);
 /* When all fields are known. */

@@ -31,8 +31,8 @@ struct reading {
     const char **file_fields; /* what its path gave, of all fields */
     const char *file_path;    /* as messages have it */
     struct cfg_list rows;
+    struct cfg_list cuts; /* struct cfg_clip: what a table that cuts makes of the clips */
     size_t n_keyless;
-    int err;
     bool seen[CFG_MAX_FIELDS]; /* some row of some table had it */
 };
 
@@ -162,7 +162,7 @@ static int compare_rows(const void *a, const void *b)
 
 /* What happened to the clips and rows of one table. */
 struct outcome {
-    size_t n_joined, n_without, n_ambiguous, n_unused;
+    size_t n_joined, n_without, n_ambiguous, n_unused, n_bad_cuts;
     const char *without; /* the first clip without a row, */
     const char *without_key;
     const struct row *unused; /* and the first row without a clip */
@@ -224,12 +224,114 @@ static bool agree(const struct reading *r, struct row *rows, size_t n, struct ou
     return true;
 }
 
+/* Seconds, as 12, 12.5, 1:02.5 or 1:02:03, in microseconds. */
+static bool read_time(const char *text, int64_t *ret)
+{
+    int64_t seconds = 0, unit = 100000;
+    size_t n = 0, colons = 0;
+    for (;;) {
+        int64_t part = 0;
+        size_t digits = strspn(text, "0123456789");
+        if (digits == 0 || digits > 9)
+            return false;
+        for (n = 0; n < digits; n++)
+            part = part * 10 + (text[n] - '0');
+        seconds = seconds * 60 + part;
+        text += digits;
+        if (*text != ':' || ++colons > 2)
+            break;
+        text++;
+    }
+    *ret = seconds * 1000000;
+    if (*text == '.')
+        for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10)
+            *ret += (*text - '0') * unit;
+    return *text == 0;
+}
+
+static bool read_frame(const char *text, int64_t base, int64_t *ret)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 9 || text[digits] != 0)
+        return false;
+    *ret = strtoll(text, NULL, 10) - base;
+    return *ret >= 0;
+}
+
+/* The part that a row cuts out; NULL, or what is wrong with it. */
+static const char *read_cut(const struct cfg_table *t, const char *from, const char *to,
+                            struct cfg_range *ret)
+{
+    struct cfg_range range = {.unit = t->cut.unit};
+    bool frames = range.unit == CFG_RANGE_FRAMES;
+    if (!from || !to)
+        return "the row lacks where its clip begins or ends";
+    if (frames ? !read_frame(from, t->cut.base, &range.from) : !read_time(from, &range.from))
+        return frames ? "its first frame is no number of one" : "its start is no time in seconds";
+    if (frames ? !read_frame(to, t->cut.base, &range.to) : !read_time(to, &range.to))
+        return frames ? "its last frame is no number of one" : "its end is no time in seconds";
+    range.to += frames; /* inclusive */
+    if (range.to <= range.from)
+        return "its end is before its start";
+    *ret = range;
+    return NULL;
+}
+
 static void put_values(const struct cfg_table *t, const struct row *row, const char **values)
 {
     for (size_t i = 0; i < n_values(t); i++) {
         if (row->values[i])
             values[field_of(t, i)] = row->values[i];
     }
+}
+
+/* Makes a clip of a part of another, with the row's values. */
+static int cut_clip(struct reading *r, const struct cfg_clip *clip, const struct row *row, struct outcome *o)
+{
+    const char **values = cfg_arena_alloc(r->matcher->arena, r->c->n_fields, sizeof *values);
+    struct cfg_range range;
+    if (!values)
+        return -ENOMEM;
+    memcpy(values, clip->values, r->c->n_fields * sizeof *values);
+    put_values(r->table, row, values);
+    const char *wrong = read_cut(r->table, values[r->table->cut.from], values[r->table->cut.to], &range);
+    if (wrong) {
+        char file[CFG_MAX_PATH + 1];
+        if (++o->n_bad_cuts <= MAX_TOLD)
+            cfg_mistake(r->log, place_of_row(r, row, file), "%s: left out", wrong);
+        else
+            r->log->n++;
+        return 0;
+    }
+    struct cfg_clip *cut = cfg_list_add(&r->cuts, sizeof *cut);
+    if (!cut)
+        return -ENOMEM;
+    *cut = *clip;
+    cut->values = values;
+    cut->range = range;
+    return 0;
+}
+
+/* Each row of its key makes a clip of its own. */
+static int cut_by_rows(struct reading *r, const struct cfg_clip *clip, struct row *rows, size_t n,
+                       struct outcome *o)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < n; i++) {
+        rows[i].used = true;
+        err = cut_clip(r, clip, &rows[i], o);
+    }
+    o->n_joined++;
+    return err;
+}
+
+static int keep_whole(struct reading *r, const struct cfg_clip *clip)
+{
+    struct cfg_clip *kept = cfg_list_add(&r->cuts, sizeof *kept);
+    if (!kept)
+        return -ENOMEM;
+    *kept = *clip;
+    return 0;
 }
 
 /* Whether the clip stays: 1, 0 = not, or -ENOMEM. */
@@ -244,11 +346,13 @@ static int join_clip(struct reading *r, const struct cfg_clip *clip, struct outc
     struct row *rows = key ? find_rows(r, key, &n) : NULL;
     if (n == 0) {
         if (o->n_without++ == 0) {
-            o->without = clip->path;
+            o->without = clip->label;
             o->without_key = key;
         }
-        return r->table->left;
+        return r->table->left && r->table->cut.unit ? keep_whole(r, clip) : r->table->left;
     }
+    if (r->table->cut.unit)
+        return cut_by_rows(r, clip, rows, n, o);
     bool good = agree(r, rows, n, o);
     for (size_t i = 0; i < n; i++)
         rows[i].used = true;
@@ -265,6 +369,8 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
     const char *clip_key = o->without_key ? o->without_key : "";
     if (o->n_ambiguous > MAX_TOLD)
         cfg_note(r->log, t->place, "%zu more keys have rows that differ", o->n_ambiguous - MAX_TOLD);
+    if (o->n_bad_cuts > MAX_TOLD)
+        cfg_note(r->log, t->place, "%zu more rows cut out nothing that can be", o->n_bad_cuts - MAX_TOLD);
     if (r->n_keyless > MAX_TOLD)
         cfg_note(r->log, t->place, "%zu more rows have no key", r->n_keyless - MAX_TOLD);
     if (r->rows.n > 0 && o->n_joined == 0 && o->n_without > 0) {
@@ -295,7 +401,14 @@ static int join_clips(struct reading *r)
         if (stays)
             r->clips->clips[n++] = r->clips->clips[i];
     }
+    r->clips->n_left_out +=
+        r->table->cut.unit ? o.n_bad_cuts + (r->table->left ? 0 : o.n_without) : r->clips->n - n;
     r->clips->n = n;
+    if (r->table->cut.unit) {
+        free(r->clips->clips);
+        r->clips->n = r->cuts.n;
+        r->clips->clips = base_steal_pointer(r->cuts.items);
+    }
     const struct row *rows = r->rows.items;
     for (size_t i = 0; i < r->rows.n; i++) {
         if (!rows[i].used && o.n_unused++ == 0)
@@ -369,6 +482,7 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
     if (!err && c->n_tables > 0)
         report_missing(r);
     cfg_list_finish(&r->rows);
+    cfg_list_finish(&r->cuts);
     free(r->values);
     free(r->file_fields);
     free(r);

@@ -195,13 +195,13 @@ static void report_findings(struct cfg_scan *s)
 static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
 {
     struct cfg_clips *clips = &s->out->clips;
-    size_t n = clips->n;
     int err = cfg_join_tables(s->c, reader, s->log, &s->matcher, s->tables.items, s->tables.n, clips);
+    size_t n = clips->n;
     if (!err)
         err = cfg_derive_fields(s->c, s->log, &s->matcher, clips);
     if (!err)
         err = cfg_drop_misfits(s->c, s->log, clips);
-    clips->n_left_out = n - clips->n;
+    clips->n_left_out += n - clips->n;
     return err ? err : cfg_take_crops(s->c, s->arena, clips);
 }
 

@@ -19,6 +19,7 @@ enum {
     TABLE_KEY,
     TABLE_TO,
     TABLE_JOIN,
+    TABLE_CUT,
     TABLE_N
 };
 static const struct cfg_key table_keys[TABLE_N] = {
@@ -30,6 +31,12 @@ static const struct cfg_key table_keys[TABLE_N] = {
     [TABLE_BASE] = {"base", false},       [TABLE_NONE] = {"none", false},
     [TABLE_PATH] = {"path", false},       [TABLE_KEY] = {"key", false},
     [TABLE_TO] = {"to", false},           [TABLE_JOIN] = {"join", false},
+    [TABLE_CUT] = {"cut", false},
+};
+enum { CUT_START, CUT_END, CUT_FIRST, CUT_LAST, CUT_BASE, CUT_N };
+static const struct cfg_key cut_keys[CUT_N] = {
+    [CUT_START] = {"start", false}, [CUT_END] = {"end", false},   [CUT_FIRST] = {"first", false},
+    [CUT_LAST] = {"last", false},   [CUT_BASE] = {"base", false},
 };
 /* Which formats a key is for: bits of 1 << enum cfg_table_format; 0 = all. */
 enum {
@@ -239,6 +246,39 @@ static void load_join(struct cfg_loader *l, const struct cfg_entry *e, struct cf
         t->left = chosen == 1;
 }
 
+static size_t load_cut_field(struct cfg_loader *l, struct cfg_node node)
+{
+    const char *name = cfg_read_text(l, node, "cut");
+    int field = name ? cfg_field_read(l, cfg_node_place(node), "cut", name) : -1;
+    return field < 0 ? 0 : (size_t)field;
+}
+
+static void load_cut(struct cfg_loader *l, struct cfg_node node, struct cfg_table *t)
+{
+    struct cfg_entry e[CUT_N];
+    if (!cfg_read_map(l, node, "cut", false, cut_keys, CUT_N, e))
+        return;
+    bool times = e[CUT_START].key.yaml && e[CUT_END].key.yaml;
+    bool frames = e[CUT_FIRST].key.yaml && e[CUT_LAST].key.yaml;
+    if (times == frames ||
+        (times && (e[CUT_FIRST].key.yaml || e[CUT_LAST].key.yaml || e[CUT_BASE].key.yaml)) ||
+        (frames && (e[CUT_START].key.yaml || e[CUT_END].key.yaml))) {
+        cfg_mistake(&l->log, cfg_node_place(node),
+                    "cut: expected { start: FIELD, end: FIELD }, or { first: FIELD, last: FIELD }");
+        return;
+    }
+    for (size_t i = 0; i < l->c->n_tables; i++) {
+        if (l->c->tables[i].cut.unit)
+            cfg_mistake(&l->log, cfg_node_place(node), "cut: another table cuts the videos already");
+    }
+    t->cut.base = 1;
+    if (e[CUT_BASE].value.yaml)
+        (void)cfg_read_int(l, e[CUT_BASE].value, "base", 0, 1000000000, &t->cut.base);
+    t->cut.from = load_cut_field(l, e[times ? CUT_START : CUT_FIRST].value);
+    t->cut.to = load_cut_field(l, e[times ? CUT_END : CUT_LAST].value);
+    t->cut.unit = times ? CFG_RANGE_US : CFG_RANGE_FRAMES;
+}
+
 /* Which of `file`, `lines` and `labels` the table has; -1 = reported. */
 static int table_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
 {
@@ -327,6 +367,8 @@ static void load_table(struct cfg_loader *l, struct cfg_node node)
     else
         load_labels(l, e, t);
     load_join(l, e, t);
+    if (e[TABLE_CUT].value.yaml)
+        load_cut(l, e[TABLE_CUT].value, t);
 }
 
 void cfg_load_tables(struct cfg_loader *l, struct cfg_node node)
@@ -384,6 +426,9 @@ void cfg_complete_tables(struct cfg_loader *l)
                 cfg_mistake(&l->log, t->place, "key: this table does not give the field {%s}",
                             l->c->fields[k]);
         }
+        if (!l->fields_broken && t->cut.unit && (!gives(t, t->cut.from) || !gives(t, t->cut.to)))
+            cfg_mistake(&l->log, t->place, "cut: this table does not give the field {%s}",
+                        l->c->fields[gives(t, t->cut.from) ? t->cut.to : t->cut.from]);
         t->spec.n_columns = t->n_columns;
         t->spec.columns = t->columns;
         if (!l->fields_broken && t->n_columns == 0)

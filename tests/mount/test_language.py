@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, compare, harness
+import numpy
+
+from lib import clips, compare, harness, oracle
 from lib.oracle import View
 
 FIELDS = '''fields:
@@ -168,6 +170,112 @@ class Tables(harness.Case):
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout.decode(), r'labels\.csv: the worker program .* cannot run')
         self.check_tree(config, {'2': 'joy'})
+
+
+class Cuts(harness.Case):
+    """A part of a video is a clip like any other: what the whole has there, from 1 on."""
+    CLIPS = {'h264_opengop.mkv': 25, 'mpeg2.mpg': 25, 'vp9_altref.webm': 25}
+    VIEWS = {
+        '{clip}/{part}/{frame:06d}.jpg': 'frames: {}',
+        'half/{clip}/{part}/{frame:06d}.png': 'frames: { crop: left, size: "-1:60" }',
+        'slow/{clip}/{part}/{frame:06d}.png': 'frames: { fps: 5 }',
+        'each/{clip}/{part}/{frame:06d}.ppm': 'frames: { timing: passthrough }',
+        '{clip}/{part}.wav': 'audio: { silence: true }',
+        '{clip}/{part}.mp3': 'audio: { silence: true }',
+        '{clip}/{part}.srt': 'subtitles: [sidecar]',
+        '{clip}/{part}.txt': 'text: "{nframes}"',
+    }
+    SOURCE = '- videos: "*.{mkv,mpg,webm}"\n    match: "^(?<clip>.*)[.][^.]+$"'
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.home / 'root'
+        self.root.mkdir()
+        for clip in self.CLIPS:
+            shutil.copy(clips.make(clips.EVERYTHING, 'everything') / 'containers' / clip, self.root)
+        (self.root / 'h264_opengop.srt').write_text(
+            '1\n00:00:00,100 --> 00:00:00,500\none\n\n2\n00:00:00,700 --> 00:00:01,300\ntwo\n\n'
+            '3\n00:00:01,500 --> 00:00:09,000\nthree\n', encoding='utf-8')
+
+    def whole(self):
+        return self.config(self.root, {path.replace('/{part}', '/whole'): view for path, view in self.VIEWS.items()},
+                           source=self.SOURCE, name='whole.yaml')
+
+    def cut(self, table, cut):
+        (self.root / 'parts.csv').write_text(table, encoding='utf-8')
+        return self.config(self.root, self.VIEWS, source=self.SOURCE,
+                           more=f'tables:\n  - {{ file: parts.csv, key: clip, cut: {cut} }}\n')
+
+    def frames(self, mount, path):
+        return [(mount.path / path / name).read_bytes() for name in sorted(os.listdir(mount.path / path))]
+
+    def check(self, config, parts):
+        """parts: {name: (first frame, behind the last), from 0, of 50}."""
+        with self.mount(self.whole()) as whole, self.mount(config) as cut:
+            for clip in (c.partition('.')[0] for c in self.CLIPS):
+                for part, (first, end) in parts.items():
+                    with self.subTest(clip=clip, part=part):
+                        for view in ('', 'half/', 'each/'):
+                            names = sorted(os.listdir(cut.path / f'{view}{clip}/{part}'))
+                            self.assertEqual([n.partition('.')[0] for n in names],
+                                             [f'{i:06d}' for i in range(1, end - first + 1)])
+                            self.assertEqual(self.frames(cut, f'{view}{clip}/{part}'),
+                                             self.frames(whole, f'{view}{clip}/whole')[first:end])
+                        slow = [i for i in range(10) if first <= i * 5 + 2 < end]
+                        self.assertEqual(self.frames(cut, f'slow/{clip}/{part}'),
+                                         self.frames(whole, f'slow/{clip}/whole')[slow[0]:slow[-1] + 1] if slow else [])
+                        self.assertEqual((cut.path / f'{clip}/{part}.txt').read_text(), str(end - first))
+                        ours, rate = oracle.decode(cut.path / f'{clip}/{part}.wav')
+                        theirs, _ = oracle.decode(whole.path / f'{clip}/whole.wav')
+                        begin, stop = (min(round(n / 25 * rate), len(theirs)) for n in (first, end))
+                        self.assertTrue(numpy.array_equal(ours, theirs[begin:stop]))
+                        size = os.stat(cut.path / f'{clip}/{part}.mp3').st_size
+                        self.assertEqual(len((cut.path / f'{clip}/{part}.mp3').read_bytes()), size)
+                        sound, _ = oracle.decode(cut.path / f'{clip}/{part}.mp3')
+                        self.assertEqual(len(sound), len(ours))
+            return {part: (cut.path / f'h264_opengop/{part}.srt').read_text(encoding='utf-8') for part in parts}
+
+    def test_frames(self):
+        """The first and last frame of each, inclusive, counted from 1."""
+        rows = ''.join(f'{c.partition(".")[0]},{part}\n' for c in self.CLIPS for part in
+                       ('a,1,50', 'b,1,1', 'c,13,37', 'd,50,50', 'e,26,26'))
+        self.check(self.cut('clip,part,one,two\n' + rows, '{ first: one, last: two }'),
+                   {'a': (0, 50), 'b': (0, 1), 'c': (12, 37), 'd': (49, 50), 'e': (25, 26)})
+
+    def test_seconds(self):
+        """Times; subtitles are told from there on, and go no further."""
+        rows = ''.join(f'{c.partition(".")[0]},{part}\n' for c in self.CLIPS for part in ('a,0.4,1.2', 'b,0:01.20,2'))
+        texts = self.check(self.cut('clip,part,from,to\n' + rows, '{ start: from, end: to }'), {'a': (10, 30), 'b': (30, 50)})
+        self.assertEqual(texts['a'], '1\n00:00:00,000 --> 00:00:00,100\none\n\n2\n00:00:00,300 --> 00:00:00,800\ntwo\n\n')
+        self.assertRegex(texts['b'], r'^1\n00:00:00,000 --> 00:00:00,100\ntwo\n\n2\n00:00:00,300 --> 00:00:00,8\d\d\nthree\n\n$')
+
+    def test_labels(self):
+        """Runs of one label, as in Affwild2; a part that goes past the end is what is left, and told."""
+        (self.root / 'ann').mkdir()
+        (self.root / 'ann/mpeg2.txt').write_text('Neutral,Anger\n' + '4\n' * 10 + '-1\n' * 20 + '0\n' * 10 + '5\n' * 15,
+                                                 encoding='utf-8')
+        config = self.config(self.root, {'{class}/{clip}_{first}to{last}/{frame:06d}.png': 'frames: {}'}, source=self.SOURCE,
+                             more='tables:\n  - { labels: "ann/*.txt", path: "ann/(?<clip>.*)[.]txt", key: clip, header: true,\n'
+                                  '      none: [-1], cut: { first: first, last: last } }\n'
+                                  'fields: { class: { of: label, map: { 0: Neutral, 4: Happiness, 5: Sadness } } }\n')
+        harness.corpusfs('check', config, check=0)
+        with self.mount(config, allowed=[r'mpeg2\.mpg: a clip from']) as mount:
+            found = {path: len(os.listdir(mount.path / path)) for path in
+                     ('Happiness/mpeg2_1to10', 'Neutral/mpeg2_31to40', 'Sadness/mpeg2_41to55')}
+            self.assertEqual(list(found.values()), [10, 10, 10])
+            self.assertIn('mpeg2.mpg: a clip from 1.600 s to 2.200 s goes past its end', mount.log())
+
+    def test_mistakes(self):
+        config = self.cut('clip,part,from,to\nmpeg2,a,1,0.5\nmpeg2,b,x,2\nmpeg2,c,0,1e9\nmpeg2,d,0,1\nmpeg2,e,,1\n',
+                          '{ start: from, end: to }')
+        said = harness.corpusfs('check', config, check=1).stdout
+        for line, what in ((2, 'its end is before its start'), (3, 'its start is no time in seconds'),
+                           (4, 'its end is no time in seconds'), (6, 'its start is no time in seconds')):
+            self.assertIn(f'parts.csv:{line}: {what}: left out', said)
+        self.assertIn('note: 2 clips have no row, and are left out', said)
+        with self.mount(config) as mount:
+            self.assertEqual(os.listdir(mount.path / 'each/mpeg2'), ['d'])
+            self.assertEqual(mount.stats()['left_out'], 6)
 
 
 if __name__ == '__main__':

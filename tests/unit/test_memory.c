@@ -116,6 +116,15 @@ static void test_tables(void)
         0);
 }
 
+static void test_cuts(void)
+{
+    corpus_touch("root/t1.csv");
+    fail_each("root: root\nsources: [{videos: '*/*', match: '(?<class>[a-z])/(?<clip>[x-z])'}]\n"
+              "tables: [{file: 't*.csv', key: clip, join: left, columns: {clip: c, from: s, to: m}, "
+              "cut: {start: from, end: to}}]\nviews: [{path: '{class}/{clip}', text: x}]\n",
+              0);
+}
+
 static void test_mistakes(void)
 {
     fail_each("korpus: x\nroot: $NO_SUCH\nsources: [{videos: '{a', match: '('}]\nviews: [{path: '{x}'}]\n",
@@ -129,6 +138,7 @@ int main(void)
     CHECK_RUN(test_misfits);
     CHECK_RUN(test_fields);
     CHECK_RUN(test_tables);
+    CHECK_RUN(test_cuts);
     CHECK_RUN(test_mistakes);
     corpus_remove();
     return check_result();

@@ -233,6 +233,35 @@ static void test_sample(void)
     check_sample(20, 3, 3, DEC_SPREAD, "0 9 18");
 }
 
+static void test_cuts(void)
+{
+    struct dec_index even = video(PTS(0, 40, 80, 120, 160, 200, 240, 280));
+    struct dec_frames_spec spec = cfr;
+    spec.from_us = 40000;
+    spec.to_us = 160000;
+    CHECK_MAP(even, spec, "1 2 3");
+    spec.timing = DEC_PASSTHROUGH;
+    CHECK_MAP(even, spec, "1 2 3");
+    /* To the nearest frame, so that parts that touch share none and leave none out. */
+    spec.from_us = 59999;
+    spec.to_us = 100001;
+    CHECK_MAP(even, spec, "1 2");
+    spec.from_us = 100001;
+    spec.to_us = 10000000;
+    CHECK_MAP(even, spec, "3 4 5 6 7");
+    spec.from_us = 400000;
+    CHECK_MAP(even, spec, "");
+    /* What is cut is sampled, then. */
+    spec = (struct dec_frames_spec){.timing = DEC_CFR, .from_us = 80000, .to_us = 280000, .n_sampled = 3};
+    CHECK_MAP(even, spec, "2 4 6");
+    /* A repeated frame counts as often as it is shown. */
+    struct dec_index gap = video(PTS(0, 40, 160, 200));
+    spec = (struct dec_frames_spec){.timing = DEC_CFR, .from_us = 80000, .to_us = 200000};
+    CHECK_MAP(gap, spec, "1 2 2");
+    spec.timing = DEC_PASSTHROUGH;
+    CHECK_MAP(gap, spec, "2");
+}
+
 int main(void)
 {
     CHECK_RUN(test_cfr);
@@ -243,5 +272,6 @@ int main(void)
     CHECK_RUN(test_any);
     CHECK_RUN(test_caps);
     CHECK_RUN(test_sample);
+    CHECK_RUN(test_cuts);
     return check_result();
 }
