@@ -315,14 +315,55 @@ struct cache_task reading_task(const struct reading *r, enum task_kind kind, uin
     return task;
 }
 
-void reading_ahead(struct reading *r, uint32_t last)
+/* The segment behind the one that ends with `last`; false: there is none. */
+static bool next_segment(const struct reading *r, uint32_t last, struct cache_task *ret)
 {
     uint32_t first;
     if (last + 1 >= r->v.n_frames)
-        return;
+        return false;
     plan_segment(&r->v, last + 1, &first, &last);
-    struct cache_task task = reading_task(r, TASK_FRAMES, first, last);
-    if (!cache_segment_at_hand(r->c->store, &task.key))
+    *ret = reading_task(r, TASK_FRAMES, first, last);
+    return true;
+}
+
+/* The beginning of a clip that is known, for who reads a tree in order. */
+static void expect_clip(struct cache *c, size_t clip, size_t view)
+{
+    struct reading next = {.c = c, .clip = clip, .view = view};
+    uint32_t first, last;
+    pthread_mutex_lock(&c->lock);
+    if (clip < c->n_clips && c->clips[clip].media)
+        next.media = media_ref(c->clips[clip].media);
+    pthread_mutex_unlock(&c->lock);
+    if (!next.media)
+        return;
+    next.v = media_view(c, next.media, view);
+    if (next.v.counted && next.v.n_frames > 0) {
+        plan_segment(&next.v, 0, &first, &last);
+        struct cache_task task = reading_task(&next, TASK_FRAMES, first, last);
+        cache_segment_expect(c->store, &task.key);
+    }
+    media_unref(next.media);
+}
+
+/* What stands behind the segment that ends with `last`, if it is kept: two segments, since reading one may
+ * take as long as serving one. */
+static void expect_next(struct reading *r, uint32_t last)
+{
+    struct cache_task task = {.last = last};
+    for (int i = 0; i < 2; i++) {
+        if (!next_segment(r, task.last, &task)) {
+            expect_clip(r->c, r->clip + 1, r->view);
+            return;
+        }
+        cache_segment_expect(r->c->store, &task.key);
+    }
+}
+
+void reading_ahead(struct reading *r, uint32_t last)
+{
+    struct cache_task task;
+    if (next_segment(r, last, &task) && !cache_segment_at_hand(r->c->store, &task.key))
         (void)jobs_wait_for(r->c, &task, NULL);
 }
 
@@ -336,12 +377,18 @@ static void note_asked(struct reading *r, uint32_t frame)
     pthread_mutex_unlock(&r->c->lock);
 }
 
+/* last: that of the frame's segment; s may hold it alone. */
 static ssize_t read_kept_frame(struct reading *r, struct cache_segment *s, uint32_t frame, uint32_t entry,
                                uint32_t last)
 {
+    bool is_whole = cache_segment_layout(s)->n_entries > 1;
     pthread_mutex_lock(&r->c->lock);
-    bool ahead = plan_answered_locked(&r->media->views[r->view], frame);
+    struct clip_view *v = &r->media->views[r->view];
+    bool ahead = plan_answered_locked(v, frame);
+    bool expect = is_whole && plan_kept_locked(v, frame);
     pthread_mutex_unlock(&r->c->lock);
+    if (ahead || expect)
+        expect_next(r, last);
     if (ahead)
         reading_ahead(r, last);
     return read_segment(r, s, entry);

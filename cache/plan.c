@@ -114,6 +114,17 @@ bool plan_answered_locked(struct clip_view *v, uint32_t frame)
     return news && (v->run == 2 || (v->run > 2 && begins));
 }
 
+/* Readers who share a clip come to a segment with one of its first frames. */
+enum { FIRST_FRAMES = 4 };
+
+bool plan_kept_locked(struct clip_view *v, uint32_t frame)
+{
+    uint32_t number = segment_number(v, frame), before = v->kept;
+    v->kept = number + 1;
+    bool goes_on = number == before || (number == 0 && before != 1);
+    return goes_on && frame - v->starts[number] < FIRST_FRAMES;
+}
+
 uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead)
 {
     uint32_t number = segment_number(v, frame);

@@ -32,6 +32,7 @@ struct clip_view {
     /* The access pattern (plan.c): the frames that were asked for and answered last, how many reads in a row
      * went on where the last one was, and 1 + the frame that was last made alone. */
     uint32_t last_asked, last_answered, run, lone;
+    uint32_t kept; /* 1 + the kept segment that was read last */
     uint64_t last_reader;
     bool strides;      /* the last read was one of those that take every so many frames */
     uint32_t step;     /* and so many; 0 = it was not */
@@ -351,6 +352,10 @@ void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first
 void plan_asked_locked(struct clip_view *v, uint32_t frame, uint64_t reader);
 /* Notes that it was answered. true: a run of reads has come so far that the next segment is to be begun. */
 bool plan_answered_locked(struct clip_view *v, uint32_t frame);
+/* Notes that it was answered from a segment that is kept. true: reads, of however many readers, have come to
+ * this segment from the one before, or to the clip, so that the next one will be wanted, if it is kept, too.
+ */
+bool plan_kept_locked(struct clip_view *v, uint32_t frame);
 /* What a read that found nothing needs: 1 + frame for that frame alone, 0 for its segment. *ret_ahead: the
  * segment behind it is wanted next. */
 uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead);

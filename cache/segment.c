@@ -167,14 +167,25 @@ int cache_footer_read(int fd, const struct base_hash *key, struct cache_footer *
     return good ? 0 : -EBADMSG;
 }
 
+/* All of a file will be read: the disk may begin with all at once. In steps, since a kernel may give nobody
+ * else the processor during such a call. */
+static void ask_disk(int fd)
+{
+    enum { STEP = 128 << 10 };
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return;
+    for (off_t at = 0; at < st.st_size; at += STEP)
+        (void)posix_fadvise(fd, at, STEP, POSIX_FADV_WILLNEED);
+}
+
 int cache_segment_load(const char *dir, const struct base_hash *key, struct cache_segment **ret)
 {
     struct cache_path path = cache_path_segment(dir, key);
     base_autoclose int fd = open(path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOTDIR ? -ENOENT : errno == ELOOP ? -EBADMSG : -errno;
-    /* All of it is read below: the disk may begin with all at once. */
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+    ask_disk(fd);
     struct cache_footer footer;
     struct cache_layout layout;
     struct base_hash sum;

@@ -245,6 +245,7 @@ static int absolute(const char *dir, char **ret)
 
 static void destroy(struct cache_store *store)
 {
+    cache_loader_destroy(store->loader);
     cache_open_list_destroy(store->open);
     cache_db_destroy(store->db);
     if (store->owner_fd >= 0)
@@ -269,6 +270,8 @@ static int create(const char *dir, uint64_t size_bytes, struct cache_store **ret
     int err = absolute(dir, &store->dir);
     if (!err)
         err = cache_open_list_create(&store->open);
+    if (!err)
+        err = cache_loader_create(store, &store->loader);
     if (!err)
         err = cache_db_create(store->dir, size_bytes, &store->db);
     if (err)
@@ -369,48 +372,6 @@ void cache_store_remove_bad(struct cache_store *store, const struct base_hash *k
     base_log(BASE_LOG_WARNING, "%s: segment %s is damaged: removed, it will be made again", store->dir, hex);
     atomic_fetch_add(&store->bad, 1);
     (void)cache_space_remove(store, key);
-}
-
-/* A file that was removed after it was opened holds its room on disk as long as it is in the list. */
-static void add_unless_unlinked(struct cache_store *store, struct cache_segment *s)
-{
-    struct stat st;
-    cache_open_list_add(store->open, s, true);
-    if (fstat(s->fd, &st) == 0 && st.st_nlink == 0)
-        cache_open_list_drop_segment(store->open, s);
-    if (cache_open_list_crowded(store->open))
-        cache_store_kick(store);
-}
-
-static int not_loaded(struct cache_store *store, const struct base_hash *key, int err)
-{
-    if (err == -EBADMSG)
-        cache_store_remove_bad(store, key);
-    else if (err == -ENOENT)
-        (void)cache_db_forget_missing(store->db, key);
-    else
-        return err;
-    atomic_fetch_add(&store->misses, 1);
-    return -ENOENT;
-}
-
-int cache_segment_get(struct cache_store *store, const struct base_hash *key, struct cache_segment **ret)
-{
-    struct cache_segment *s = cache_open_list_find(store->open, key);
-    if (!s) {
-        int err = cache_segment_load(store->dir, key, &s);
-        if (err)
-            return not_loaded(store, key, err);
-        add_unless_unlinked(store, s);
-    }
-    atomic_fetch_add(&store->hits, 1);
-    *ret = s;
-    return 0;
-}
-
-bool cache_segment_at_hand(struct cache_store *store, const struct base_hash *key)
-{
-    return cache_open_list_has(store->open, key);
 }
 
 /* ---- Facts ---- */

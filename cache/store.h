@@ -94,6 +94,9 @@ ssize_t cache_segment_read(const struct cache_segment *s, uint32_t entry, void *
 int cache_segment_get(struct cache_store *store, const struct base_hash *key, struct cache_segment **ret);
 /* Whether that would be answered without looking at the disk. Notes no use. */
 bool cache_segment_at_hand(struct cache_store *store, const struct base_hash *key);
+/* A segment that will be wanted soon, if it is kept: then it is read from the disk in the background, so that
+ * cache_segment_get() need not. Returns at once, and looks at the disk at the most. */
+void cache_segment_expect(struct cache_store *store, const struct base_hash *key);
 
 /* Where a new segment is written. Reserves `max_bytes` (payload and entries) of the budget, evicting older
  * segments as needed. When the disk is full or the budget is too small the writer is in memory (memfd), and

@@ -2,10 +2,10 @@
 /*
  * The inside of a store, shared by store.c (opening, starting over, housekeeping), space.c (making room),
  * owner.c (who is alive), sweep.c (comparing rows and files), segment.c (files), open_list.c (files kept
- * open), writer.c.
+ * open), loader.c (opening them), writer.c.
  *
- * Locks: reset_lock > house_lock; open list's lock, identity_lock and the database's lock are innermost, each
- * held alone. None is held while a segment's bytes are read or written.
+ * Locks: reset_lock > house_lock; those of the open list and the loader, identity_lock and the database's
+ * lock are innermost, each held alone. None is held while a segment's bytes are read or written.
  */
 #ifndef CACHE_STORE_PRIVATE_H
 #define CACHE_STORE_PRIVATE_H
@@ -73,6 +73,14 @@ size_t cache_open_list_take_uses(struct cache_open_list *list, struct cache_db_u
 /* True when many uses wait to be written. */
 bool cache_open_list_crowded(struct cache_open_list *list);
 
+/* ---- loader.c: opening kept segments, each once at a time, and ahead of who will want them ---- */
+
+struct cache_loader;
+/* Starts its thread. 0 or a negative errno. */
+int cache_loader_create(struct cache_store *store, struct cache_loader **ret);
+/* Before the open list's end. NULL is allowed. */
+void cache_loader_destroy(struct cache_loader *loader);
+
 /* ---- segment.c ---- */
 
 struct cache_segment {
@@ -134,6 +142,7 @@ struct cache_store {
     uint64_t budget_bytes;
     struct cache_db *db;
     struct cache_open_list *open;
+    struct cache_loader *loader;
     _Atomic uint64_t next_seq, min_free_bytes;
     /* Reserved by writers whose files do not have their blocks yet: free on the disk, but not to have. */
     _Atomic uint64_t allocating_bytes;
