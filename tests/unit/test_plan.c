@@ -132,6 +132,22 @@ static void test_kept_run(void)
     }
 }
 
+/* Reads of kept segments, whoever's, want the segments behind; those that come from elsewhere do not. */
+static void test_kept_segments(void)
+{
+    uint32_t starts[] = {0, 10, 20};
+    struct clip_view v = new_view(starts, 3, 30);
+    const struct {
+        uint32_t frame;
+        bool goes_on;
+    } reads[] = {{1, true},  {0, false},  {9, false},  {11, true},  {8, false},
+                 {10, true}, {13, false}, {20, true},  {5, false},  {22, false},
+                 {3, true},  {19, false}, {25, false}, {29, false}, {2, true}};
+    for (size_t i = 0; i < BASE_ARRAY_LEN(reads); i++)
+        if (!CHECK(plan_kept_locked(&v, reads[i].frame) == reads[i].goes_on))
+            (void)fprintf(stderr, "read %zu\n", i);
+}
+
 /* Steps forward are a reader's own matter: each read pays for its own frame; steps of several, or back, are
  * not. */
 static void test_strides(void)
@@ -222,6 +238,7 @@ int main(void)
     CHECK_RUN(test_keyframe_rule);
     CHECK_RUN(test_access_pattern);
     CHECK_RUN(test_kept_run);
+    CHECK_RUN(test_kept_segments);
     CHECK_RUN(test_strides);
     CHECK_RUN(test_onward);
     CHECK_RUN(test_crowd);

@@ -2,6 +2,8 @@
 /* The disk half of the cache: what is kept and given back, and what is evicted for it. */
 #include "tests/unit/store.h"
 
+#include <pthread.h>
+
 /* ---- Tests: reading ---- */
 
 static void test_whole(void)
@@ -22,6 +24,78 @@ static void test_whole(void)
     CHECK(cache_segment_at_hand(store, &key));
     CHECK_INT(look(store, 2, 0), 1);
     CHECK_INT(usage(store).n_segments, 2);
+    cache_store_close(store);
+    teardown();
+}
+
+/* What is expected gets to hand without being asked for, and counts as no use; what is not kept, or is
+ * damaged, is left to who asks for it. */
+static void test_expected(void)
+{
+    setup();
+    struct cache_store *store = open_store(64 * MIB);
+    const struct base_hash kept = key_of(1), none = key_of(2), bad = key_of(3);
+    CHECK(make(store, 3, 5000, 10));
+    CHECK_INT(n_files(), 1);
+    CHECK_INT(truncate(last_found, 100), 0);
+    CHECK(make(store, 1, 5000, 10));
+    cache_store_close(store);
+    store = open_store(64 * MIB);
+    for (int i = 0; i < 100; i++)
+        cache_segment_expect(store, &none);
+    while (!cache_segment_at_hand(store, &kept)) {
+        cache_segment_expect(store, &bad);
+        cache_segment_expect(store, &kept);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    CHECK(!cache_segment_at_hand(store, &none));
+    CHECK(!cache_segment_at_hand(store, &bad));
+    CHECK_INT(usage(store).hits, 0);
+    CHECK_INT(usage(store).bad, 0);
+    CHECK_INT(look(store, 1, 5000), 1);
+    CHECK_INT(look(store, 3, 5000), 0);
+    CHECK_INT(usage(store).bad, 1);
+    cache_segment_expect(store, &none); /* the store may be closed at any time */
+    cache_store_close(store);
+    teardown();
+}
+
+enum { GETTERS = 8 };
+
+struct getters {
+    struct cache_store *store;
+    struct base_hash key;
+    struct cache_segment *got[GETTERS];
+    _Atomic int next;
+};
+
+static void *get_one(void *argument)
+{
+    struct getters *g = argument;
+    (void)cache_segment_get(g->store, &g->key, &g->got[atomic_fetch_add(&g->next, 1)]);
+    return NULL;
+}
+
+/* Who wants a segment that is being opened gets the same one. */
+static void test_opened_once(void)
+{
+    setup();
+    struct cache_store *store = open_store(64 * MIB);
+    CHECK(make(store, 1, 4 * MIB, 10));
+    for (int round = 0; round < 20; round++) {
+        cache_store_close(store);
+        store = open_store(64 * MIB);
+        struct getters g = {.store = store, .key = key_of(1)};
+        pthread_t threads[GETTERS];
+        for (int i = 0; i < GETTERS; i++)
+            CHECK_INT(pthread_create(&threads[i], NULL, get_one, &g), 0);
+        for (int i = 0; i < GETTERS; i++)
+            pthread_join(threads[i], NULL);
+        for (int i = 0; i < GETTERS; i++) {
+            CHECK(g.got[i] && g.got[i] == g.got[0]);
+            cache_segment_unref(g.got[i]);
+        }
+    }
     cache_store_close(store);
     teardown();
 }
@@ -334,6 +408,8 @@ int main(int argc, char **argv)
 {
     static const struct store_test tests[] = {
         STORE_TEST(test_whole),
+        STORE_TEST(test_expected),
+        STORE_TEST(test_opened_once),
         STORE_TEST(test_frames),
         STORE_TEST(test_untrusted_layouts),
         STORE_TEST(test_held_while_evicted),
