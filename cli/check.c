@@ -27,6 +27,12 @@ static void print_line(void *context, const char *line)
     (void)fprintf(stderr, "%s\n", line);
 }
 
+static void print_found(void *context, const char *line)
+{
+    (void)context;
+    (void)printf("%s\n", line);
+}
+
 static int wrong_usage(const char *what, const char *argument)
 {
     (void)fprintf(stderr, "corpusfs check: %s%s\nusage: corpusfs check CONFIG (see corpusfs check --help)\n",
@@ -59,16 +65,14 @@ static int check_file(const char *file)
     const struct fs_options options = {.cfg = c,
                                        .decoder = decoder.path,
                                        .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES,
-                                       .report = print_line};
+                                       .report = print_line,
+                                       .describe = print_found};
     base_log_set_level(BASE_LOG_WARNING);
     err = fs_survey(&options, NULL, NULL, &found, &why);
     if (err < 0)
         (void)fprintf(stderr, "%s: %s\n", file, why.text);
     else if (found.n_problems == 0)
         print_counts(file, c, &found);
-    if (err == 0 && found.n_unmatched > 0 && found.n_clips > 0)
-        (void)fprintf(stderr, "%s: note: %zu files suit a \"videos\" pattern, but no \"match\"\n", file,
-                      found.n_unmatched);
     cfg_destroy(c);
     return err < 0 || found.n_problems > 0 ? 1 : 0;
 }

@@ -26,8 +26,9 @@ struct fs_options {
     uint64_t worker_memory_bytes; /* 0 = no limit */
     const char *stats_file;       /* where the status is written as JSON at the end and on SIGUSR1, or NULL */
     const char
-        *status_socket; /* path of the socket at which the status is told as JSON (corpusfs.1), or NULL */
-    cfg_report *report; /* what is wrong with the corpus, found by the scan before the mount */
+        *status_socket;   /* path of the socket at which the status is told as JSON (corpusfs.1), or NULL */
+    cfg_report *describe; /* fs_survey(): what was found (cfg_describe()); may be NULL */
+    cfg_report *report;   /* what is wrong with the corpus, found by the scan before the mount */
     /* Called when the tree can be used: a background daemon then lets its parent go. */
     void (*on_ready)(void *context);
     void *context;
@@ -35,7 +36,7 @@ struct fs_options {
 
 /* What the scan finds. Of the options, what is about mounting is not used. */
 struct fs_survey {
-    size_t n_clips, n_files, n_archives, n_unmatched, n_problems;
+    size_t n_clips, n_files, n_archives, n_problems;
 };
 /* Scans without mounting; archives are listed, and the lists kept. on_progress: how many archives of how many
  * are done; may be NULL. 0 or a negative errno with a reason. */

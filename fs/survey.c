@@ -111,8 +111,9 @@ int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *
         s.n_clips = clips->n;
         s.n_files = clips->n_files;
         s.n_archives = clips->n_archives;
-        s.n_unmatched = clips->n_unmatched;
         *ret = s;
+        if (options->describe)
+            cfg_describe(options->cfg, clips, options->describe, context);
     }
     cfg_clips_destroy(clips);
     cache_destroy(cache);

@@ -262,13 +262,16 @@ struct cfg_archive {
     uint32_t number;
 };
 
+enum { CFG_MAX_UNMATCHED = 3 }; /* that are named */
 struct cfg_clips {
     size_t n;
     struct cfg_clip *clips; /* sorted by path, bytewise */
     size_t n_fields;
     const char *const *fields; /* names */
     size_t n_left_out;         /* clips that are not in the tree: without a row, or reported */
-    size_t n_unmatched;        /* files that a source's `videos` takes and no source's `match` */
+    const size_t *n_taken;     /* parallel to `sources:`: how many videos each of them has */
+    size_t n_unmatched;        /* files that a source's `videos` takes and no source's `match`: */
+    const char *unmatched[CFG_MAX_UNMATCHED]; /* the first of them; NULL behind the last */
     size_t n_files;
     const char *const *files; /* paths that some files view takes, sorted bytewise */
     size_t n_archives;
@@ -308,6 +311,9 @@ struct cfg_clips {
 int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, const struct cfg_lister *lister,
              cfg_report *report, void *context, struct cfg_clips **ret, size_t *ret_problems);
 void cfg_clips_destroy(struct cfg_clips *clips);
+/* Reports what was found, in lines "file: what": videos of each source, files that none takes, clips by the
+ * values of fields that have few, the first path of each view. A line is lost when memory runs out. */
+void cfg_describe(const struct cfg *c, const struct cfg_clips *clips, cfg_report *report, void *context);
 bool cfg_has_archives(const struct cfg *c);
 
 /* Appends the template with a clip's fields put in. {frame} takes `frame` with its width; {nframes}

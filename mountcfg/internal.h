@@ -22,6 +22,7 @@
  *   shards.c    clips in archives
  *   join.c      what stands in the tables, and which clips it belongs to
  *   collide.c   clips that cannot stand in the tree
+ *   describe.c  what was found
  */
 #ifndef MOUNTCFG_INTERNAL_H
 #define MOUNTCFG_INTERNAL_H
@@ -477,9 +478,10 @@ struct cfg_scan {
     struct cfg_list archives; /* struct cfg_archive */
     struct cfg_list tables;   /* struct cfg_table_file */
     struct cfg_matcher matcher;
+    size_t *n_taken; /* of each source */
     size_t n_unmatched;
-    char *unmatched;     /* the first file that no `match` took */
-    const char **values; /* room for the next clip's; NULL = none yet */
+    const char *unmatched[CFG_MAX_UNMATCHED]; /* the first files that no `match` took */
+    const char **values;                      /* room for the next clip's; NULL = none yet */
 };
 /* Whether a source takes a video by pattern and expression; then its fields are in s->values. 1, 0 or
  * -ENOMEM. *ret_wanted: by the pattern alone. */

@@ -11,12 +11,6 @@ struct owned_clips {
 
 /* ---- Fields ---- */
 
-static void note_first(char **first, const char *path)
-{
-    if (!*first)
-        *first = strdup(path); /* only for a message: NULL does no harm */
-}
-
 /* Sets values[] from the path. 1 = it is the source's, 0 = not, or -ENOMEM. */
 static int take_fields(struct cfg_scan *s, const struct cfg_source *source, const char *path, size_t len,
                        const char **values)
@@ -51,13 +45,16 @@ int cfg_take(struct cfg_scan *s, const struct cfg_source *source, const char *pa
     *ret_wanted = true;
     if (!s->values)
         s->values = cfg_arena_alloc(s->arena, s->c->n_fields, sizeof *s->values);
-    return s->values ? take_fields(s, source, path, len, s->values) : -ENOMEM;
+    int taken = s->values ? take_fields(s, source, path, len, s->values) : -ENOMEM;
+    s->n_taken[source - s->c->sources] += taken > 0;
+    return taken;
 }
 
 void cfg_note_unmatched(struct cfg_scan *s, const char *path)
 {
+    if (s->n_unmatched < CFG_MAX_UNMATCHED) /* only for messages: NULL does no harm */
+        s->unmatched[s->n_unmatched] = cfg_arena_text(s->arena, path, strlen(path));
     s->n_unmatched++;
-    note_first(&s->unmatched, path);
 }
 
 static int add_sidecar(struct cfg_scan *s, const char *path, size_t len)
@@ -188,7 +185,7 @@ static void report_findings(struct cfg_scan *s)
         cfg_note(s->log, c->sources_place,
                  "warning: no clip was found: %zu files suit a \"videos\" pattern, but no \"match\"; the "
                  "first is %s",
-                 n_unmatched, s->unmatched ? s->unmatched : "unknown");
+                 n_unmatched, s->unmatched[0] ? s->unmatched[0] : "unknown");
 }
 
 /* From what the names gave to the clips of the tree. */
@@ -208,6 +205,9 @@ static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
 static int scan_all(struct cfg_scan *s, const struct cfg_reader *reader)
 {
     int err = copy_fields(s);
+    s->n_taken = cfg_arena_alloc(s->arena, s->c->n_sources, sizeof *s->n_taken);
+    if (!s->n_taken)
+        return -ENOMEM;
     if (err == 0)
         err = cfg_walk(s->c, s->log, visit_file, s);
     sort_paths(&s->shards);
@@ -226,7 +226,9 @@ static int scan_all(struct cfg_scan *s, const struct cfg_reader *reader)
         qsort(clips, s->clips.n, sizeof *clips, compare_clips);
     s->out->clips.clips = clips;
     s->out->clips.n = s->clips.n;
+    s->out->clips.n_taken = s->n_taken;
     s->out->clips.n_unmatched = s->n_unmatched;
+    memcpy(s->out->clips.unmatched, s->unmatched, sizeof s->unmatched);
     s->out->clips.n_files = s->files.n;
     s->out->clips.files = base_steal_pointer(s->files.items);
     s->out->clips.n_archives = s->archives.n;
@@ -252,7 +254,6 @@ int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, const struct 
     cfg_list_finish(&s.tables);
     cfg_list_finish(&s.shards);
     cfg_list_finish(&s.archives);
-    free(s.unmatched);
     if (err < 0) {
         cfg_clips_destroy(s.out ? &s.out->clips : NULL);
         return err;

@@ -132,6 +132,22 @@ class Tables(harness.Case):
                                 "    key: clip\n", '{label}/{clip}', '{start}-{end}')
         self.check_tree(config, {'neu/2': '6.29-8.23', 'hap/0030': '10-11.5'})
 
+    def test_found(self):
+        """check tells what each source has, what none takes, clips by class and split, and how paths look."""
+        self.write('labels.csv', 'clip,split\n2,train\n0030,train\n"a, (b)! & [c]",test\n')
+        self.write('clips/loose.mp4', '')
+        self.write('other/x.mp4', '')
+        config = self.configure('  - { file: labels.csv, key: clip }\n', '{split}/{folder}/{clip}')
+        config.write_text(config.read_text(encoding='utf-8').replace('views:', '  - videos: "other/*"\nviews:'),
+                          encoding='utf-8')
+        said = harness.corpusfs('check', config, check=0).stdout
+        for line in ('source at line 4: 4 videos', 'source at line 6: 1 videos',
+                     'note: 1 files suit a "videos" pattern, but no "match", such as clips/loose.mp4',
+                     '2 clips are left out', '{folder}: Fear 2, Joy 1', '{split}: test 1, train 2',
+                     'view at line 8: train/Fear/0030', '3 clips, 1 views'):
+            self.assertIn(f'{config}: {line}\n', said)
+        self.assertNotIn('{clip}:', said)
+
     def test_mistakes(self):
         """Each is told with its file and line, and the rest is served."""
         self.write('labels.csv', 'clip,label\n2,fear\n0030\n\u60c5\u611f 1,joy\n\u60c5\u611f 1,sad\n,x\n'
