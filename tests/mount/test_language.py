@@ -265,6 +265,40 @@ class Cuts(harness.Case):
         self.assertEqual(texts['a'], '1\n00:00:00,000 --> 00:00:00,100\none\n\n2\n00:00:00,300 --> 00:00:00,800\ntwo\n\n')
         self.assertRegex(texts['b'], r'^1\n00:00:00,000 --> 00:00:00,100\ntwo\n\n2\n00:00:00,300 --> 00:00:00,8\d\d\nthree\n\n$')
 
+    def test_boxes(self):
+        """A box for each part, from the table, scaled; the same frames of the whole, cut to that box, are the truth."""
+        (self.root / 'parts.csv').write_text('clip,part,one,two,x,y,w,h\nmpeg2,a,1,3,8,4,60,40\nmpeg2,b,11,12,0,0,32,32\n'
+                                             'mpeg2,c,1,2,0,0,none,32\n', encoding='utf-8')
+        table = 'tables:\n  - { file: parts.csv, key: clip, cut: { first: one, last: two } }\n'
+        config = self.config(self.root, {'{part}/{frame:07d}.png': 'frames: { crop: "{w}:{h}:{x}:{y}", size: "20:20" }'},
+                             source=self.SOURCE, more=table)
+        truth = self.config(self.root, {f'{part}/{{frame:07d}}.png': f'frames: {{ crop: "{crop}", size: "20:20" }}'
+                                        for part, crop in (('a', '60:40:8:4'), ('b', '32:32:0:0'))},
+                            source='- videos: "mpeg2.mpg"', name='truth.yaml')
+        said = harness.corpusfs('check', config, check=1).stdout
+        self.assertIn('the clip mpeg2.mpg has a crop that is not left, right or W:H:X:Y: left out\n', said)
+        with self.mount(config) as ours, self.mount(truth) as theirs:
+            self.assertEqual(sorted(os.listdir(ours.path)), ['a', 'b'])
+            self.assertEqual(self.frames(ours, 'a'), self.frames(theirs, 'a')[:3])
+            self.assertEqual(self.frames(ours, 'b'), self.frames(theirs, 'b')[10:12])
+
+    def test_changed_source(self):
+        """When the video changes, all clips that are parts of it do."""
+        config = self.cut('clip,part,one,two\nmpeg2,a,1,3\nmpeg2,b,40,50\n', '{ first: one, last: two }')
+        with self.mount(config, allowed=[r'mpeg2\.mpg: ']) as mount:  # who reads while it changes may get EIO
+            before = {part: self.frames(mount, f'each/mpeg2/{part}') for part in 'ab'}
+            new = self.home / 'new.mpg'
+            clips.ffmpeg('-i', self.root / 'mpeg2.mpg', '-vf', 'negate', '-c:v', 'mpeg2video', '-an', new)
+            os.replace(new, self.root / 'mpeg2.mpg')
+            for part in 'ab':
+                harness.wait_until(f'part {part}', lambda p=part: self.differs(mount, p, before[p]))
+
+    def differs(self, mount, part, before):
+        try:
+            return self.frames(mount, f'each/mpeg2/{part}') != before
+        except OSError:  # it changes just now
+            return False
+
     def test_labels(self):
         """Runs of one label, as in Affwild2; a part that goes past the end is what is left, and told."""
         (self.root / 'ann').mkdir()
