@@ -173,45 +173,53 @@ int cache_archives_prepare(struct cache *c, const char *const *paths, size_t n)
     return err;
 }
 
-/* ---- Waiting for a list ---- */
-
-struct list_waiter {
-    struct cache_waiter waiter; /* first: a woken waiter is its list_waiter */
-    pthread_mutex_t lock;       /* guards `woken` */
-    pthread_cond_t changed;
-    bool woken;
-};
+/* ---- Waiting ---- */
 
 static void on_wake(struct cache_waiter *w)
 {
-    struct list_waiter *l = (struct list_waiter *)w;
-    pthread_mutex_lock(&l->lock);
-    l->woken = true;
-    pthread_cond_signal(&l->changed);
-    pthread_mutex_unlock(&l->lock);
+    struct blocking_waiter *b = (struct blocking_waiter *)w;
+    pthread_mutex_lock(&b->lock);
+    b->woken = true;
+    pthread_cond_signal(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void blocking_init(struct blocking_waiter *b)
+{
+    *b = (struct blocking_waiter){.waiter.wake = on_wake};
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->changed, NULL);
+}
+
+int blocking_wait(struct blocking_waiter *b)
+{
+    pthread_mutex_lock(&b->lock);
+    while (!b->woken)
+        pthread_cond_wait(&b->changed, &b->lock);
+    b->woken = false;
+    pthread_mutex_unlock(&b->lock);
+    return b->waiter.error;
+}
+
+void blocking_finish(struct blocking_waiter *b)
+{
+    cache_waiter_finish(&b->waiter);
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->lock);
 }
 
 static int wait_for_list(struct cache *c, uint32_t slot, uint32_t *ret)
 {
-    struct list_waiter l = {.waiter.wake = on_wake};
+    struct blocking_waiter b;
     const struct cache_task task = list_task(c, slot);
     int err = 0;
-    pthread_mutex_init(&l.lock, NULL);
-    pthread_cond_init(&l.changed, NULL);
+    blocking_init(&b);
     while (!err && !(*ret = current_of(c, slot))) {
-        err = jobs_wait_for(c, &task, &l.waiter);
-        if (err != -EINPROGRESS)
-            break;
-        pthread_mutex_lock(&l.lock);
-        while (!l.woken)
-            pthread_cond_wait(&l.changed, &l.lock);
-        l.woken = false;
-        pthread_mutex_unlock(&l.lock);
-        err = l.waiter.error;
+        err = jobs_wait_for(c, &task, &b.waiter);
+        if (err == -EINPROGRESS)
+            err = blocking_wait(&b);
     }
-    cache_waiter_finish(&l.waiter);
-    pthread_cond_destroy(&l.changed);
-    pthread_mutex_destroy(&l.lock);
+    blocking_finish(&b);
     return err;
 }
 

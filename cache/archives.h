@@ -11,6 +11,7 @@
 #ifndef CACHE_ARCHIVES_H
 #define CACHE_ARCHIVES_H
 
+#include "base/hash.h"
 #include "cache/cache.h"
 
 enum { CACHE_MAX_ARCHIVES = (1 << 21) - 1, CACHE_MAX_MEMBERS = 1 << 25 };
@@ -57,5 +58,12 @@ int cache_member_link(struct cache *c, uint32_t archive, uint32_t content, struc
 /* Reads; as cache_read(). */
 ssize_t cache_member_read(struct cache *c, uint32_t archive, uint32_t content, struct cache_waiter *w,
                           void *out, size_t len, uint64_t offset);
+
+/* What a file in an archive is, wherever that stands. Errors as above. */
+int cache_member_identity(struct cache *c, uint32_t archive, uint32_t content, struct base_hash *ret);
+/* Its bytes, at most CACHE_MAX_COPY, in a file in memory; waits. 0 and a descriptor for the caller, or a
+ * negative errno. */
+#define CACHE_MAX_COPY (UINT64_C(64) << 20)
+int cache_member_copy(struct cache *c, uint32_t archive, uint32_t content, int *ret_fd);
 
 #endif

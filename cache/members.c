@@ -2,9 +2,11 @@
 /* What is in an archive: names, attributes, bytes. */
 #include "cache/archives.h"
 
+#include "base/io.h"
 #include "cache/private.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 static enum cache_member_kind kind_of(const struct dec_member *m)
 {
@@ -360,4 +362,57 @@ ssize_t cache_member_read(struct cache *c, uint32_t archive, uint32_t content, s
     }
     dec_members_end(&cursor);
     return count_read(c, w, n);
+}
+
+int cache_member_identity(struct cache *c, uint32_t archive, uint32_t content, struct base_hash *ret)
+{
+    struct dec_members_cursor cursor;
+    struct dec_member m;
+    struct archive *a;
+    int err = find_member(c, archive, content, &cursor, &a, &m);
+    if (!err && m.kind != DEC_MEMBER_FILE)
+        err = -EINVAL;
+    if (!err)
+        *ret = archive_member_identity(a, &m);
+    dec_members_end(&cursor);
+    return err;
+}
+
+/* Into a file in memory. */
+static int copy_all(struct cache *c, uint32_t archive, uint32_t content, uint64_t size, int fd)
+{
+    uint8_t block[64 * 1024];
+    struct blocking_waiter b;
+    int err = 0;
+    blocking_init(&b);
+    for (uint64_t at = 0; !err && at < size;) {
+        ssize_t n = cache_member_read(c, archive, content, &b.waiter, block, sizeof block, at);
+        if (n == -EINPROGRESS) {
+            err = blocking_wait(&b);
+            continue;
+        }
+        err = n > 0 ? base_pwrite_all(fd, block, (size_t)n, (off_t)at) : n < 0 ? (int)n : -EIO;
+        at += n > 0 ? (uint64_t)n : 0;
+    }
+    blocking_finish(&b);
+    return err;
+}
+
+int cache_member_copy(struct cache *c, uint32_t archive, uint32_t content, int *ret_fd)
+{
+    struct cache_member m;
+    int err = cache_member_get(c, archive, content, &m);
+    if (!err && m.size > CACHE_MAX_COPY)
+        err = -EFBIG;
+    if (err)
+        return err;
+    int fd = memfd_create("corpusfs", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    err = copy_all(c, archive, content, m.size, fd);
+    if (err)
+        close(fd);
+    else
+        *ret_fd = fd;
+    return err;
 }

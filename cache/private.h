@@ -309,6 +309,18 @@ int archive_record(const struct archive *a, uint32_t number, struct dec_members_
 /* What a member is, wherever its archive stands. */
 struct base_hash archive_member_identity(const struct archive *a, const struct dec_member *member);
 
+/* Who waits with a thread. */
+struct blocking_waiter {
+    struct cache_waiter waiter; /* first: a woken waiter is its blocking_waiter */
+    pthread_mutex_t lock;       /* guards `woken` */
+    pthread_cond_t changed;
+    bool woken;
+};
+void blocking_init(struct blocking_waiter *b);
+/* After an -EINPROGRESS: until it is woken. 0 or the error that it was woken with. */
+int blocking_wait(struct blocking_waiter *b);
+void blocking_finish(struct blocking_waiter *b);
+
 /* ---- members.c ---- */
 /* What holds the bytes of a packed member, whole. */
 struct unpack unpack_of_member(uint32_t archive, uint32_t number, const struct dec_member *member);

@@ -117,3 +117,24 @@ int cache_read_table(struct cache_reader *r, const char *path, const struct base
         return base_fail(why, err == -ENOMEM ? err : -EIO, "cannot be opened: %s", strerror(-err));
     return read_open(r, path, source, &stamp, spec, ret, why);
 }
+
+int cache_read_member_table(struct cache_reader *r, struct cache *c, uint32_t archive, uint32_t member,
+                            const struct base_bytes *spec, struct base_bytes *ret, struct base_reason *why)
+{
+    base_autoclose int source = -1;
+    struct base_hash identity, wanted = base_hash_of(spec->data, spec->len);
+    size_t before = ret->len;
+    int err = cache_member_identity(c, archive, member, &identity);
+    if (err)
+        return base_fail(why, -EIO, "is no file in its archive");
+    struct base_hash key = key_of_table(&identity, &wanted);
+    if (find_kept(r, &key, ret))
+        return 0;
+    err = cache_member_copy(c, archive, member, &source);
+    if (err)
+        return base_fail(why, err == -ENOMEM ? err : -EIO, "cannot be read: %s", strerror(-err));
+    err = run_table_job(r, source, spec, ret, why);
+    if (!err && r->cache.store)
+        cache_fact_put(r->cache.store, &key, ret->data + before, ret->len - before);
+    return err;
+}

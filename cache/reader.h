@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/bytes.h"
+#include "cache/archives.h"
 
 struct cache_reader;
 struct cache_reader_options {
@@ -29,5 +30,8 @@ void cache_reader_destroy(struct cache_reader *r); /* NULL is allowed */
  * negative errno. */
 int cache_read_table(struct cache_reader *r, const char *path, const struct base_bytes *spec,
                      struct base_bytes *ret, struct base_reason *why);
+/* The same for a member of an archive that c has open. */
+int cache_read_member_table(struct cache_reader *r, struct cache *c, uint32_t archive, uint32_t member,
+                            const struct base_bytes *spec, struct base_bytes *ret, struct base_reason *why);
 
 #endif

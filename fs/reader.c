@@ -87,7 +87,15 @@ static int hand_on(const struct base_bytes *packed, size_t n_columns, const stru
     return err;
 }
 
-static int read_table(void *context, const char *path, const struct cfg_table_spec *spec,
+static int read_packed(struct fs_reader *r, const struct cfg_table_place *place,
+                       const struct base_bytes *spec, struct base_bytes *ret, struct base_reason *why)
+{
+    return place->archive
+               ? cache_read_member_table(r->reader, r->cache, place->archive, place->member, spec, ret, why)
+               : cache_read_table(r->reader, place->path, spec, ret, why);
+}
+
+static int read_table(void *context, const struct cfg_table_place *place, const struct cfg_table_spec *spec,
                       const struct cfg_table_sink *sink, struct base_reason *why)
 {
     struct fs_reader *r = context;
@@ -96,7 +104,7 @@ static int read_table(void *context, const char *path, const struct cfg_table_sp
     if (err)
         return err == -ENOMEM ? err : -EIO;
     pack_spec(spec, &wanted);
-    err = wanted.failed ? -ENOMEM : cache_read_table(r->reader, path, &wanted, &packed, why);
+    err = wanted.failed ? -ENOMEM : read_packed(r, place, &wanted, &packed, why);
     if (!err)
         err = hand_on(&packed, spec->n_columns, sink);
     if (err == -EPROTO)
@@ -106,9 +114,10 @@ static int read_table(void *context, const char *path, const struct cfg_table_sp
     return err;
 }
 
-void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options)
+void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options, struct cache *cache)
 {
-    *r = (struct fs_reader){.ops = {.read_table = read_table, .context = r}, .options = *options};
+    *r = (struct fs_reader){
+        .ops = {.read_table = read_table, .context = r}, .options = *options, .cache = cache};
 }
 
 void fs_reader_finish(struct fs_reader *r)

@@ -13,9 +13,10 @@ struct fs_reader {
     struct cfg_reader ops; /* for cfg_scan() */
     struct cache_reader_options options;
     struct cache_reader *reader; /* NULL = no table was read so far */
+    struct cache *cache;         /* that has the archives; borrowed, may be NULL */
 };
 /* options is copied; its strings are borrowed. Nothing happens before the first table. */
-void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options);
+void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options, struct cache *cache);
 void fs_reader_finish(struct fs_reader *r);
 
 #endif

@@ -22,8 +22,8 @@ static int create_cache(const struct fs_options *o, struct cache **ret, struct b
 }
 
 /* Tables are kept in the cache if there is one; a survey makes none for them. */
-static int scan(const struct fs_options *o, const struct cfg_lister *lister, struct cfg_clips **ret,
-                size_t *ret_problems)
+static int scan(const struct fs_options *o, struct cache *cache, const struct cfg_lister *lister,
+                struct cfg_clips **ret, size_t *ret_problems)
 {
     bool kept = access(cfg_cache_dir(o->cfg), F_OK) == 0;
     const struct cache_reader_options options = {.root = cfg_root(o->cfg),
@@ -32,7 +32,7 @@ static int scan(const struct fs_options *o, const struct cfg_lister *lister, str
                                                  .decoder = o->decoder,
                                                  .worker_memory_bytes = o->worker_memory_bytes};
     struct fs_reader reader;
-    fs_reader_init(&reader, &options);
+    fs_reader_init(&reader, &options, cache);
     int err = cfg_scan(o->cfg, &reader.ops, lister, o->report, NULL, ret, ret_problems);
     fs_reader_finish(&reader);
     return err;
@@ -101,7 +101,7 @@ int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *
     struct counted_lister counted = {
         .lister = fs_lister(cache), .on_progress = on_progress, .context = context};
     const struct cfg_lister lister = {prepare, open_file, open_member, visit, &counted};
-    err = scan(options, cache ? &lister : NULL, &clips, &s.n_problems);
+    err = scan(options, cache, cache ? &lister : NULL, &clips, &s.n_problems);
     if (!err)
         err = make_tree(options, cache ? &lister : NULL, clips, &s);
     if (err) {

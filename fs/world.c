@@ -164,7 +164,7 @@ int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct
                                                  .decoder = o->decoder,
                                                  .worker_memory_bytes = o->worker_memory_bytes};
     struct fs_reader reader;
-    fs_reader_init(&reader, &options);
+    fs_reader_init(&reader, &options, fs->cache);
     int err =
         scan ? cfg_scan(o->cfg, &reader.ops, &lister, report, context, &scan->clips, &problems) : -ENOMEM;
     fs_reader_finish(&reader);

@@ -23,7 +23,7 @@
  *     - archives: GLOB  tar and zip files among them; videos, which there need not be, and match are then on
  *                       the path in the archive; {shard} is the archive's path without its extension
  *       nested: GLOB    members that are archives, too, and taken in the same way
- *   tables:             files below the root whose rows belong to clips and give them fields
+ *   tables:             files below the root, or in archives, whose rows belong to clips and give them fields
  *     - file: GLOB      csv, tsv, json, jsonl; or lines: GLOB with match: REGEX, or labels: GLOB, one a frame
  *       key: FIELD      or a list of fields, or a template; to: the same of the clips
  *       join: inner|left
@@ -196,13 +196,20 @@ struct cfg_table_sink {
     void *context;
 };
 
+/* Where a table is: a file below the root, or a member of an archive, by the lister's numbers (archive 0:
+ * none). */
+struct cfg_table_place {
+    const char *path;
+    uint32_t archive, member;
+};
+
 /* Who looks into files for cfg_scan(). */
 struct cfg_reader {
-    /* Reads the table at `path`, relative to the root: first calls mistake() for what is wrong in it (line 0:
+    /* Reads a table: first calls mistake() for what is wrong in it (line 0:
      * with the whole of it), then row() for each row with n_columns values, NULL for one that it lacks, all
      * terminated and gone after the call. What row() returns, if it is not 0, ends the reading and is
      * returned. 0, -EIO with a reason when the table cannot be read, or another negative errno. */
-    int (*read_table)(void *context, const char *path, const struct cfg_table_spec *spec,
+    int (*read_table)(void *context, const struct cfg_table_place *place, const struct cfg_table_spec *spec,
                       const struct cfg_table_sink *sink, struct base_reason *why);
     void *context;
 };

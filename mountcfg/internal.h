@@ -489,6 +489,9 @@ int cfg_take(struct cfg_scan *s, const struct cfg_source *source, const char *pa
              bool *ret_wanted);
 /* A new clip with these values, which has them then; NULL when out of memory. */
 struct cfg_clip *cfg_add_clip(struct cfg_scan *s, const char *path, size_t len);
+/* Notes a file that tables take; label NULL: it is the path. 0 or -ENOMEM. */
+int cfg_add_tables(struct cfg_scan *s, const char *path, size_t len, const char *label, uint32_t archive,
+                   uint32_t member);
 /* A file of the corpus that some source takes, but no `match`. */
 void cfg_note_unmatched(struct cfg_scan *s, const char *path);
 
@@ -504,7 +507,9 @@ int cfg_scan_shards(struct cfg_scan *s);
 /* A file of the corpus that a table takes. */
 struct cfg_table_file {
     size_t table;
-    const char *path;
+    const char *path;  /* below the root, or in its archive */
+    const char *label; /* for messages */
+    uint32_t archive, member;
 };
 /* Reads the tables, puts what stands in them into the clips, and takes out those that have no row and need
  * one: reported. 0 or a negative errno. */

@@ -51,7 +51,7 @@ static size_t field_of(const struct cfg_table *t, size_t i)
 static struct cfg_place place_of_row(const struct reading *r, const struct row *row,
                                      char text[CFG_MAX_PATH + 1])
 {
-    (void)snprintf(text, CFG_MAX_PATH + 1, "%s/%s", r->c->root, r->files[row->file].path);
+    (void)snprintf(text, CFG_MAX_PATH + 1, "%s/%s", r->c->root, r->files[row->file].label);
     return (struct cfg_place){text, (int)row->line, 0};
 }
 
@@ -131,7 +131,7 @@ static int read_file(struct reading *r, const struct cfg_reader *reader)
     char full[CFG_MAX_PATH + 1];
     struct base_reason why = {""};
     memset(r->file_fields, 0, r->c->n_fields * sizeof *r->file_fields);
-    (void)snprintf(full, sizeof full, "%s/%s", r->c->root, path);
+    (void)snprintf(full, sizeof full, "%s/%s", r->c->root, r->files[r->file].label);
     r->file_path = full;
     if (t->path.utf) {
         int matched = cfg_match(r->matcher, &t->path, path, strlen(path));
@@ -143,7 +143,8 @@ static int read_file(struct reading *r, const struct cfg_reader *reader)
             return 0;
         }
     }
-    int err = reader->read_table(reader->context, path, &t->spec, &sink, &why);
+    const struct cfg_table_place place = {path, r->files[r->file].archive, r->files[r->file].member};
+    int err = reader->read_table(reader->context, &place, &t->spec, &sink, &why);
     if (err == -EIO)
         cfg_mistake(r->log, (struct cfg_place){full, 0, 0}, "%s", why.text);
     return err == -EIO ? 0 : err;
@@ -378,7 +379,7 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
         cfg_mistake(
             r->log, t->place,
             "no row belongs to a clip: rows have keys such as \"%s\" (%s:%u), clips such as \"%s\" (%s)",
-            row->key, r->files[row->file].path, row->line, clip_key, o->without);
+            row->key, r->files[row->file].label, row->line, clip_key, o->without);
         return;
     }
     if (o->n_without > 0)
@@ -425,7 +426,7 @@ static int compare_files(const void *a, const void *b)
     const struct cfg_table_file *x = a, *y = b;
     if (x->table != y->table)
         return x->table < y->table ? -1 : 1;
-    return strcmp(x->path, y->path);
+    return strcmp(x->label, y->label);
 }
 
 static int join_table(struct reading *r, const struct cfg_reader *reader, size_t n_files)

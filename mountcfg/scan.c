@@ -76,17 +76,17 @@ static int add_path(struct cfg_scan *s, struct cfg_list *list, const char *path,
     return *file ? 0 : -ENOMEM;
 }
 
-static int add_table_file(struct cfg_scan *s, const char *path, size_t len)
+int cfg_add_tables(struct cfg_scan *s, const char *path, size_t len, const char *label, uint32_t archive,
+                   uint32_t member)
 {
     for (size_t i = 0; i < s->c->n_tables; i++) {
         if (!cfg_globs_match(s->c->tables[i].globs, s->c->tables[i].n_globs, path, len))
             continue;
         struct cfg_table_file *file = cfg_list_add(&s->tables, sizeof *file);
-        if (!file)
+        const char *own = file ? cfg_arena_text(s->arena, path, len) : NULL;
+        if (!own)
             return -ENOMEM;
-        *file = (struct cfg_table_file){i, cfg_arena_text(s->arena, path, len)};
-        if (!file->path)
-            return -ENOMEM;
+        *file = (struct cfg_table_file){i, own, label ? label : own, archive, member};
     }
     return 0;
 }
@@ -105,7 +105,7 @@ static int visit_file(void *context, const char *path, size_t len)
 {
     struct cfg_scan *s = context;
     bool wanted = false;
-    int err = add_table_file(s, path, len);
+    int err = cfg_add_tables(s, path, len, NULL, 0, 0);
     if (err < 0)
         return err;
     if (cfg_is_shard(s->c, path, len))

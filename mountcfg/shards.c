@@ -16,9 +16,9 @@ struct shard {
     const struct cfg_archive *archive;
     const char *file; /* the outermost one's path */
     uint32_t number;
-    size_t first_clip;        /* of those that were found in it */
-    struct cfg_list sidecars; /* struct cfg_sidecar */
-    struct cfg_list inner;    /* struct inner */
+    size_t first_clip, first_table; /* of those that were found in it */
+    struct cfg_list sidecars;       /* struct cfg_sidecar */
+    struct cfg_list inner;          /* struct inner */
 };
 
 bool cfg_has_archives(const struct cfg *c)
@@ -117,6 +117,15 @@ static bool is_inner(const struct shard *h, const struct cfg_member *m)
     return false;
 }
 
+static bool is_table(const struct cfg *c, const struct cfg_member *m)
+{
+    for (size_t i = 0; i < c->n_tables; i++) {
+        if (cfg_globs_match(c->tables[i].globs, c->tables[i].n_globs, m->path, m->len))
+            return true;
+    }
+    return false;
+}
+
 /* As visit_file() of scan.c. */
 static int visit_member(void *context, const struct cfg_member *m)
 {
@@ -125,6 +134,12 @@ static int visit_member(void *context, const struct cfg_member *m)
     bool wanted = false;
     if (m->kind != CFG_MEMBER_FILE || is_hidden(m->path))
         return 0;
+    if (is_table(s->c, m)) {
+        const char *label = join(s, h->archive->path, ": ", m->path);
+        int err = label ? cfg_add_tables(s, m->path, m->len, label, h->number, m->content) : -ENOMEM;
+        if (err < 0)
+            return err;
+    }
     if (cfg_is_sidecar(m->path))
         return add_sidecar(h, m);
     if (is_inner(h, m))
@@ -152,6 +167,15 @@ static int compare_clips(const void *a, const void *b)
     return order ? order : (x->member > y->member) - (x->member < y->member);
 }
 
+static int compare_tables(const void *a, const void *b)
+{
+    const struct cfg_table_file *x = a, *y = b;
+    if (x->table != y->table)
+        return x->table < y->table ? -1 : 1;
+    int order = strcmp(x->path, y->path);
+    return order ? order : (x->member > y->member) - (x->member < y->member);
+}
+
 /* Of members of one name, the last is meant. */
 static void drop_earlier(struct shard *h)
 {
@@ -164,6 +188,17 @@ static void drop_earlier(struct shard *h)
             clips[kept++] = clips[i];
     }
     h->s->clips.n = h->first_clip + kept;
+    struct cfg_table_file *tables = (struct cfg_table_file *)h->s->tables.items + h->first_table;
+    n = h->s->tables.n - h->first_table;
+    kept = 0;
+    if (n > 1)
+        qsort(tables, n, sizeof *tables, compare_tables);
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 == n || tables[i].table != tables[i + 1].table ||
+            strcmp(tables[i].path, tables[i + 1].path) != 0)
+            tables[kept++] = tables[i];
+    }
+    h->s->tables.n = h->first_table + kept;
 }
 
 static int find_sidecars(struct shard *h)
@@ -185,6 +220,8 @@ static int find_sidecars(struct shard *h)
 /* Whether there is something to look for in an archive, beside what files views show. */
 static bool is_wanted(const struct cfg_scan *s, const char *file)
 {
+    if (s->c->n_tables > 0)
+        return true;
     for (size_t i = 0; i < s->c->n_sources; i++) {
         const struct cfg_source *source = &s->c->sources[i];
         if ((source->n_globs > 0 || source->n_nested > 0) && takes_shard(source, file, strlen(file)))
@@ -217,8 +254,12 @@ static int scan_inner(struct shard *h, const struct inner *inner, int depth)
 
 static int scan_archive(struct cfg_scan *s, const char *file, struct cfg_archive archive, int depth)
 {
-    struct shard h = {
-        .s = s, .archive = &archive, .file = file, .number = archive.number, .first_clip = s->clips.n};
+    struct shard h = {.s = s,
+                      .archive = &archive,
+                      .file = file,
+                      .number = archive.number,
+                      .first_clip = s->clips.n,
+                      .first_table = s->tables.n};
     struct cfg_archive *kept = cfg_list_add(&s->archives, sizeof *kept);
     if (!kept)
         return -ENOMEM;

@@ -3,6 +3,7 @@
 """Archives: what is mounted is what bsdtar extracts, and what ffmpeg makes of the extracted files."""
 import collections
 import io
+import json
 import os
 import random
 import shutil
@@ -341,6 +342,67 @@ class Media(harness.Case):
             self.assertEqual((mount.path / 'all/new.txt').read_bytes(), b'n')
             self.assertEqual((mount.path / 'all/011.txt').read_bytes(), b'011')
         self.assertIn('s-{000..011}', text)
+
+    def test_emotiontalk(self):
+        """Clips in one tar, what is said and felt in JSON members of another, sound in a third."""
+        video = (self.made / 'files/d/one.mp4').read_bytes()
+        sound = self.home / 'sound.wav'
+        clips.ffmpeg(*clips.sound(1), sound)
+
+        def tar(name, members):
+            with tarfile.open(self.root / name, 'w') as out:
+                for member, data in members.items():
+                    info = tarfile.TarInfo(member)
+                    info.size = len(data)
+                    out.addfile(info, io.BytesIO(data))
+        names = {'G00003_11_13_001': ('happy', '\u4f60\u597d'), 'G00003_11_13_002': ('sad', 'a, "b"')}
+        folder = 'G00003/G00003_11/G00003_11_13'
+        tar('Multimodal.tar', {f'Multimodal/mp4/{folder}/{n}.mp4': video for n in names})
+        tar('Audio.tar', {f'Audio/wav/{folder}/{n}.wav': sound.read_bytes() for n in names})
+        tar('Text.tar', {f'Text/json/{folder}/{n}.json':
+                         json.dumps({'emotion_result': e, 'content': t, 'data': [{'emotion': 'x'}]}).encode()
+                         for n, (e, t) in names.items()})
+        views = {'img/{emotion}/{clip}/{frame:06d}.jpg': 'frames: {}', 'mp3/{emotion}/{clip}.mp3': 'audio: {}',
+                 'text/{emotion}/{clip}.txt': 'text: "{content}"', 'data/{path}': 'files: "Audio/**/*.wav"'}
+        more = ('tables:\n  - file: "Text/json/**/*.json"\n    key: clip\n'
+                "    path: '(?<clip>[^/]+)[.]json$'\n    columns: { emotion: emotion_result, content: content }\n")
+        source = ('- { archives: "{Audio,Text,Video,Multimodal}.tar", videos: "Multimodal/mp4/**/*.mp4", '
+                  "match: '(?<clip>[^/]+)[.]mp4$' }")
+        settings = self.config(self.root, views, source=source, more=more)
+        for jobs in [2, 0]:  # the tables are kept as well
+            with self.mount(settings) as mount:
+                for name, (emotion, text) in names.items():
+                    self.assertEqual(len(os.listdir(mount.path / f'img/{emotion}/{name}')), 25)
+                    self.assertEqual((mount.path / f'text/{emotion}/{name}.txt').read_text(encoding='utf-8'), text)
+                    self.assertGreater((mount.path / f'mp3/{emotion}/{name}.mp3').stat().st_size, 5000)
+                    self.assertEqual((mount.path / f'data/Audio/wav/{folder}/{name}.wav').read_bytes(),
+                                     sound.read_bytes())
+                self.assertEqual(mount.stats()['jobs_index'], jobs)
+
+    def test_webdataset(self):
+        """Samples of shards: the fields of a sample's clip are those of the members with its key."""
+        video = (self.made / 'files/d/one.mp4').read_bytes()
+        for shard in range(2):
+            with tarfile.open(self.root / f'train-{shard:06}.tar', 'w') as out:
+                for i in range(3):
+                    key = f'a.b/{shard}{i}'
+                    for field, data in {'mp4': video, 'cls': str(i % 2).encode(), 'txt': f'caption {i}'.encode(),
+                                        'json': json.dumps({'lang': 'en' if i else 'de'}).encode()}.items():
+                        info = tarfile.TarInfo(f'{key}.x.{field}' if field == 'json' else f'{key}.{field}')
+                        info.size = len(data)
+                        out.addfile(info, io.BytesIO(data))
+        more = ('tables:\n'
+                "  - { lines: '**/*.cls', match: '^(?<class>[0-9]+)', path: '(?<clip>[^/.]+)[.][^/]*$', key: clip }\n"
+                "  - { lines: '**/*.txt', match: '^(?<caption>.*)$', path: '(?<clip>[^/.]+)[.][^/]*$', key: clip }\n"
+                "  - { file: '**/*.json', columns: { lang: lang }, path: '(?<clip>[^/.]+)[.][^/]*$', key: clip }\n")
+        source = ('- { archives: "train-{000000..000001}.tar", videos: "**/*.mp4", '
+                  "match: '(?<clip>[^/.]+)[.][^/]*$' }")
+        views = {'img/{class}/{clip}/{frame:06d}.jpg': 'frames: {}', 'about/{lang}/{clip}': 'text: "{caption}"'}
+        with self.mount(self.config(self.root, views, source=source, more=more)) as mount:
+            self.assertEqual({d: sorted(os.listdir(mount.path / 'img' / d)) for d in os.listdir(mount.path / 'img')},
+                             {'0': ['00', '02', '10', '12'], '1': ['01', '11']})
+            self.assertEqual((mount.path / 'about/en/12').read_text(encoding='ascii'), 'caption 2')
+            self.assertEqual(sorted(os.listdir(mount.path / 'about/de')), ['00', '10'])
 
     def test_clashes(self):
         """Of two archives' files of one name none is shown; frames and clips' files stay."""

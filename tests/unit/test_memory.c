@@ -32,12 +32,12 @@ void *__wrap_realloc(void *p, size_t size)
 }
 
 /* A reader of tables: two rows, and a mistake. */
-static int read_table(void *context, const char *path, const struct cfg_table_spec *spec,
+static int read_table(void *context, const struct cfg_table_place *place, const struct cfg_table_spec *spec,
                       const struct cfg_table_sink *sink, struct base_reason *why)
 {
     static const char *const rows[2][3] = {{"x", "left", NULL}, {"y", "left", "1"}};
     (void)context;
-    (void)path;
+    (void)place;
     (void)why;
     CHECK_INT(spec->n_columns, 3);
     sink->mistake(sink->context, 1, "nothing much");
