@@ -316,13 +316,13 @@ struct cache_task reading_task(const struct reading *r, enum task_kind kind, uin
 }
 
 /* The segment behind the one that ends with `last`; false: there is none. */
-static bool next_segment(const struct reading *r, uint32_t last, struct cache_task *ret)
+static bool next_segment(const struct reading *r, enum task_kind kind, uint32_t last, struct cache_task *ret)
 {
     uint32_t first;
     if (last + 1 >= r->v.n_frames)
         return false;
     plan_segment(&r->v, last + 1, &first, &last);
-    *ret = reading_task(r, TASK_FRAMES, first, last);
+    *ret = reading_task(r, kind, first, last);
     return true;
 }
 
@@ -352,7 +352,7 @@ static void expect_next(struct reading *r, uint32_t last)
 {
     struct cache_task task = {.last = last};
     for (int i = 0; i < 2; i++) {
-        if (!next_segment(r, task.last, &task)) {
+        if (!next_segment(r, TASK_FRAMES, task.last, &task)) {
             expect_clip(r->c, r->clip + 1, r->view);
             return;
         }
@@ -360,10 +360,10 @@ static void expect_next(struct reading *r, uint32_t last)
     }
 }
 
-void reading_ahead(struct reading *r, uint32_t last)
+void reading_ahead(struct reading *r, enum task_kind kind, uint32_t last)
 {
     struct cache_task task;
-    if (next_segment(r, last, &task) && !cache_segment_at_hand(r->c->store, &task.key))
+    if (next_segment(r, kind, last, &task) && !cache_segment_at_hand(r->c->store, &task.key))
         (void)jobs_wait_for(r->c, &task, NULL);
 }
 
@@ -390,7 +390,7 @@ static ssize_t read_kept_frame(struct reading *r, struct cache_segment *s, uint3
     if (ahead || expect)
         expect_next(r, last);
     if (ahead)
-        reading_ahead(r, last);
+        reading_ahead(r, TASK_FRAMES, last);
     return read_segment(r, s, entry);
 }
 
@@ -415,7 +415,7 @@ static ssize_t read_frame(struct reading *r, uint32_t frame)
     r->w->frame = frame + 1;
     int err = jobs_wait_for(r->c, &task, r->w);
     if (ahead)
-        reading_ahead(r, last);
+        reading_ahead(r, TASK_FRAMES, last);
     return err;
 }
 
@@ -479,8 +479,10 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
         n = -ENOENT;
     else if (c->views[view].kind == CACHE_FRAMES)
         n = read_frame(&r, file);
-    else if (c->views[view].kind == CACHE_ARRAY)
+    else if (c->views[view].kind == CACHE_ARRAY || c->views[view].kind == CACHE_WAVE)
         n = read_array(&r);
+    else if (c->views[view].kind == CACHE_FEATURES)
+        n = read_whole(&r, TASK_SOUND);
     else
         n = read_whole(&r, c->views[view].kind == CACHE_AUDIO ? TASK_AUDIO : TASK_SUBTITLES);
     media_unref(r.media);

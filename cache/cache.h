@@ -21,8 +21,17 @@
 #include "cache/store.h"
 #include "decoders/protocol.h"
 
-/* CACHE_FILE: the file itself. CACHE_ARRAY: the frames as one .npy file; `frames` has the format DEC_RGB. */
-enum cache_view_kind { CACHE_FRAMES, CACHE_AUDIO, CACHE_SUBTITLES, CACHE_FILE, CACHE_ARRAY };
+/* CACHE_FILE: the file itself. CACHE_ARRAY: the frames as one .npy file; `frames` has the format DEC_RGB.
+ * CACHE_WAVE, CACHE_FEATURES: sound as one .npy file. */
+enum cache_view_kind {
+    CACHE_FRAMES,
+    CACHE_AUDIO,
+    CACHE_SUBTITLES,
+    CACHE_FILE,
+    CACHE_ARRAY,
+    CACHE_WAVE,
+    CACHE_FEATURES,
+};
 
 struct cache_view {
     enum cache_view_kind kind;
@@ -30,6 +39,7 @@ struct cache_view {
     union {
         struct dec_frames_spec frames;
         struct dec_audio_spec audio;
+        struct dec_sound_spec sound;
         struct {
             uint8_t sources[2]; /* enum cache_subtitle_source, tried in order */
             uint8_t n_sources;

@@ -31,6 +31,9 @@ struct base_hash key_of_view(const struct cache_view *v)
     case CACHE_FRAMES:
     case CACHE_ARRAY:
         return base_hash_of(&v->frames, sizeof v->frames);
+    case CACHE_WAVE:
+    case CACHE_FEATURES:
+        return base_hash_of(&v->sound, sizeof v->sound);
     case CACHE_AUDIO:
         return base_hash_of(&v->audio, sizeof v->audio);
     case CACHE_SUBTITLES:
@@ -55,11 +58,14 @@ struct base_hash key_of_view(const struct cache_view *v)
 struct cache_view view_of_clip(const struct cache *c, const struct media *m, size_t view)
 {
     struct cache_view v = c->views[view];
+    const bool sound = v.kind == CACHE_WAVE || v.kind == CACHE_FEATURES;
     int64_t *from_us = v.kind == CACHE_AUDIO       ? &v.audio.from_us
                        : v.kind == CACHE_SUBTITLES ? &v.subtitles.from_us
+                       : sound                     ? &v.sound.from_us
                                                    : &v.frames.from_us;
     int64_t *to_us = v.kind == CACHE_AUDIO       ? &v.audio.to_us
                      : v.kind == CACHE_SUBTITLES ? &v.subtitles.to_us
+                     : sound                     ? &v.sound.to_us
                                                  : &v.frames.to_us;
     *from_us = m->from_us;
     *to_us = m->to_us;
@@ -72,7 +78,7 @@ struct cache_view view_of_clip(const struct cache *c, const struct media *m, siz
 struct cache_view view_to_measure(const struct cache *c, const struct media *m, size_t view)
 {
     struct cache_view v = view_of_clip(c, m, view);
-    if (v.kind == CACHE_FRAMES)
+    if (v.kind == CACHE_FRAMES || v.kind == CACHE_ARRAY)
         v.frames.from_us = v.frames.to_us = 0;
     return v;
 }

@@ -17,6 +17,8 @@ int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segmen
         return make_frames(&m, ret_segment);
     case TASK_AUDIO:
         return make_audio(&m, ret_segment);
+    case TASK_SOUND:
+        return make_sound(&m, ret_segment);
     case TASK_SUBTITLES:
         return make_subtitles(&m, ret_segment);
     case TASK_LIST:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole files: sound and subtitles. */
+/* Whole files, sound and subtitles, and blocks of sound. */
 #include "cache/making.h"
 
 #include <errno.h>
@@ -63,7 +63,8 @@ int making_run_file_job(struct making *m, struct dec_job *job, const struct ingr
     return err ? making_fail(m, base_fail(&m->why, err, "the worker's file makes no sense")) : 0;
 }
 
-int make_audio(struct making *m, struct cache_segment **ret)
+/* Makes what a task of sound is about, if it is not there. 0 or a failure that is told already. */
+static int make_whole(struct making *m, struct dec_job *job, struct cache_segment **ret)
 {
     const struct cache_task *t = m->t;
     if (cache_segment_get(m->c->store, &t->key, ret) == 0)
@@ -74,11 +75,28 @@ int make_audio(struct making *m, struct cache_segment **ret)
     int err = making_open_inputs(m, &source, &index);
     if (err)
         return err;
-    struct dec_job job = making_new_job(m, DEC_AUDIO);
-    job.audio = view_of_clip(m->c, t->media, t->view).audio;
-    job.file_bytes = media_view(m->c, t->media, t->view).file_bytes;
     const struct ingredients in = {source, index, m->opened, t->media->identity};
-    return making_run_file_job(m, &job, &in, &t->key, job.file_bytes, ret);
+    return making_run_file_job(m, job, &in, &t->key, job->file_bytes, ret);
+}
+
+int make_audio(struct making *m, struct cache_segment **ret)
+{
+    struct dec_job job = making_new_job(m, DEC_AUDIO);
+    job.audio = view_of_clip(m->c, m->t->media, m->t->view).audio;
+    job.file_bytes = media_view(m->c, m->t->media, m->t->view).file_bytes;
+    return make_whole(m, &job, ret);
+}
+
+/* A block of a wave, or the whole file of features. */
+int make_sound(struct making *m, struct cache_segment **ret)
+{
+    const struct cache_view view = view_of_clip(m->c, m->t->media, m->t->view);
+    const struct clip_view v = media_view(m->c, m->t->media, m->t->view);
+    struct dec_job job = making_new_job(m, DEC_SOUND);
+    job.sound = view.sound;
+    job.first = m->t->first;
+    job.file_bytes = view.kind == CACHE_WAVE ? wave_block_bytes(&view.sound, &v, job.first) : v.file_bytes;
+    return make_whole(m, &job, ret);
 }
 
 /* No text is longer than a few times its source; and none that people read is longer than this. */

@@ -17,7 +17,7 @@ static void set_size(struct making *m, const struct kept_size *size)
     v->file_bytes = v->frame_bytes = size->file_bytes;
     v->width = size->width;
     v->height = size->height;
-    if (view->kind == CACHE_ARRAY)
+    if (view->kind == CACHE_ARRAY || view->kind == CACHE_WAVE)
         array_measured(view, v);
     v->measured = true;
     pthread_mutex_unlock(&m->c->lock);
@@ -33,6 +33,13 @@ static bool find_size(struct making *m, const struct base_hash *key, struct kept
     return found;
 }
 
+static enum dec_kind measuring(enum cache_view_kind kind)
+{
+    if (kind == CACHE_WAVE || kind == CACHE_FEATURES)
+        return DEC_MEASURE_SOUND;
+    return kind == CACHE_AUDIO ? DEC_MEASURE_AUDIO : DEC_MEASURE_FRAMES;
+}
+
 static int run_measure_job(struct making *m, const struct base_hash *key, struct kept_size *ret)
 {
     const struct cache_view view = view_to_measure(m->c, m->t->media, m->t->view);
@@ -43,9 +50,11 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
     output = making_memory_file();
     if (output < 0)
         return making_fail(m, base_fail(&m->why, -ENOMEM, "out of memory"));
-    struct dec_job job = making_new_job(m, view.kind == CACHE_AUDIO ? DEC_MEASURE_AUDIO : DEC_MEASURE_FRAMES);
+    struct dec_job job = making_new_job(m, measuring(view.kind));
     if (view.kind == CACHE_AUDIO)
         job.audio = view.audio;
+    else if (view.kind == CACHE_WAVE || view.kind == CACHE_FEATURES)
+        job.sound = view.sound;
     else
         job.frames = view.frames;
     int fds[DEC_N_FDS] = {source, output, index};

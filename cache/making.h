@@ -95,6 +95,7 @@ int make_recount(struct making *m, int source, const struct base_hash *failure);
 int make_size(struct making *m);
 int make_frames(struct making *m, struct cache_segment **ret);
 int make_audio(struct making *m, struct cache_segment **ret);
+int make_sound(struct making *m, struct cache_segment **ret);
 int make_subtitles(struct making *m, struct cache_segment **ret);
 
 #endif

@@ -143,6 +143,8 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
         }
         if (c->views[i].kind == CACHE_AUDIO)
             v->n_files = m->has_audio || c->views[i].audio.silence;
+        if (c->views[i].kind == CACHE_WAVE || c->views[i].kind == CACHE_FEATURES)
+            v->n_files = m->has_audio || c->views[i].sound.silence;
         v->counted = c->views[i].kind != CACHE_SUBTITLES;
     }
     return err;

@@ -60,6 +60,10 @@ static uint32_t segment_end(const struct clip_view *v, uint32_t number)
 void plan_segment(const struct clip_view *v, uint32_t frame, uint32_t *ret_first, uint32_t *ret_last)
 {
     uint32_t number = segment_number(v, frame);
+    if (v->n_starts == 0) { /* a wave: each block is one */
+        *ret_first = *ret_last = frame;
+        return;
+    }
     *ret_first = v->starts[number];
     *ret_last = segment_end(v, number);
 }

@@ -22,8 +22,9 @@ struct clip_view {
     bool counted;  /* n_files, n_frames and starts are known */
     bool measured; /* file_bytes is known */
     uint32_t n_files;
-    uint32_t n_frames;      /* frames: n_files; of an array its rows */
-    uint32_t width, height; /* frames */
+    uint32_t n_frames;      /* frames: n_files; of an array its rows; of a wave its blocks */
+    uint32_t width, height; /* frames; width: channels of a wave */
+    uint64_t samples;       /* a channel of a wave */
     uint64_t file_bytes;
     uint64_t frame_bytes; /* frames: file_bytes; of an array those of a row */
     uint32_t n_starts;
@@ -88,7 +89,16 @@ struct clip_sidecar {
     struct base_hash identity;
 };
 
-enum task_kind { TASK_INDEX, TASK_MEASURE, TASK_FRAMES, TASK_AUDIO, TASK_SUBTITLES, TASK_LIST, TASK_UNPACK };
+enum task_kind {
+    TASK_INDEX,
+    TASK_MEASURE,
+    TASK_FRAMES,
+    TASK_AUDIO,
+    TASK_SUBTITLES,
+    TASK_LIST,
+    TASK_UNPACK,
+    TASK_SOUND
+};
 
 /* A place where an archive is: a file of the corpus, or a member of an archive. */
 struct archive_slot {
@@ -138,7 +148,7 @@ struct unpack {
 struct cache_task {
     enum task_kind kind;
     size_t clip, view;
-    uint32_t first, last; /* TASK_FRAMES: a segment */
+    uint32_t first, last; /* TASK_FRAMES: a segment; TASK_SOUND: a block of a wave */
     uint32_t slot;        /* TASK_LIST */
     struct unpack unpack; /* TASK_UNPACK */
     uint32_t wanted;      /* 1 + its frame that may be all that is needed; 0 = the segment is */
@@ -430,8 +440,10 @@ uint32_t jobs_wanted(struct cache *c, struct cache_task *t);
 bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment *segment);
 
 /* ---- read_array.c ---- */
-/* What follows from the measured rows of an array: file_bytes, beside. */
+/* What follows of an array's file, or a wave's, from what was measured. */
 void array_measured(const struct cache_view *view, struct clip_view *v);
+/* The bytes of a wave's block, all channels. */
+uint64_t wave_block_bytes(const struct dec_sound_spec *spec, const struct clip_view *v, uint32_t block);
 
 /* ---- make.c: what a worker thread does with a task. Fills *ret_segment where the task makes one. ---- */
 int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segment **ret_segment);

@@ -1,16 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arrays: a header that is computed, then rows, each a frame as the workers make it. In the file a row stands
- * in one piece, or, where it is planar, in three, one in each plane.
+ * Arrays: a header that is computed, then rows, each a frame as the workers make it, or a block of samples.
+ * In the file a row stands in one piece, or in several, one in each plane: of a colour, or of a channel.
  */
 #include "cache/reading.h"
 #include "decoders/npy.h"
 
 #include <errno.h>
 
-static uint32_t planes_of(const struct dec_frames_spec *spec)
+static enum dec_npy_type type_of(const struct cache_view *view)
 {
-    return spec->planar ? 3 : 1;
+    if (view->kind == CACHE_WAVE)
+        return view->sound.int16 ? DEC_NPY_I16 : DEC_NPY_F32;
+    return view->frames.floats ? DEC_NPY_F32 : DEC_NPY_U8;
+}
+
+/* Bytes. */
+struct shape {
+    uint64_t planes, plane, piece; /* of a row in a plane; the last row may have less */
+};
+
+static struct shape shape_of(const struct cache_view *view, const struct clip_view *v)
+{
+    if (view->kind == CACHE_WAVE) {
+        uint64_t value = dec_npy_type_bytes(type_of(view));
+        return (struct shape){v->width, v->samples * value, DEC_WAVE_BLOCK * value};
+    }
+    uint64_t planes = view->frames.planar ? 3 : 1, piece = v->frame_bytes / planes;
+    return (struct shape){planes, piece * v->n_frames, piece};
 }
 
 /* So far the kernel reads around a page that a mapped array's reader wants, on either side of it. */
@@ -18,19 +35,34 @@ enum { AROUND_BYTES = 64 << 10, MOST_BESIDE = 2 };
 
 void array_measured(const struct cache_view *view, struct clip_view *v)
 {
-    uint64_t piece = v->frame_bytes / planes_of(&view->frames);
-    uint64_t beside = (AROUND_BYTES - 1) / piece + 1;
-    v->beside = beside <= MOST_BESIDE ? (uint32_t)beside : 0;
-    v->file_bytes = DEC_NPY_PAGED_HEADER + (uint64_t)v->n_frames * v->frame_bytes;
+    if (view->kind == CACHE_WAVE) {
+        v->samples = v->file_bytes; /* as DEC_MEASURE_SOUND tells it */
+        v->n_frames = (uint32_t)((v->samples + DEC_WAVE_BLOCK - 1) / DEC_WAVE_BLOCK);
+    }
+    const struct shape shape = shape_of(view, v);
+    uint64_t beside = (AROUND_BYTES - 1) / shape.piece + 1;
+    v->beside = beside <= MOST_BESIDE && v->n_starts > 0 ? (uint32_t)beside : 0;
+    v->file_bytes = DEC_NPY_PAGED_HEADER + shape.planes * shape.plane;
+}
+
+uint64_t wave_block_bytes(const struct dec_sound_spec *spec, const struct clip_view *v, uint32_t block)
+{
+    uint64_t begin = (uint64_t)block * DEC_WAVE_BLOCK;
+    uint64_t samples = begin < v->samples ? BASE_MIN(v->samples - begin, (uint64_t)DEC_WAVE_BLOCK) : 0;
+    return samples * v->width * dec_npy_type_bytes(spec->int16 ? DEC_NPY_I16 : DEC_NPY_F32);
 }
 
 static void fill_header(const struct reading *r, uint8_t out[DEC_NPY_PAGED_HEADER])
 {
-    const struct dec_frames_spec *spec = &r->c->views[r->view].frames;
+    const struct cache_view *view = &r->c->views[r->view];
     const uint64_t t = r->v.n_frames, h = r->v.height, w = r->v.width;
-    const struct dec_npy rows = {spec->floats ? DEC_NPY_F32 : DEC_NPY_U8, 4, {t, h, w, 3}};
-    const struct dec_npy planes = {rows.type, 4, {3, t, h, w}};
-    dec_npy_header(spec->planar ? &planes : &rows, out, DEC_NPY_PAGED_HEADER);
+    const enum dec_npy_type type = type_of(view);
+    const struct dec_npy rows = {type, 4, {t, h, w, 3}}, planes = {type, 4, {3, t, h, w}};
+    const struct dec_npy wave = {type, 2, {w, r->v.samples}};
+    dec_npy_header(view->kind == CACHE_WAVE ? &wave
+                   : view->frames.planar    ? &planes
+                                            : &rows,
+                   out, DEC_NPY_PAGED_HEADER);
 }
 
 /* Where a byte behind the header stands. */
@@ -42,12 +74,13 @@ struct place {
 
 static struct place place_of(const struct reading *r, uint64_t offset)
 {
-    const uint64_t piece = r->v.frame_bytes / planes_of(&r->c->views[r->view].frames);
-    const uint64_t plane_bytes = piece * r->v.n_frames, in_plane = offset % plane_bytes;
+    const struct shape shape = shape_of(&r->c->views[r->view], &r->v);
+    const uint64_t in_plane = offset % shape.plane, in_piece = in_plane % shape.piece;
+    const uint64_t piece = BASE_MIN(shape.piece, shape.plane - (in_plane - in_piece));
     return (struct place){
-        .row = (uint32_t)(in_plane / piece),
-        .in_row = offset / plane_bytes * piece + in_plane % piece,
-        .left = piece - in_plane % piece,
+        .row = (uint32_t)(in_plane / shape.piece),
+        .in_row = offset / shape.plane * piece + in_piece,
+        .left = piece - in_piece,
     };
 }
 
@@ -83,6 +116,11 @@ static bool has_row(struct reading *r, uint32_t row)
     return true;
 }
 
+static enum task_kind task_of(const struct reading *r)
+{
+    return r->c->views[r->view].kind == CACHE_WAVE ? TASK_SOUND : TASK_FRAMES;
+}
+
 static int make_row(struct reading *r, uint32_t row)
 {
     uint32_t first, last, end;
@@ -94,10 +132,10 @@ static int make_row(struct reading *r, uint32_t row)
     if (!plan_rows_locked(v, row))
         plan_lone_row(&r->v, row, &first, &last);
     pthread_mutex_unlock(&r->c->lock);
-    const struct cache_task task = reading_task(r, TASK_FRAMES, first, last);
+    const struct cache_task task = reading_task(r, task_of(r), first, last);
     int err = jobs_wait_for(r->c, &task, r->w);
     if (ahead)
-        reading_ahead(r, end);
+        reading_ahead(r, task_of(r), end);
     return err;
 }
 
@@ -155,7 +193,7 @@ static ssize_t read_rows(struct reading *r, uint8_t *out, uint64_t from, size_t 
     if (ahead) {
         uint32_t begin, end;
         plan_segment(&r->v, last, &begin, &end);
-        reading_ahead(r, end);
+        reading_ahead(r, task_of(r), end);
     }
     return n;
 }

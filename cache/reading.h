@@ -21,12 +21,12 @@ struct reading {
 struct cache_segment *reading_find(struct reading *r, const struct base_hash *key);
 /* A task for frames first..last (0, 0: for a whole file). */
 struct cache_task reading_task(const struct reading *r, enum task_kind kind, uint32_t first, uint32_t last);
-/* Gets the segment behind the one that ends with `last` at hand, unless it is: its task makes it, or reads
- * what is kept of it from the disk. */
-void reading_ahead(struct reading *r, uint32_t last);
+/* Gets the segment behind the one that ends with `last` at hand, unless it is: its task, of this kind, makes
+ * it, or reads what is kept of it from the disk. */
+void reading_ahead(struct reading *r, enum task_kind kind, uint32_t last);
 
 /* ---- read_array.c ---- */
-/* As cache_read(), of an array's file. */
+/* As cache_read(), of an array's file, or a wave's. */
 ssize_t read_array(struct reading *r);
 
 #endif

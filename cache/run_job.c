@@ -56,12 +56,14 @@ static void count_job(struct cache *c, uint32_t kind)
         break;
     case DEC_MEASURE_FRAMES:
     case DEC_MEASURE_AUDIO:
+    case DEC_MEASURE_SOUND:
         c->counters.jobs_measure++;
         break;
     case DEC_FRAMES:
         c->counters.jobs_frames++;
         break;
     case DEC_AUDIO:
+    case DEC_SOUND:
         c->counters.jobs_audio++;
         break;
     case DEC_SUBTITLES:

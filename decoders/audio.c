@@ -244,15 +244,6 @@ static int filter(void *opaque, AVFrame *frame)
 
 /* ---- The whole file ---- */
 
-static int choose_stream(const struct making *m, const struct dec_media *media)
-{
-    int wanted = m->work->index->audio_stream;
-    if (wanted < (int)media->format->nb_streams &&
-        media->format->streams[wanted]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO)
-        return wanted;
-    return media->audio;
-}
-
 static int decode_packets(struct making *m, struct dec_media *media, AVCodecContext *decoder, int stream)
 {
     AVPacket *packet = av_packet_alloc();
@@ -273,13 +264,9 @@ static int decode_packets(struct making *m, struct dec_media *media, AVCodecCont
 
 static int decode_stream(struct making *m, struct dec_media *media)
 {
-    int stream = choose_stream(m, media);
-    if (stream < 0)
-        return base_fail(&m->work->why, -EIO, "its audio stream is gone");
-    for (unsigned i = 0; i < media->format->nb_streams; i++)
-        media->format->streams[i]->discard = (int)i == stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
     AVCodecContext *decoder = NULL;
-    int err = dec_audio_decoder_open(media->format->streams[stream], &decoder);
+    int stream = -1;
+    int err = dec_audio_stream_open(media, m->work->index->audio_stream, &stream, &decoder);
     if (err < 0)
         return dec_media_fail(&m->work->why, err, "cannot decode its audio");
     err = decode_packets(m, media, decoder, stream);

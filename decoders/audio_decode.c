@@ -28,6 +28,20 @@ int dec_audio_decoder_open(const AVStream *stream, AVCodecContext **ret)
     return 0;
 }
 
+int dec_audio_stream_open(struct dec_media *media, int wanted, int *ret_stream, AVCodecContext **ret)
+{
+    AVFormatContext *f = media->format;
+    bool is_there = wanted >= 0 && wanted < (int)f->nb_streams &&
+                    f->streams[wanted]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+    int stream = is_there ? wanted : media->audio;
+    if (stream < 0)
+        return AVERROR_STREAM_NOT_FOUND;
+    for (unsigned i = 0; i < f->nb_streams; i++)
+        f->streams[i]->discard = (int)i == stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    *ret_stream = stream;
+    return dec_audio_decoder_open(f->streams[stream], ret);
+}
+
 int dec_audio_decode(AVCodecContext *decoder, const AVPacket *packet, AVFrame *scratch, dec_audio_frame *each,
                      void *opaque)
 {

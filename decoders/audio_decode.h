@@ -6,7 +6,7 @@
 #ifndef DECODERS_AUDIO_DECODE_H
 #define DECODERS_AUDIO_DECODE_H
 
-#include "base/base.h"
+#include "decoders/media.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -14,6 +14,10 @@
 /* A decoder for one stream, single-threaded; the caller frees it with avcodec_free_context(). 0 or FFmpeg's
  * error code. */
 int dec_audio_decoder_open(const AVStream *stream, AVCodecContext **ret);
+
+/* Chooses the stream that was indexed as `wanted`, else the best one, leaves the others out, and opens its
+ * decoder, which the caller frees. 0 or FFmpeg's error code: AVERROR_STREAM_NOT_FOUND when there is none. */
+int dec_audio_stream_open(struct dec_media *media, int wanted, int *ret_stream, AVCodecContext **ret);
 
 /* Called for each decoded frame; a negative result ends the decoding. The frame may be changed. */
 typedef int dec_audio_frame(void *opaque, AVFrame *frame);

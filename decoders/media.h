@@ -61,6 +61,7 @@ int dec_output_write(struct dec_work *work, const void *data, size_t len, uint64
 typedef int dec_run(struct dec_work *work);
 dec_run dec_run_index, dec_run_measure_frames, dec_run_frames; /* index.c, frames.c */
 dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
+dec_run dec_run_measure_sound, dec_run_sound;                  /* sound.c */
 dec_run dec_run_subtitles;                                     /* subtitles.c */
 dec_run dec_run_list, dec_run_unpack;                          /* listing.c, unpack_job.c */
 dec_run dec_run_table;                                         /* table_job.c */

@@ -40,7 +40,11 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
     case DEC_FRAMES:
         return reply->n_frames == job->last - job->first + 1;
     case DEC_AUDIO:
+    case DEC_SOUND:
         return reply->bytes == job->file_bytes;
+    case DEC_MEASURE_SOUND:
+        return reply->width <= BASE_MAX((uint32_t)DEC_MAX_CHANNELS, (uint32_t)DEC_MAX_BANDS) &&
+               reply->file_bytes <= INT64_MAX / 4096;
     case DEC_UNPACK:
         return reply->bytes == job->unpack.bytes;
     default:
@@ -76,11 +80,33 @@ static bool floats_make_sense(const struct dec_frames_spec *spec)
     return spec->top == 1 || spec->top == 255;
 }
 
+static bool features_check(const struct dec_sound_spec *spec)
+{
+    if (spec->channels != 1 || spec->bands < 1 || spec->bands > DEC_MAX_BANDS || !isfinite(spec->top_db) ||
+        !isfinite(spec->fmin) || !isfinite(spec->fmax) || !(spec->power > 0 && spec->power <= 16))
+        return false;
+    if (spec->kind == DEC_FBANK)
+        return spec->frame_ms > 0 && spec->frame_ms <= 1000 && spec->shift_ms > 0 && spec->shift_ms <= 1000 &&
+               isfinite(spec->preemphasis) && isfinite(spec->gain);
+    return spec->n_fft >= 2 && spec->n_fft <= 1 << 20 && spec->hop >= 1 && spec->hop <= 1 << 20 &&
+           spec->window_samples <= spec->n_fft &&
+           (spec->kind != DEC_MFCC || (spec->n_coefficients >= 1 && spec->n_coefficients <= spec->bands));
+}
+
+static bool sound_check(const struct dec_sound_spec *spec)
+{
+    if (spec->kind > DEC_FBANK || spec->window > DEC_RECTANGULAR || spec->channels > DEC_MAX_CHANNELS ||
+        spec->rate > 768000 || !is_cut(spec->from_us, spec->to_us) ||
+        !is_terminated(spec->rate_formula, sizeof spec->rate_formula))
+        return false;
+    return spec->kind == DEC_WAVE || features_check(spec);
+}
+
 bool dec_job_check(const struct dec_job *job)
 {
     if (job->magic != DEC_MAGIC || job->version != DEC_VERSION || job->session == 0)
         return false;
-    if (job->kind < DEC_INDEX || job->kind > DEC_UNPACK || job->threads < 1 || job->threads > 64)
+    if (job->kind < DEC_INDEX || job->kind > DEC_SOUND || job->threads < 1 || job->threads > 64)
         return false;
     if (!is_range(job->range_offset, job->range_bytes))
         return false;
@@ -107,6 +133,8 @@ bool dec_job_check(const struct dec_job *job)
     if (job->kind == DEC_AUDIO || job->kind == DEC_MEASURE_AUDIO)
         return is_cut(job->audio.from_us, job->audio.to_us) && job->audio.format <= DEC_WAV &&
                job->audio.channels <= 2 && job->audio.rate <= 768000;
+    if (job->kind == DEC_SOUND || job->kind == DEC_MEASURE_SOUND)
+        return sound_check(&job->sound);
     return job->kind != DEC_UNPACK || unpack_check(&job->unpack);
 }
 

@@ -23,7 +23,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 8u
+#define DEC_VERSION 9u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 #define DEC_MAX_US (INT64_C(1) << 50) /* times of cuts: 35 years */
@@ -38,6 +38,10 @@ enum dec_kind {
     DEC_LIST,      /* output: a member list (members.h); the source is an archive */
     DEC_TABLE,     /* output: records (records.h); the source is a table */
     DEC_UNPACK,    /* output: bytes of what is packed in an archive; progress says how many are final */
+    DEC_MEASURE_SOUND, /* reply, of a wave: width = channels, file_bytes = samples a channel; of features:
+                          file_bytes. file_bytes 0: no sound */
+    DEC_SOUND, /* output, of a wave: DEC_WAVE_BLOCK samples of each channel, or what is left, from block
+                  `first`; of features: the whole .npy file */
 };
 
 enum dec_timing { DEC_CFR, DEC_PASSTHROUGH, DEC_FPS };
@@ -78,6 +82,34 @@ struct dec_audio_spec {
     int64_t from_us, to_us;
 };
 
+enum dec_sound_kind { DEC_WAVE, DEC_LOGMEL, DEC_MFCC, DEC_FBANK };
+enum dec_window { DEC_HANN, DEC_HAMMING, DEC_POVEY, DEC_RECTANGULAR };
+enum { DEC_WAVE_BLOCK = 1 << 17, DEC_MAX_CHANNELS = 64, DEC_MAX_BANDS = 4096 };
+
+/* Sound as an array. Zero what a kind does not use; there is no padding. */
+struct dec_sound_spec {
+    uint8_t kind;            /* enum dec_sound_kind */
+    uint8_t int16;           /* DEC_WAVE: int16 rather than float32 */
+    uint8_t silence;         /* as in dec_audio_spec */
+    uint8_t window;          /* enum dec_window */
+    uint16_t channels;       /* 0 = the stream's; features: 1 */
+    uint8_t columns_first;   /* features: (columns, rows) rather than (rows, columns) */
+    uint8_t centred;         /* logmel, mfcc: row t is about sample t * hop; what lies outside is silence, */
+    uint8_t reflect;         /* or mirrored */
+    uint8_t htk, area;       /* the mel scale, and norm='slaney' */
+    uint8_t ref_max;         /* dB relative to the loudest value */
+    uint32_t rate;           /* Hz, 0 = the stream's */
+    uint32_t n_fft, hop;     /* logmel, mfcc: samples */
+    uint32_t window_samples; /* 0 = n_fft */
+    uint32_t bands, n_coefficients;
+    float top_db;      /* < 0 = none */
+    double fmin, fmax; /* Hz; fmax 0 = half the rate */
+    double power;
+    double frame_ms, shift_ms, preemphasis, gain; /* fbank */
+    int64_t from_us, to_us;                       /* as in dec_audio_spec */
+    char rate_formula[128];                       /* the rate from `fps`, see base/formula.h; "" = `rate` */
+};
+
 struct dec_subtitles_spec {
     uint8_t sidecar; /* 1: the source is a .srt, .vtt or .ass file; 0: a video with an embedded text stream */
     uint8_t reserved[7];
@@ -109,7 +141,7 @@ struct dec_job {
     uint32_t threads; /* decoder threads that pay now: 1 when other workers are busy */
     uint64_t id;
     uint64_t session;       /* equal for jobs on one unchanged source: decoder state may be reused. never 0 */
-    uint32_t first, last;   /* DEC_FRAMES: output frames, counted from 0, inclusive */
+    uint32_t first, last;   /* DEC_FRAMES: output frames, counted from 0, inclusive; DEC_SOUND: first */
     uint32_t width, height; /* DEC_FRAMES: what the MEASURE job found: all frames have this size */
     uint32_t recount;       /* DEC_INDEX: 1 = count the frames by decoding, whatever the packets say */
     uint32_t wanted;        /* DEC_FRAMES: 1 + the frame of first..last that is made first; 0 = none is */
@@ -126,6 +158,7 @@ struct dec_job {
         struct dec_subtitles_spec subtitles;
         struct dec_list_spec list;
         struct dec_unpack_spec unpack;
+        struct dec_sound_spec sound;
     };
 };
 

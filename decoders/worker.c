@@ -25,7 +25,8 @@ static const struct {
 } kinds[] = {
     {DEC_INDEX, dec_run_index},   {DEC_MEASURE_FRAMES, dec_run_measure_frames},
     {DEC_FRAMES, dec_run_frames}, {DEC_MEASURE_AUDIO, dec_run_measure_audio},
-    {DEC_AUDIO, dec_run_audio},   {DEC_SUBTITLES, dec_run_subtitles},
+    {DEC_AUDIO, dec_run_audio},   {DEC_MEASURE_SOUND, dec_run_measure_sound},
+    {DEC_SOUND, dec_run_sound},   {DEC_SUBTITLES, dec_run_subtitles},
     {DEC_LIST, dec_run_list},     {DEC_UNPACK, dec_run_unpack},
     {DEC_TABLE, dec_run_table},
 };

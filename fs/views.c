@@ -38,6 +38,59 @@ static struct dec_frames_spec rgb_spec(const struct cfg_npy *npy)
     return spec;
 }
 
+static struct dec_sound_spec sound_spec(const struct cfg_npy *npy)
+{
+    static const enum dec_sound_kind kinds[] = {[CFG_NPY_WAVE] = DEC_WAVE,
+                                                [CFG_NPY_LOGMEL] = DEC_LOGMEL,
+                                                [CFG_NPY_MFCC] = DEC_MFCC,
+                                                [CFG_NPY_FBANK] = DEC_FBANK};
+    static const enum dec_window windows[] = {[CFG_HANN] = DEC_HANN,
+                                              [CFG_HAMMING] = DEC_HAMMING,
+                                              [CFG_POVEY] = DEC_POVEY,
+                                              [CFG_RECTANGULAR] = DEC_RECTANGULAR};
+    const struct cfg_features *f = &npy->features;
+    const bool wave = npy->kind == CFG_NPY_WAVE, fbank = npy->kind == CFG_NPY_FBANK;
+    return (struct dec_sound_spec){
+        .kind = (uint8_t)kinds[npy->kind],
+        .int16 = npy->int16,
+        .silence = npy->silence,
+        .window = (uint8_t)windows[f->window],
+        .channels = wave ? (uint16_t)npy->channels : 1,
+        .columns_first = !wave && f->transpose == fbank,
+        .centred = f->centre,
+        .reflect = f->reflect,
+        .htk = f->htk,
+        .area = f->area,
+        .ref_max = f->ref_max,
+        .rate = (uint32_t)npy->rate,
+        .n_fft = (uint32_t)f->n_fft,
+        .hop = (uint32_t)f->hop,
+        .window_samples = (uint32_t)f->win_length,
+        .bands = (uint32_t)f->bands,
+        .n_coefficients = (uint32_t)f->coefficients,
+        .top_db = (float)f->top_db,
+        .fmin = f->fmin,
+        .fmax = f->fmax,
+        .power = f->power,
+        .frame_ms = f->frame_ms,
+        .shift_ms = f->shift_ms,
+        .preemphasis = f->preemphasis,
+        .gain = f->gain,
+    };
+}
+
+static void npy_view(const struct cfg_npy *npy, struct cache_view *ret)
+{
+    if (npy->kind == CFG_NPY_RGB) {
+        ret->kind = CACHE_ARRAY;
+        ret->frames = rgb_spec(npy);
+    } else {
+        ret->kind = npy->kind == CFG_NPY_WAVE ? CACHE_WAVE : CACHE_FEATURES;
+        ret->sound = sound_spec(npy);
+        (void)snprintf(ret->sound.rate_formula, sizeof ret->sound.rate_formula, "%s", npy->formula);
+    }
+}
+
 bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
 {
     *ret = (struct cache_view){.crops_by_clip = cfg_crop_of_clip(v) != NULL};
@@ -68,8 +121,7 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
         ret->kind = CACHE_FILE;
         return true;
     case CFG_NPY:
-        ret->kind = CACHE_ARRAY;
-        ret->frames = rgb_spec(&v->npy);
+        npy_view(&v->npy, ret);
         return true;
     case CFG_TEXT:
         break;

@@ -58,8 +58,13 @@
  *     - path: "rgb/{clip}.npy"
  *       npy: { kind: rgb, timing, fps, size, crop (as frames), stride: N, frames: N, sample: uniform|centre,
  *              layout: thwc|cthw, dtype: uint8|float32, top: 1|255, mean: X or [R, G, B], std: likewise }
- *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}"
- *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
+ *       npy: { kind: wave, rate: HZ or FORMULA, channels: N, dtype: float32|int16, silence: true|false }
+ *       npy: { kind: logmel|mfcc, rate, silence, n_fft: N, hop: N, window: hann|hamming|povey|rectangular,
+ *              win_length: N, centre: true|false, pad: constant|reflect, bands: N, fmin: HZ, fmax: HZ,
+ *              scale: slaney|htk, norm: slaney|none, power: X, ref: 1|max, top_db: X|none, coefficients: N
+ * (mfcc), transpose: true|false } npy: { kind: fbank, rate, silence, frame_length: MS, frame_shift: MS,
+ * window, preemphasis: X, gain: X, bands, fmin, fmax, transpose } n_frames: true      gives every frames
+ * view's directory a text view: the file n_frames, "{nframes}" cache: { dir: DIR, size: 20GiB, min_free: 0 }
  *   workers: N
  *   refresh: 60s        how often changes are looked for, besides inotify; s, m or h
  *   immutable: true     the corpus does not change while it is mounted
@@ -112,7 +117,22 @@ struct cfg_files {
     struct cfg_glob **globs;
 };
 
-enum cfg_npy_kind { CFG_NPY_RGB };
+enum cfg_npy_kind { CFG_NPY_RGB, CFG_NPY_WAVE, CFG_NPY_LOGMEL, CFG_NPY_MFCC, CFG_NPY_FBANK };
+enum cfg_window { CFG_HANN, CFG_HAMMING, CFG_POVEY, CFG_RECTANGULAR };
+
+/* Features as librosa has them, and Kaldi's filter banks. */
+struct cfg_features {
+    int n_fft, hop, win_length; /* samples; win_length 0 = n_fft */
+    enum cfg_window window;
+    bool centre, reflect; /* `centre:`, `pad:` */
+    int bands, coefficients;
+    double fmin, fmax;    /* Hz; fmax 0 = half the rate */
+    bool htk, area;       /* `scale: htk`, `norm: slaney` */
+    double power, top_db; /* top_db < 0 = none */
+    bool ref_max;
+    double frame_ms, shift_ms, preemphasis, gain; /* fbank */
+    bool transpose;
+};
 
 struct cfg_npy {
     enum cfg_npy_kind kind;   /* `kind:` */
@@ -124,6 +144,13 @@ struct cfg_npy {
     bool floats;              /* float32 rather than uint8; `dtype:` */
     int top;                  /* floats: what 255 becomes: 1 (default) or 255; `top:` */
     float mean[3], std[3];    /* floats: then (value - mean) / std; red, green, blue; default 0 and 1 */
+    /* sound */
+    int rate;          /* Hz; 0 = the stream's */
+    char formula[128]; /* the rate as a formula of `fps` (base/formula.h); "" = `rate` */
+    int channels;      /* wave; 0 = the stream's */
+    bool silence;      /* as in cfg_audio */
+    bool int16;        /* wave */
+    struct cfg_features features;
 };
 
 struct cfg_view {

@@ -14,7 +14,7 @@
  *   tables.c    `tables:`
  *   fields.c    `fields:`
  *   views.c     `views:`
- *   npy.c       `npy:` of a view
+ *   npy.c       `npy:` of a view, and npy_sound.c its kinds of sound
  *   load.c      the file as a whole, with its preset
  *   walk.c      the directories below the root
  *   scan.c      clips and their fields
@@ -407,6 +407,54 @@ void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at);
 /* ---- npy.c ---- */
 
 void cfg_load_npy(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at, struct cfg_view *v);
+/* Its keys. */
+enum {
+    NPY_KIND,
+    NPY_TIMING,
+    NPY_FPS,
+    NPY_SIZE,
+    NPY_CROP,
+    NPY_STRIDE,
+    NPY_FRAMES,
+    NPY_SAMPLE,
+    NPY_LAYOUT,
+    NPY_DTYPE,
+    NPY_TOP,
+    NPY_MEAN,
+    NPY_STD,
+    NPY_RATE,
+    NPY_CHANNELS,
+    NPY_SILENCE,
+    NPY_N_FFT,
+    NPY_HOP,
+    NPY_WINDOW,
+    NPY_WIN_LENGTH,
+    NPY_CENTRE,
+    NPY_PAD,
+    NPY_BANDS,
+    NPY_FMIN,
+    NPY_FMAX,
+    NPY_SCALE,
+    NPY_NORM,
+    NPY_POWER,
+    NPY_REF,
+    NPY_TOP_DB,
+    NPY_COEFFICIENTS,
+    NPY_FRAME_LENGTH,
+    NPY_FRAME_SHIFT,
+    NPY_PREEMPHASIS,
+    NPY_GAIN,
+    NPY_TRANSPOSE,
+    NPY_N
+};
+/* One of two words; *ret true for the second, untouched where the key is not given. */
+void cfg_read_either(struct cfg_loader *l, const struct cfg_entry *e, const char *first, const char *second,
+                     bool *ret);
+
+/* ---- npy_sound.c ---- */
+
+/* The keys of a kind of sound, of those that are given. */
+void cfg_load_npy_sound(struct cfg_loader *l, const struct cfg_entry e[NPY_N], struct cfg_npy *npy);
 
 /* ---- presets: made from mountcfg/presets/ by tools/embed-presets.py ---- */
 

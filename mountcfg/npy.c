@@ -3,34 +3,66 @@
 #include "mountcfg/internal.h"
 
 enum {
-    N_KIND,
-    N_TIMING,
-    N_FPS,
-    N_SIZE,
-    N_CROP,
-    N_STRIDE,
-    N_FRAMES,
-    N_SAMPLE,
-    N_LAYOUT,
-    N_DTYPE,
-    N_TOP,
-    N_MEAN,
-    N_STD,
-    N_N
+    RGB = 1 << CFG_NPY_RGB,
+    WAVE = 1 << CFG_NPY_WAVE,
+    LIBROSA = 1 << CFG_NPY_LOGMEL | 1 << CFG_NPY_MFCC,
+    MFCC = 1 << CFG_NPY_MFCC,
+    FBANK = 1 << CFG_NPY_FBANK,
+    FEATURES = LIBROSA | FBANK,
+    SOUND = WAVE | FEATURES,
+    ALL = RGB | SOUND,
 };
-static const struct cfg_key npy_keys[N_N] = {
-    [N_KIND] = {"kind", false},     [N_TIMING] = {"timing", false}, [N_FPS] = {"fps", false},
-    [N_SIZE] = {"size", false},     [N_CROP] = {"crop", false},     [N_STRIDE] = {"stride", false},
-    [N_FRAMES] = {"frames", false}, [N_SAMPLE] = {"sample", false}, [N_LAYOUT] = {"layout", false},
-    [N_DTYPE] = {"dtype", false},   [N_TOP] = {"top", false},       [N_MEAN] = {"mean", false},
-    [N_STD] = {"std", false},
+/* The keys, and the kinds that have them. */
+static const struct {
+    const char *name;
+    int kinds;
+} keys[NPY_N] = {
+    [NPY_KIND] = {"kind", ALL},
+    [NPY_TIMING] = {"timing", RGB},
+    [NPY_FPS] = {"fps", RGB},
+    [NPY_SIZE] = {"size", RGB},
+    [NPY_CROP] = {"crop", RGB},
+    [NPY_STRIDE] = {"stride", RGB},
+    [NPY_FRAMES] = {"frames", RGB},
+    [NPY_SAMPLE] = {"sample", RGB},
+    [NPY_LAYOUT] = {"layout", RGB},
+    [NPY_DTYPE] = {"dtype", RGB | WAVE},
+    [NPY_TOP] = {"top", RGB},
+    [NPY_MEAN] = {"mean", RGB},
+    [NPY_STD] = {"std", RGB},
+    [NPY_RATE] = {"rate", SOUND},
+    [NPY_CHANNELS] = {"channels", WAVE},
+    [NPY_SILENCE] = {"silence", SOUND},
+    [NPY_N_FFT] = {"n_fft", LIBROSA},
+    [NPY_HOP] = {"hop", LIBROSA},
+    [NPY_WINDOW] = {"window", FEATURES},
+    [NPY_WIN_LENGTH] = {"win_length", LIBROSA},
+    [NPY_CENTRE] = {"centre", LIBROSA},
+    [NPY_PAD] = {"pad", LIBROSA},
+    [NPY_BANDS] = {"bands", FEATURES},
+    [NPY_FMIN] = {"fmin", FEATURES},
+    [NPY_FMAX] = {"fmax", FEATURES},
+    [NPY_SCALE] = {"scale", LIBROSA},
+    [NPY_NORM] = {"norm", LIBROSA},
+    [NPY_POWER] = {"power", LIBROSA},
+    [NPY_REF] = {"ref", LIBROSA},
+    [NPY_TOP_DB] = {"top_db", LIBROSA},
+    [NPY_COEFFICIENTS] = {"coefficients", MFCC},
+    [NPY_FRAME_LENGTH] = {"frame_length", FBANK},
+    [NPY_FRAME_SHIFT] = {"frame_shift", FBANK},
+    [NPY_PREEMPHASIS] = {"preemphasis", FBANK},
+    [NPY_GAIN] = {"gain", FBANK},
+    [NPY_TRANSPOSE] = {"transpose", FEATURES},
+};
+static const char *const kinds[] = {
+    [CFG_NPY_RGB] = "rgb",   [CFG_NPY_WAVE] = "wave",   [CFG_NPY_LOGMEL] = "logmel",
+    [CFG_NPY_MFCC] = "mfcc", [CFG_NPY_FBANK] = "fbank",
 };
 
 enum { MAX_SAMPLED = 1000000 };
 
-/* One of two words; true for the second. */
-static void read_either(struct cfg_loader *l, const struct cfg_entry *e, const char *first,
-                        const char *second, bool *ret)
+void cfg_read_either(struct cfg_loader *l, const struct cfg_entry *e, const char *first, const char *second,
+                     bool *ret)
 {
     const char *const names[] = {first, second};
     int chosen = 0;
@@ -41,14 +73,14 @@ static void read_either(struct cfg_loader *l, const struct cfg_entry *e, const c
 
 static void load_sampling(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_npy *npy)
 {
-    if (e[N_STRIDE].value.yaml)
-        (void)cfg_read_int(l, e[N_STRIDE].value, "stride", 1, MAX_SAMPLED, &npy->stride);
-    if (e[N_FRAMES].value.yaml)
-        (void)cfg_read_int(l, e[N_FRAMES].value, "frames", 1, MAX_SAMPLED, &npy->n_frames);
-    if (e[N_SAMPLE].value.yaml && !e[N_FRAMES].value.yaml)
-        cfg_mistake(&l->log, cfg_node_place(e[N_SAMPLE].key),
+    if (e[NPY_STRIDE].value.yaml)
+        (void)cfg_read_int(l, e[NPY_STRIDE].value, "stride", 1, MAX_SAMPLED, &npy->stride);
+    if (e[NPY_FRAMES].value.yaml)
+        (void)cfg_read_int(l, e[NPY_FRAMES].value, "frames", 1, MAX_SAMPLED, &npy->n_frames);
+    if (e[NPY_SAMPLE].value.yaml && !e[NPY_FRAMES].value.yaml)
+        cfg_mistake(&l->log, cfg_node_place(e[NPY_SAMPLE].key),
                     "\"sample\" says which \"frames\": give their number");
-    read_either(l, &e[N_SAMPLE], "uniform", "centre", &npy->centre);
+    cfg_read_either(l, &e[NPY_SAMPLE], "uniform", "centre", &npy->centre);
 }
 
 /* One number for all channels, or a list of three. */
@@ -76,41 +108,63 @@ static void load_channels(struct cfg_loader *l, struct cfg_node node, const char
 static void load_values(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_npy *npy)
 {
     bool full = false;
-    read_either(l, &e[N_LAYOUT], "thwc", "cthw", &npy->planar);
-    read_either(l, &e[N_DTYPE], "uint8", "float32", &npy->floats);
-    for (int i = N_TOP; i <= N_STD; i++)
+    cfg_read_either(l, &e[NPY_LAYOUT], "thwc", "cthw", &npy->planar);
+    cfg_read_either(l, &e[NPY_DTYPE], "uint8", "float32", &npy->floats);
+    for (int i = NPY_TOP; i <= NPY_STD; i++)
         if (e[i].value.yaml && !npy->floats)
-            cfg_mistake(&l->log, cfg_node_place(e[i].key), "\"%s\" is for dtype: float32 only",
-                        npy_keys[i].name);
-    read_either(l, &e[N_TOP], "1", "255", &full);
+            cfg_mistake(&l->log, cfg_node_place(e[i].key), "\"%s\" is for dtype: float32 only", keys[i].name);
+    cfg_read_either(l, &e[NPY_TOP], "1", "255", &full);
     npy->top = full ? 255 : 1;
-    if (e[N_MEAN].value.yaml)
-        load_channels(l, e[N_MEAN].value, "mean", -1e6, npy->mean);
-    if (e[N_STD].value.yaml)
-        load_channels(l, e[N_STD].value, "std", 1e-6, npy->std);
+    if (e[NPY_MEAN].value.yaml)
+        load_channels(l, e[NPY_MEAN].value, "mean", -1e6, npy->mean);
+    if (e[NPY_STD].value.yaml)
+        load_channels(l, e[NPY_STD].value, "std", 1e-6, npy->std);
+}
+
+static void load_rgb(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_npy *npy)
+{
+    cfg_read_timing(l, &e[NPY_TIMING], &e[NPY_FPS], &npy->frames);
+    if (e[NPY_SIZE].value.yaml)
+        (void)cfg_read_scale(l, e[NPY_SIZE].value, "size", npy->frames.size);
+    if (e[NPY_CROP].value.yaml)
+        cfg_load_crop(l, e[NPY_CROP].value, &npy->frames);
+    load_sampling(l, e, npy);
+    load_values(l, e, npy);
+}
+
+/* The kind, and no keys that it does not have. False when there is no going on. */
+static bool load_kind(struct cfg_loader *l, struct cfg_node node, const struct cfg_entry *e,
+                      struct cfg_npy *npy)
+{
+    int kind = 0;
+    if (!e[NPY_KIND].value.yaml)
+        cfg_mistake(&l->log, cfg_node_place(node), "npy needs a \"kind\", such as rgb");
+    if (!e[NPY_KIND].value.yaml ||
+        !cfg_read_choice(l, e[NPY_KIND].value, "kind", kinds, BASE_ARRAY_LEN(kinds), &kind))
+        return false;
+    npy->kind = (enum cfg_npy_kind)kind;
+    for (int i = 0; i < NPY_N; i++)
+        if (e[i].key.yaml && !(keys[i].kinds & 1 << kind))
+            cfg_mistake(&l->log, cfg_node_place(e[i].key), "kind: %s has no \"%s\"", kinds[kind],
+                        keys[i].name);
+    return true;
 }
 
 void cfg_load_npy(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at, struct cfg_view *v)
 {
     static const char *const extensions[] = {"npy"};
-    static const char *const kinds[] = {[CFG_NPY_RGB] = "rgb"};
-    struct cfg_npy *npy = &v->npy;
-    struct cfg_entry e[N_N];
-    int kind = CFG_NPY_RGB;
-    *npy = (struct cfg_npy){.frames = {.fps_den = 1, .quality = 95}, .stride = 1, .top = 1, .std = {1, 1, 1}};
+    struct cfg_key names[NPY_N];
+    struct cfg_entry e[NPY_N];
+    for (int i = 0; i < NPY_N; i++)
+        names[i] = (struct cfg_key){keys[i].name, false};
+    v->npy =
+        (struct cfg_npy){.frames = {.fps_den = 1, .quality = 95}, .stride = 1, .top = 1, .std = {1, 1, 1}};
     if (v->path)
         (void)cfg_read_extension(l, path_at, v->path, "an npy view", extensions, 1);
-    if (!cfg_read_map(l, node, "npy", false, npy_keys, N_N, e))
+    if (!cfg_read_map(l, node, "npy", false, names, NPY_N, e) || !load_kind(l, node, e, &v->npy))
         return;
-    if (!e[N_KIND].value.yaml)
-        cfg_mistake(&l->log, cfg_node_place(node), "npy needs a \"kind\", such as rgb");
-    else if (cfg_read_choice(l, e[N_KIND].value, "kind", kinds, BASE_ARRAY_LEN(kinds), &kind))
-        npy->kind = (enum cfg_npy_kind)kind;
-    cfg_read_timing(l, &e[N_TIMING], &e[N_FPS], &npy->frames);
-    if (e[N_SIZE].value.yaml)
-        (void)cfg_read_scale(l, e[N_SIZE].value, "size", npy->frames.size);
-    if (e[N_CROP].value.yaml)
-        cfg_load_crop(l, e[N_CROP].value, &npy->frames);
-    load_sampling(l, e, npy);
-    load_values(l, e, npy);
+    if (v->npy.kind == CFG_NPY_RGB)
+        load_rgb(l, e, &v->npy);
+    else
+        cfg_load_npy_sound(l, e, &v->npy);
 }

@@ -187,7 +187,7 @@ struct map {
 
 static void unknown_key(struct cfg_loader *l, const struct map *m, struct cfg_node key)
 {
-    const char *names[32];
+    const char *names[64];
     size_t n = 0;
     struct base_bytes known = {0};
     for (size_t i = 0; i < m->n_keys && n < BASE_ARRAY_LEN(names); i++) {

@@ -22,7 +22,7 @@ OWN = {
 LIBRARIES = {
     r'fuse': {'fs', 'cli'},
     r'sqlite3': {'cache'},
-    r'libav|libsw|turbojpeg|png\.h|zlib|bzlib|lzma|zstd|archive|lame': {'decoders'},
+    r'libav|libsw|turbojpeg|png\.h|zlib|bzlib|lzma|zstd|archive|lame|fftw': {'decoders'},
     r'yaml': {'mountcfg'},
     r'pcre2': {'mountcfg', 'decoders'},
     r'seccomp': {'decoders'},

@@ -138,12 +138,55 @@ static const struct dec_job unpack_job = {
     .unpack = {.from = 7, .bytes = 3, .header = 99, .packed_bytes = 5, .size = 10, .storage = DEC_PACKED},
 };
 
+static const struct dec_job sound_job = {
+    .magic = DEC_MAGIC,
+    .version = DEC_VERSION,
+    .kind = DEC_SOUND,
+    .threads = 1,
+    .session = 1,
+    .sound = {.kind = DEC_MFCC,
+              .channels = 1,
+              .n_fft = 400,
+              .hop = 160,
+              .bands = 40,
+              .n_coefficients = 13,
+              .power = 2},
+};
+
 #define CHECK_JOB(want, change)                                                                              \
     {                                                                                                        \
         struct dec_job job = good_job;                                                                       \
         change;                                                                                              \
         CHECK_INT(dec_job_check(&job), want);                                                                \
     }
+
+#define CHECK_SOUND(want, change)                                                                            \
+    {                                                                                                        \
+        struct dec_job job = sound_job;                                                                      \
+        change;                                                                                              \
+        CHECK_INT(dec_job_check(&job), want);                                                                \
+    }
+
+static void test_sound_fields(void)
+{
+    CHECK_SOUND(true, job.kind = DEC_MEASURE_SOUND)
+    CHECK_SOUND(false, job.sound.kind = DEC_FBANK + 1)
+    CHECK_SOUND(false, job.sound.kind = DEC_FBANK) /* without frames */
+    CHECK_SOUND(true, job.sound.kind = DEC_FBANK; job.sound.frame_ms = 25; job.sound.shift_ms = 10)
+    CHECK_SOUND(false, job.sound.channels = 2)
+    CHECK_SOUND(true, job.sound.kind = DEC_WAVE; job.sound.channels = 2)
+    CHECK_SOUND(false, job.sound.window = DEC_RECTANGULAR + 1)
+    CHECK_SOUND(false, job.sound.n_fft = 1)
+    CHECK_SOUND(false, job.sound.n_fft = 1 << 21)
+    CHECK_SOUND(false, job.sound.hop = 0)
+    CHECK_SOUND(false, job.sound.window_samples = 401)
+    CHECK_SOUND(false, job.sound.bands = 0)
+    CHECK_SOUND(false, job.sound.bands = DEC_MAX_BANDS + 1)
+    CHECK_SOUND(false, job.sound.n_coefficients = 41)
+    CHECK_SOUND(false, job.sound.power = 0)
+    CHECK_SOUND(false, job.sound.fmin = 0.0 / 0.0)
+    CHECK_SOUND(false, memset(job.sound.rate_formula, 'x', sizeof job.sound.rate_formula))
+}
 
 static void test_job_fields(void)
 {
@@ -152,7 +195,7 @@ static void test_job_fields(void)
     CHECK_JOB(false, job.version++)
     CHECK_JOB(false, job.session = 0)
     CHECK_JOB(false, job.kind = 0)
-    CHECK_JOB(false, job.kind = DEC_UNPACK + 1)
+    CHECK_JOB(false, job.kind = DEC_SOUND + 1)
     CHECK_JOB(false, job.threads = 0)
     CHECK_JOB(false, job.threads = 65)
     CHECK_JOB(false, job.frames.timing = DEC_FPS + 1)
@@ -260,6 +303,7 @@ int main(void)
     CHECK_RUN(test_descriptors);
     CHECK_RUN(test_too_many_descriptors);
     CHECK_RUN(test_job_fields);
+    CHECK_RUN(test_sound_fields);
     CHECK_RUN(test_reply_fields);
     return check_result();
 }

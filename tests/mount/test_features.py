@@ -1,0 +1,250 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays of sound: samples as ffmpeg decodes them, and features by their published definitions.
+
+The references are written from the formulas: librosa's documentation of melspectrogram, filters.mel, power_to_db and mfcc
+(M. Slaney, Auditory Toolbox; the HTK book), and Kaldi's of compute-fbank-feats.
+"""
+import errno
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+from numpy.lib import format as npy_format
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import clips, harness
+
+FORMULA = 'int(fps/19.9167*44100/4.323882352941176*4/1.9992360580595874*2)'
+# Noise, loud and soft, so that no band is empty; and a silence, for top_db.
+NOISE = ['-f', 'lavfi', '-i', "aevalsrc=0.3*random(0)*lt(mod(t\\,1)\\,0.6)+0.1*sin(2*PI*(300*t+900*t*t))*gt(t\\,1)|"
+         '0.2*random(1):s=44100:d=3']
+CORPUS = {
+    'a/noise.mkv': [*clips.picture(rate='30000/1001', seconds=3), *NOISE, *clips.X264, *clips.YUV, '-c:a', 'pcm_s16le'],
+    'a/aac.mp4': [*clips.picture(seconds=3), *NOISE, *clips.X264, *clips.YUV, *clips.AAC],
+    'a/mono.webm': [*clips.picture(seconds=2), *clips.sound(layout='mono', rate=48000), *clips.VP9, '-c:a', 'libopus'],
+    'a/surround.mkv': clips.EVERYTHING['streams/surround.mkv'],
+    'a/silent.mp4': clips.EVERYTHING['streams/no_audio.mp4'],
+    'a/long.mp4': [*clips.picture(size='64x48', rate=5, seconds=40), *clips.sound(40), *clips.X264, *clips.YUV, *clips.AAC],
+}
+
+
+def samples(video, rate=None, channels=None, kind='f32'):
+    """(channels, T) as ffmpeg decodes them."""
+    probe = subprocess.run(['ffprobe', '-v', 'error', '-select_streams', 'a:0', '-show_entries', 'stream=channels', '-of',
+                            'csv=p=0', str(video)], stdout=subprocess.PIPE, check=True).stdout
+    more = (['-ar', str(rate)] if rate else []) + (['-ac', str(channels)] if channels else [])
+    out = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-i', str(video), '-vn', *more, '-c:a', f'pcm_{kind}le', '-f',
+                          f'{kind}le', '-'], stdout=subprocess.PIPE, check=True).stdout
+    dtype = numpy.float32 if kind == 'f32' else numpy.int16
+    return numpy.frombuffer(out, dtype).reshape(-1, channels or int(probe)).T
+
+
+def mel_of(hz, htk):
+    hz = numpy.asarray(hz, float)
+    if htk:
+        return 2595 * numpy.log10(1 + hz / 700)
+    return numpy.where(hz < 1000, hz * 3 / 200, 15 + numpy.log(numpy.maximum(hz, 1e-9) / 1000) / (numpy.log(6.4) / 27))
+
+
+def hz_of(mel, htk):
+    if htk:
+        return 700 * (10 ** (mel / 2595) - 1)
+    return numpy.where(mel < 15, mel * 200 / 3, 1000 * numpy.exp((mel - 15) * numpy.log(6.4) / 27))
+
+
+def mel_bank(rate, n_fft, bands, fmin, fmax, htk, slaney_norm):
+    corners = hz_of(numpy.linspace(mel_of(fmin, htk), mel_of(fmax, htk), bands + 2), htk)
+    bins = numpy.arange(n_fft // 2 + 1) * rate / n_fft
+    rising = (bins - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
+    falling = (corners[2:, None] - bins) / (corners[2:] - corners[1:-1])[:, None]
+    bank = numpy.maximum(0, numpy.minimum(rising, falling))
+    return bank * (2 / (corners[2:] - corners[:-2]))[:, None] if slaney_norm else bank
+
+
+def logmel(x, rate, n_fft=2048, hop=512, bands=128, fmin=0, fmax=None, htk=False, slaney_norm=True, power=2, ref_max=False,
+           top_db=80, centre=True, pad='constant', window='hann', win_length=None):
+    x = x.astype(float)
+    win_length = win_length or n_fft
+    t = numpy.arange(win_length) / win_length
+    shape = {'hann': 0.5 - 0.5 * numpy.cos(2 * numpy.pi * t), 'hamming': 0.54 - 0.46 * numpy.cos(2 * numpy.pi * t)}[window]
+    taper = numpy.zeros(n_fft)
+    taper[(n_fft - win_length) // 2:][:win_length] = shape
+    if centre:
+        x = numpy.pad(x, n_fft // 2, mode=pad)
+    frames = numpy.lib.stride_tricks.sliding_window_view(x, n_fft)[::hop]
+    spectrum = numpy.abs(numpy.fft.rfft(frames * taper)) ** power
+    mel = mel_bank(rate, n_fft, bands, fmin, fmax or rate / 2, htk, slaney_norm) @ spectrum.T
+    db = 10 * numpy.log10(numpy.maximum(1e-10, mel))
+    if ref_max:
+        db -= 10 * numpy.log10(max(1e-10, mel.max()))
+    return db if top_db is None else numpy.maximum(db, db.max() - top_db)
+
+
+def mfcc(x, rate, coefficients=20, **more):
+    mel = logmel(x, rate, **more)
+    n = len(mel)
+    k, i = numpy.arange(coefficients)[:, None], numpy.arange(n)
+    table = numpy.cos(numpy.pi * k * (2 * i + 1) / (2 * n)) * numpy.sqrt(numpy.where(k > 0, 2, 1) / n)
+    return table @ mel
+
+
+def fbank(x, rate, bands=23, window='povey', frame_ms=25, shift_ms=10, preemphasis=0.97, fmin=20, fmax=None, gain=1):
+    width, hop = int(rate * frame_ms * 0.001), int(rate * shift_ms * 0.001)
+    n_fft = 1 << (width - 1).bit_length()
+    frames = numpy.lib.stride_tricks.sliding_window_view(x.astype(float) * gain, width)[::hop].copy()
+    frames -= frames.mean(axis=1, keepdims=True)
+    frames -= preemphasis * numpy.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
+    hann = 0.5 - 0.5 * numpy.cos(2 * numpy.pi * numpy.arange(width) / (width - 1))
+    frames *= hann if window == 'hanning' else hann ** 0.85
+    power = numpy.abs(numpy.fft.rfft(frames, n_fft))[:, :n_fft // 2] ** 2
+
+    def mel(hz):
+        return 1127 * numpy.log(1 + hz / 700)
+    corners = numpy.linspace(mel(fmin), mel(fmax or rate / 2), bands + 2)
+    bins = mel(numpy.arange(n_fft // 2) * rate / n_fft)
+    bank = numpy.maximum(0, numpy.minimum((bins - corners[:-2, None]) / (corners[1] - corners[0]),
+                                          (corners[2:, None] - bins) / (corners[1] - corners[0])))
+    return numpy.log(numpy.maximum(power @ bank.T, numpy.finfo(numpy.float32).eps))
+
+
+FEATURES = {  # name: (what npy: says, the same by the reference, the rate)
+    'librosa': ('kind: logmel', logmel, None),
+    'tsl': (f'kind: logmel, rate: "{FORMULA}", n_fft: 2048, hop: 1024, bands: 60, transpose: true',
+            lambda x, rate: logmel(x, rate, hop=1024, bands=60).T, 'fps'),
+    'whisper': ('kind: logmel, rate: 16000, n_fft: 400, hop: 160, bands: 80, top_db: none, pad: reflect',
+                lambda x, rate: logmel(x, rate, 400, 160, 80, top_db=None, pad='reflect'), 16000),
+    'htk': ('kind: logmel, rate: 22050, n_fft: 1024, win_length: 800, window: hamming, scale: htk, norm: none, power: 1,'
+            ' fmin: 50, fmax: 8000, bands: 40, ref: max, top_db: 40, centre: false',
+            lambda x, rate: logmel(x, rate, 1024, 256, 40, 50, 8000, True, False, 1, True, 40, False, window='hamming',
+                                   win_length=800), 22050),
+    'mfcc': ('kind: mfcc, rate: 22050', mfcc, 22050),
+    'mfcc13': ('kind: mfcc, coefficients: 13, bands: 40, n_fft: 1000, transpose: true',
+               lambda x, rate: mfcc(x, rate, 13, n_fft=1000, hop=250, bands=40).T, None),
+    'kaldi': ('kind: fbank, rate: 16000', fbank, 16000),
+    'ast': ('kind: fbank, rate: 16000, window: hanning, bands: 64, gain: 32768, transpose: true',
+            lambda x, rate: fbank(x, rate, 64, 'hanning', gain=32768).T, 16000),
+}
+
+
+class Sound(harness.Case):
+
+    def setUp(self):
+        super().setUp()
+        self.root = clips.make(CORPUS, 'features')
+
+    def test_samples(self):
+        """Every sample that ffmpeg decodes, at any rate, as float32 and int16, in any order."""
+        views = {'wave': ('', None, None, 'f32'), 'int16': (', dtype: int16', None, None, 's16'),
+                 'mono': (', rate: 16000, channels: 1', 16000, 1, 'f32')}
+        config = self.config(self.root, {f'{name}/{{clip}}.npy': f'npy: {{ kind: wave{settings} }}'
+                                         for name, (settings, *_) in views.items()})
+        with self.mount(config) as mount:
+            self.assertEqual(sorted(os.listdir(mount.path / 'wave')),
+                             sorted(Path(c).name + '.npy' for c in CORPUS if 'silent' not in c))
+            cases = [(name, clip) for name in views for clip in CORPUS if 'silent' not in clip]
+            for name, clip in self.shuffled(cases):
+                with self.subTest(view=name, clip=clip):
+                    path = mount.path / name / f'{Path(clip).name}.npy'
+                    truth = samples(self.root / clip, *views[name][1:])
+                    mapped = numpy.load(path, mmap_mode='r')
+                    self.assertEqual((mapped.shape, mapped.dtype), (truth.shape, truth.dtype))
+                    for _ in range(3):
+                        at = self.random.randrange(truth.shape[1])
+                        numpy.testing.assert_array_equal(mapped[:, at:at + 5000], truth[:, at:at + 5000])
+                    del mapped
+                    numpy.testing.assert_array_equal(numpy.load(path), truth)
+
+    def test_range(self):
+        """A range makes its block and no more; the header makes nothing."""
+        config = self.config(self.root, {'wave/{clip}.npy': 'npy: { kind: wave }'})
+        truth = samples(self.root / 'a/long.mp4')
+        with self.mount(config) as mount:
+            mapped = numpy.load(mount.path / 'wave/long.mp4.npy', mmap_mode='r')
+            self.assertEqual(mapped.shape, truth.shape)
+            self.assertEqual(mount.stats()['jobs_audio'], 0)
+            block, made = 1 << 17, set()
+            for at in self.shuffled([50000, 5 * block + 60000, 9 * block + 70000]):
+                numpy.testing.assert_array_equal(mapped[0, at:at + 10000], truth[0, at:at + 10000])
+                made.add(at)
+                self.assertEqual(mount.stats()['jobs_audio'], len(made))
+            del mapped
+
+    def test_features(self):
+        """Within 1e-3 dB, or 1e-4 of the value, of the definitions."""
+        config = self.config(self.root, {f'{name}/{{clip}}.npy': f'npy: {{ {settings} }}'
+                                         for name, (settings, _, _) in FEATURES.items()})
+        worst = {}
+        with self.mount(config) as mount:
+            for name in self.shuffled(FEATURES):
+                for clip, fps in (('noise.mkv', 30000 / 1001), ('aac.mp4', 25), ('mono.webm', 25)):
+                    with self.subTest(view=name, clip=clip):
+                        path = mount.path / name / f'{clip}.npy'
+                        size = path.stat().st_size
+                        array = numpy.load(path)
+                        _, reference, rate = FEATURES[name]
+                        rate = int(eval(FORMULA, {'fps': fps, 'int': int})) if rate == 'fps' else rate  # pylint: disable=eval-used
+                        x = samples(self.root / 'a' / clip, rate, 1)[0]
+                        expected = reference(x, rate or (48000 if clip == 'mono.webm' else 44100))
+                        self.assertEqual((array.shape, array.dtype), (expected.shape, numpy.float32))
+                        error = numpy.abs(array - expected) / numpy.maximum(1, numpy.abs(expected) * 0.1)
+                        worst[name] = max(worst.get(name, 0), error.max())
+                        self.assertLess(error.max(), 1e-3)
+                        self.assertEqual(size, len(path.read_bytes()))
+                        if name == 'tsl':  # two rows a frame
+                            self.assertAlmostEqual(len(array) / (len(x) / rate * fps), 2, delta=0.05)
+        sys.stderr.write(f'largest errors: { {k: float(v) for k, v in worst.items()} }\n')
+
+    def test_cut(self):
+        """A part of a clip: its samples, and pictures, are those of the whole."""
+        root = self.home / 'root'
+        root.mkdir()
+        shutil.copy(self.root / 'a/aac.mp4', root)
+        (root / 'parts.csv').write_text('clip,name,from,to\naac,one,0.5,1.5\naac,two,1.2,2.8\n', encoding='utf-8')
+        config = self.config(root, {'wave/{name}.npy': 'npy: { kind: wave }', 'mel/{name}.npy': 'npy: { kind: logmel }',
+                                         'rgb/{name}.npy': 'npy: { kind: rgb }'},
+                             source='- videos: "*.mp4"',
+                             more='tables:\n  - { file: parts.csv, key: clip, cut: { start: from, end: to } }\n')
+        whole = samples(self.root / 'a/aac.mp4')
+        frames = subprocess.run(['ffmpeg', '-v', 'error', '-i', str(self.root / 'a/aac.mp4'), '-pix_fmt', 'rgb24', '-f',
+                                 'rawvideo', '-'], stdout=subprocess.PIPE, check=True).stdout
+        frames = numpy.frombuffer(frames, numpy.uint8).reshape(-1, 120, 160, 3)
+        with self.mount(config) as mount:
+            for name, begin, end in (('two', 1.2, 2.8), ('one', 0.5, 1.5)):
+                part = whole[:, round(begin * 44100):round(end * 44100)]
+                numpy.testing.assert_array_equal(numpy.load(mount.path / f'wave/{name}.npy'), part)
+                mono = samples(self.root / 'a/aac.mp4', channels=1)[0]
+                mel = logmel(mono[round(begin * 44100):round(end * 44100)], 44100)
+                numpy.testing.assert_allclose(numpy.load(mount.path / f'mel/{name}.npy'), mel, atol=1e-3)
+                rgb = numpy.load(mount.path / f'rgb/{name}.npy')
+                numpy.testing.assert_array_equal(rgb, frames[round(begin * 25):][:len(rgb)])
+                self.assertEqual(len(rgb), round((end - begin) * 25))
+
+    def test_header(self):
+        """As numpy.save() writes it, byte for byte."""
+        config = self.config(self.root, {'mel/{clip}.npy': 'npy: { kind: logmel, silence: true }'})
+        with self.mount(config) as mount:
+            for clip in ('aac.mp4', 'silent.mp4'):
+                data = (mount.path / f'mel/{clip}.npy').read_bytes()
+                written = io.BytesIO()
+                numpy.save(written, numpy.load(io.BytesIO(data)))
+                self.assertEqual(data, written.getvalue())
+                self.assertEqual(npy_format.read_magic(io.BytesIO(data)), (1, 0))
+            self.assertTrue(numpy.all(numpy.load(mount.path / 'mel/silent.mp4.npy') == -100))
+
+    def test_bad(self):
+        """Bands above what the rate has, or no sound to decode: EIO with the reason, and no zeros."""
+        config = self.config(self.root, {'mel/{clip}.npy': 'npy: { kind: logmel, rate: 8000, fmax: 8000 }'})
+        with self.mount(config, allowed=['aac.mp4']) as mount:
+            with self.assertRaises(OSError) as caught:
+                (mount.path / 'mel/aac.mp4.npy').read_bytes()
+            self.assertEqual(caught.exception.errno, errno.EIO)
+            self.assertRegex(mount.log(), r'aac\.mp4: no bands from 0 to 8000 Hz at a rate of 8000 Hz')
+
+
+if __name__ == '__main__':
+    harness.main()
