@@ -347,17 +347,18 @@ static void finish_task(struct cache *c, struct worker_thread *w, struct cache_t
 enum { FOLLOWS = 64 };
 
 /* Whether frames are left to the worker that has their clip's session, since it is at once, or soon will be,
- * where they are; another one would have to decode its way there. */
+ * where they are; another one would have to decode its way there. So is the measuring to the worker that has
+ * indexed the clip: it has its demuxer open. */
 static bool is_left_to_owner_locked(const struct cache *c, const struct cache_task *t,
                                     const struct worker_thread *w)
 {
     int owner = c->clips[t->clip].worker;
-    if (t->kind != TASK_FRAMES || owner < 0 || owner == w->number)
+    if (owner < 0 || owner == w->number)
         return false;
     const struct cache_task *current = c->workers[owner].current;
     if (!current)
-        return true;
-    if (current->clip != t->clip)
+        return t->kind == TASK_FRAMES || t->kind == TASK_MEASURE;
+    if (t->kind != TASK_FRAMES || current->clip != t->clip)
         return false;
     if (current->served)
         return current->leaves;

@@ -183,8 +183,8 @@ struct open_file {
 struct survey {
     bool began;
     size_t clip, view; /* that was read last */
-    size_t next, end;  /* clips that may be of use */
-    unsigned left;     /* and how many of them */
+    size_t distance;   /* of the next that may be of use */
+    unsigned left;     /* so many */
 };
 
 struct cache {

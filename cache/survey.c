@@ -7,15 +7,14 @@
 
 /* So many clips for each that is read, among so many behind it whose files are named alike, and none of
  * longer files: they are read through. */
-enum { CLIPS_AHEAD = 4, NEIGHBOURS = 16, MOST_BYTES = 32 << 20 };
+enum { CLIPS_AHEAD = 4, NEIGHBOURS = 64, MOST_BYTES = 32 << 20 };
 
 void survey_note_locked(struct cache *c, size_t clip, size_t view)
 {
     struct survey *s = &c->survey;
     if (s->began && s->clip == clip)
         return;
-    s->next = clip + 1;
-    s->end = clip + 1 + NEIGHBOURS;
+    s->distance = 1;
     s->left = s->began ? CLIPS_AHEAD : 0; /* who reads one clip may want no other */
     s->view = view;
     s->clip = clip;
@@ -48,12 +47,13 @@ bool survey_is_due_locked(const struct cache *c)
 bool survey_choose_locked(struct cache *c, struct cache_task *ret)
 {
     struct survey *s = &c->survey;
-    for (; s->left > 0 && s->next < BASE_MIN(s->end, c->n_clips); s->next++) {
-        if (!is_wanted_locked(c, s->next, ret))
+    for (; s->left > 0 && s->distance <= NEIGHBOURS; s->distance++) {
+        size_t clip = (s->clip + s->distance) % c->n_clips;
+        if (!is_wanted_locked(c, clip, ret))
             continue;
-        c->clips[s->next].surveyed = true;
+        c->clips[clip].surveyed = true;
         if (ret->kind == TASK_MEASURE) {
-            s->next++;
+            s->distance++;
             s->left--;
         }
         return true;
