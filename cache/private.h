@@ -70,6 +70,7 @@ struct clip {
     int16_t worker;      /* that has its session; -1 = none */
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
+    bool read;     /* frames of it had to be made */
     bool surveyed; /* looked into ahead of its readers, as far as that was possible */
     bool cut_told; /* that its cut goes past the source's end */
     /* Its files as they were when they were looked at, all zero = not there; they are watched from then on.
@@ -185,6 +186,8 @@ struct survey {
     size_t clip, view; /* that was read last */
     size_t distance;   /* of the next that may be of use */
     unsigned left;     /* so many */
+    bool again;        /* it had been read before */
+    bool one_each;     /* the last two were new: who reads so takes one frame of a clip */
 };
 
 struct cache {

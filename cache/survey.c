@@ -12,6 +12,10 @@ enum { CLIPS_AHEAD = 4, NEIGHBOURS = 64, MOST_BYTES = 32 << 20 };
 void survey_note_locked(struct cache *c, size_t clip, size_t view)
 {
     struct survey *s = &c->survey;
+    bool again = c->clips[clip].read;
+    s->one_each = s->began && !s->again && !again;
+    s->again = again;
+    c->clips[clip].read = true;
     if (s->began && s->clip == clip)
         return;
     s->distance = 1;

@@ -146,7 +146,8 @@ struct dec_job {
     uint32_t recount;       /* DEC_INDEX: 1 = count the frames by decoding, whatever the packets say */
     uint32_t wanted;        /* DEC_FRAMES: 1 + the frame of first..last that is made first; 0 = none is */
     uint32_t onward;        /* DEC_FRAMES: the frame that is asked for after the wanted one is likely to be at
-                               least so many further: decoding may go on so far at once; 0 = who knows */
+                               least so many further: decoding may go on so far at once; UINT32_MAX = none of
+                               this source is; 0 = who knows */
     uint32_t reserved;
     uint64_t file_bytes; /* what the MEASURE job found; every frame, or the audio file, has this size */
     /* The source: these bytes of the file that is sent; both 0 = the whole file. Positions in jobs and

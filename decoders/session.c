@@ -35,6 +35,7 @@ struct dec_session {
     bool wants_key;    /* after a seek: drop packets up to a keyframe */
     bool draining;
     bool has_packet;   /* the next one is in `packet` */
+    bool fed_last;     /* the decoder has got the last packet that matters */
     uint32_t expected; /* no frame before it is wanted after the present one; 0 = that is not known */
     bool left_out;     /* frames behind the last one out, up to this time: */
     int64_t left_out_pts;
@@ -101,7 +102,7 @@ static int get_clean_buffer(AVCodecContext *c, AVFrame *frame, int flags)
 static void forget_position(struct dec_session *s)
 {
     av_packet_unref(s->packet);
-    s->has_packet = s->underway = s->left_out = false;
+    s->has_packet = s->underway = s->left_out = s->fed_last = false;
 }
 
 /* Opens the decoder for a demuxer that stands at the file's beginning. */
@@ -358,7 +359,7 @@ static int read_packet(struct dec_session *s)
 static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
 {
     while (!s->draining) {
-        if (read_packet(s) < 0) {
+        if (s->fed_last || read_packet(s) < 0) {
             s->draining = true;
             avcodec_send_packet(s->decoder, NULL);
             return 0;
@@ -385,6 +386,9 @@ static int feed(struct dec_session *s, struct dec_work *work, uint32_t wanted)
             continue;
         }
         s->decoder->skip_frame = skippable ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+        /* Nothing behind it is wanted: it need not wait in the decoder for others. */
+        s->fed_last = s->may_skip && !s->index.counted && dec_packets_are_frames(s->stream) &&
+                      s->expected == UINT32_MAX && s->packet->pts == pts_of(s, wanted);
         note_error(s, avcodec_send_packet(s->decoder, s->packet));
         av_packet_unref(s->packet);
         return 0;
@@ -468,10 +472,14 @@ static int decode_to(struct dec_session *s, struct dec_work *work, uint32_t want
             (void)feed(s, work, wanted);
         if (err == -EAGAIN || err == -EIO)
             continue;
-        if (err || s->number == wanted)
-            return err;
-        if (s->number > wanted)
-            return -ENOENT;
+        if (!err && s->number < wanted)
+            continue;
+        /* A field may lack the other one, which was in another packet. */
+        if (!err && (s->number > wanted || (s->fed_last && s->frame->interlaced_frame)))
+            err = -ENOENT;
+        if (err)
+            s->expected = 0;
+        return err;
     }
 }
 
@@ -513,7 +521,7 @@ static bool looks_damaged(const struct dec_session *s)
 /* True when going on from here is at least as near as any keyframe. */
 static bool can_go_on(const struct dec_session *s, const struct dec_key *key, uint32_t frame)
 {
-    if (s->draining && s->next_number < 0)
+    if (s->draining && (s->next_number < 0 || s->fed_last))
         return false;
     if (s->left_out && s->index.frames[frame].pts <= s->left_out_pts)
         return false;

@@ -33,7 +33,7 @@ void **dec_session_slot(struct dec_session *s, void (*free_slot)(void *));
  * before it, or goes on from where the session stands, whichever is less work. 0; -ENOENT: decoding does not
  * find it, although started from the file's beginning; or another negative errno with work->why. */
 int dec_session_frame(struct dec_session *s, struct dec_work *work, uint32_t frame, const AVFrame **ret);
-/* Whoever is given a frame will not ask for others before frame `next` (UINT32_MAX = any): from the next
+/* Whoever is given a frame will not ask for others before frame `next` (UINT32_MAX = for any): from the next
  * dec_session_frame() on those may be left out, and dec_session_go_onward() decodes towards it. 0 = that is
  * not known. */
 void dec_session_expect(struct dec_session *s, uint32_t next);
