@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The videos that are measured with. Made by ffmpeg once, and kept in the work folder.
+"""The videos and archives that are measured with. Made once, and kept in the work folder.
 
     a      40 clips 640x360, 25 fps, 10 s, x264 defaults (GOP 250, B-frames): half fractals, half turning test cards
     b      one clip 1080p, 60 s
@@ -9,12 +9,17 @@
     long   for T8: 100 clips 64x48 of 10,000 frames each
     many   for T9: 31,761 copies of one small clip, each with another comment
     mixed  for T13: 1,000 clips, those of `a` 25 times, each with another comment
+    shard  for A1, A3, A4 and A6: shard.tar, 100,000 members of 8 KiB
+    empty  for A2 and A3: shard.tar, 2,000,000 members with nothing in them
+    films  for A5: shard.tar, 5 members of 200 MB, named .mp4
 """
 import concurrent.futures
 import math
 import os
+import random
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 from jobs import run
@@ -111,7 +116,44 @@ def _make_long(root, corpora, count, progress):
     seed.unlink()
 
 
-COPIED = {'many': (_make_many, 31761, 40), 'mixed': (_make_mixed, 1000, 20), 'long': (_make_long, 100, 4)}
+def write_members(tar, numbers, suffix, body, progress):
+    """Writes members that differ in their first bytes, and the end; the length of `body` is a multiple of 512."""
+    for i in numbers:
+        if i % 10000 == 0:
+            progress(f'making a tar: member {i + 1} of {numbers.stop}')
+        info = tarfile.TarInfo(member_name(i, suffix))
+        info.size = len(body)
+        tar.write(info.tobuf(tarfile.USTAR_FORMAT) + (b'number %09d' % i + body[16:])[:len(body)])
+    tar.write(bytes(TAR_END))
+
+
+def member_name(number, suffix):
+    """A thousand to a folder."""
+    return f'{number // 1000:04d}/{number:07d}{suffix}'
+
+
+def _make_tar(root, count, suffix, body, progress):
+    with open(root / 'shard.tar', 'wb') as tar:
+        write_members(tar, range(count), suffix, body, progress)
+
+
+def _make_shard(root, corpora, count, progress):
+    _make_tar(root, count, '.jpg', random.Random(1).randbytes(SHARD_MEMBER), progress)
+
+
+def _make_empty(root, corpora, count, progress):
+    _make_tar(root, count, '.txt', b'', progress)
+
+
+def _make_films(root, corpora, count, progress):
+    size = (1 if corpora.quick else 200) * 10 ** 6
+    _make_tar(root, count, '.mp4', random.Random(2).randbytes(size // 512 * 512), progress)
+
+
+TAR_END = 1024                # bytes of zeros after the last member
+SHARD_MEMBER = 8192
+COPIED = {'many': (_make_many, 31761, 40), 'mixed': (_make_mixed, 1000, 20), 'long': (_make_long, 100, 4),
+          'shard': (_make_shard, 100000, 2000), 'empty': (_make_empty, 2000000, 2000), 'films': (_make_films, 5, 2)}
 
 
 def videos_of(root):

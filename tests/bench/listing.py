@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """T8, T9 and T13: names and numbers of frames, without their pictures."""
-import contextlib
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import mounts
 import peers
 from corpora import videos_of
 from jobs import at_once, run
-from machine import warm
+from machine import most_memory, warm
 from samples import Sample, timed
 
 SMALL_VIEW = {'img/{class}/{clip}/{frame:06d}.jpg': 'frames: {}'}
@@ -83,34 +81,6 @@ def _indexed_cache(bench, root):
     return cache
 
 
-@contextlib.contextmanager
-def _in_background(config, point):
-    """Mounts as a user does; gives (seconds until the command came back, pid of the daemon)."""
-    try:
-        seconds, _ = timed(lambda: run([harness.CORPUSFS, 'mount', config, point], 60))
-        yield seconds, _daemon_of(point)
-    finally:
-        subprocess.run([harness.CORPUSFS, 'unmount', point], stderr=subprocess.DEVNULL, check=False)
-        if harness.is_mounted(point):
-            subprocess.run(['umount', '-l', point], check=False)
-
-
-def _daemon_of(point):
-    for pid in harness.processes():
-        with contextlib.suppress(OSError):
-            if str(point).encode() in Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0'):
-                return pid
-    raise RuntimeError(f'no daemon of {point}')
-
-
-def _most_memory(pid):
-    """The largest resident size that a process had, in bytes."""
-    for line in Path(f'/proc/{pid}/status').read_text(encoding='ascii').splitlines():
-        if line.startswith('VmHWM:'):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError('no VmHWM')
-
-
 def t9(bench):
     root = bench.made.get('many')
     cache = _indexed_cache(bench, root)
@@ -121,16 +91,16 @@ def t9(bench):
         point.mkdir()
 
         def ours(number):
-            with _in_background(config, point) as (seconds, pid):
+            with mounts.in_background(config, point) as (seconds, pid):
                 listing, _ = timed(lambda: run(['ls', point / 'img' / clips[0].parent], 60))
-                memory = _most_memory(pid)
+                memory = most_memory(pid)
                 frames, _ = timed(lambda: run(['ls', point / 'img' / clips[-1 - number]], 60))
                 parts = {'ls': Sample(seconds + listing, len(clips)), 'memory': Sample(seconds, len(clips), memory),
                          'frames': Sample(frames, 1)}
                 if number == 0:
                     bench.say('listing every clip')
                     all_frames, _ = timed(lambda: _lines_of(['find'], point))
-                    parts['find'] = Sample(all_frames, len(clips), _most_memory(pid))
+                    parts['find'] = Sample(all_frames, len(clips), most_memory(pid))
                 return parts
         done = bench.compare('T9', {'corpusfs': ours})
     what = f'{len(clips):,} clips, index present'

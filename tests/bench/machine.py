@@ -10,9 +10,9 @@ from pathlib import Path
 
 # What a thing that is looked for comes with: programs by their name, Python modules behind "python3:".
 PACKAGES = {
-    'ffmpeg': 'ffmpeg', 'ffprobe': 'ffmpeg', 'ffmpegfs': 'ffmpegfs', 'fusermount3': 'fuse3', 'perf': 'linux-perf',
+    'archivemount': 'archivemount', 'ffmpeg': 'ffmpeg', 'ffprobe': 'ffmpeg', 'ffmpegfs': 'ffmpegfs', 'fusermount3': 'fuse3', 'perf': 'linux-perf',
     'python3:av': 'python3-av', 'python3:cv2': 'python3-opencv', 'python3:PIL': 'python3-pil',
-    'python3:numpy': 'python3-numpy', 'meson': 'meson', 'ninja': 'ninja-build',
+    'python3:numpy': 'python3-numpy', 'tar': 'tar', 'meson': 'meson', 'ninja': 'ninja-build',
 }
 
 
@@ -46,7 +46,7 @@ def _filesystem(path):
 
 
 def _packages():
-    names = ['ffmpeg', 'ffmpegfs', 'python3-av', 'python3-opencv', 'python3-pil', 'libturbojpeg0', 'libfuse3-3']
+    names = ['archivemount', 'ffmpeg', 'ffmpegfs', 'python3-av', 'python3-opencv', 'python3-pil', 'libturbojpeg0', 'libfuse3-3']
     done = subprocess.run(['dpkg-query', '-W', '-f', '${Package} ${Version}, ', *names], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, check=False)
     return done.stdout.decode().rstrip(', ')
@@ -82,6 +82,11 @@ def warm(files):
         with open(path, 'rb') as file:
             while file.read(1 << 22):
                 pass
+
+
+def most_memory(pid):
+    """The largest resident size that a process had, in bytes."""
+    return int(_field(f'/proc/{pid}/status', 'VmHWM').split()[0]) * 1024
 
 
 def disk_bytes(folder):

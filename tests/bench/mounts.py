@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mounts corpusfs and ffmpegfs for a measurement, and unmounts them whatever happens."""
+"""Mounts corpusfs and its peers for a measurement, and unmounts them whatever happens."""
 import contextlib
 import shutil
 import subprocess
@@ -10,6 +10,7 @@ from pathlib import Path
 from lib import harness
 
 import jobs
+from samples import timed
 
 
 def view(quality):
@@ -29,18 +30,48 @@ def corpusfs(home, root, views, cache=None, more=''):
 
 
 @contextlib.contextmanager
-def ffmpegfs(home, root):
-    """A mount point where each video is a folder of JPEGs; the cache is new."""
-    folder = Path(tempfile.mkdtemp(prefix='ffmpegfs-', dir=home))
-    point, cache = folder / 'mnt', folder / 'cache'
-    point.mkdir()
-    with open(folder / 'log', 'wb') as log:
-        daemon = jobs.start(['ffmpegfs', '-f', '--desttype=JPG', f'--cachepath={cache}', root, point],
-                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+def in_background(config, point):
+    """Mounts corpusfs as a user does; gives (seconds until the command came back, pid of the daemon)."""
     try:
-        harness.wait_until('ffmpegfs', lambda: harness.is_mounted(point) or daemon.poll() is not None)
+        seconds, _ = timed(lambda: jobs.run([harness.CORPUSFS, 'mount', config, point], 60))
+        yield seconds, _daemon_of(point)
+    finally:
+        subprocess.run([harness.CORPUSFS, 'unmount', point], stderr=subprocess.DEVNULL, check=False)
+        if harness.is_mounted(point):
+            subprocess.run(['umount', '-l', point], check=False)
+
+
+def _daemon_of(point):
+    for pid in harness.processes():
+        with contextlib.suppress(OSError):
+            if str(point).encode() in Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0'):
+                return pid
+    raise RuntimeError(f'no daemon of {point}')
+
+
+def ffmpegfs(home, root):
+    """A context manager: a mount point where each video is a folder of JPEGs; the cache is new."""
+    return _peer(home, lambda cache, point: ['ffmpegfs', '-f', '--desttype=JPG', f'--cachepath={cache}', root, point])
+
+
+def archivemount(home, archive):
+    """A context manager: a mount point with the members of an archive."""
+    return _peer(home, lambda _, point: ['archivemount', '-f', '-o', 'readonly', archive, point])
+
+
+@contextlib.contextmanager
+def _peer(home, command):
+    """A mount by another program, which stays in the foreground: command(folder for a cache, mount point)."""
+    folder = Path(tempfile.mkdtemp(prefix='peer-', dir=home))
+    point = folder / 'mnt'
+    point.mkdir()
+    words = command(folder / 'cache', point)
+    with open(folder / 'log', 'wb') as log:
+        daemon = jobs.start(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        harness.wait_until(words[0], lambda: harness.is_mounted(point) or daemon.poll() is not None)
         if daemon.poll() is not None:
-            raise RuntimeError(f'ffmpegfs ended: {(folder / "log").read_text(errors="replace")[-2000:]}')
+            raise RuntimeError(f'{words[0]} ended: {(folder / "log").read_text(errors="replace")[-2000:]}')
         yield point
     finally:
         _unmount(point, daemon)
