@@ -33,7 +33,9 @@ def corpusfs(home, root, views, cache=None, more=''):
 def in_background(config, point):
     """Mounts corpusfs as a user does; gives (seconds until the command came back, pid of the daemon)."""
     try:
-        seconds, _ = timed(lambda: jobs.run([harness.CORPUSFS, 'mount', config, point], 60))
+        with open(f'{point}.log', 'wb') as log:  # no pipe, whose end would be waited for
+            seconds, _ = timed(lambda: subprocess.run([harness.CORPUSFS, 'mount', config, point], stdin=subprocess.DEVNULL,
+                                                      stdout=log, stderr=log, timeout=60, check=True))
         yield seconds, _daemon_of(point)
     finally:
         subprocess.run([harness.CORPUSFS, 'unmount', point], stderr=subprocess.DEVNULL, check=False)
