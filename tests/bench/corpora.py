@@ -11,7 +11,8 @@
     mixed  for T13: 1,000 clips, those of `a` 25 times, each with another comment
     shard  for A1, A3, A4 and A6: shard.tar, 100,000 members of 8 KiB
     empty  for A2 and A3: shard.tar, 2,000,000 members with nothing in them
-    films  for A5: shard.tar, 5 members of 200 MB, named .mp4
+    films  for A5: shard.tar, 5 members of 200 MiB, named .mp4
+    shorts for A5: shard.tar, 100 members of 2 MiB, named .mp4
 """
 import concurrent.futures
 import math
@@ -146,14 +147,18 @@ def _make_empty(root, corpora, count, progress):
 
 
 def _make_films(root, corpora, count, progress):
-    size = (1 if corpora.quick else 200) * 10 ** 6
-    _make_tar(root, count, '.mp4', random.Random(2).randbytes(size // 512 * 512), progress)
+    _make_tar(root, count, '.mp4', random.Random(2).randbytes((1 if corpora.quick else 200) << 20), progress)
+
+
+def _make_shorts(root, corpora, count, progress):
+    _make_tar(root, count, '.mp4', random.Random(3).randbytes(2 << 20), progress)
 
 
 TAR_END = 1024                # bytes of zeros after the last member
 SHARD_MEMBER = 8192
 COPIED = {'many': (_make_many, 31761, 40), 'mixed': (_make_mixed, 1000, 20), 'long': (_make_long, 100, 4),
-          'shard': (_make_shard, 100000, 2000), 'empty': (_make_empty, 2000000, 2000), 'films': (_make_films, 5, 2)}
+          'shard': (_make_shard, 100000, 2000), 'empty': (_make_empty, 2000000, 2000), 'films': (_make_films, 5, 2),
+          'shorts': (_make_shorts, 100, 2)}
 
 
 def videos_of(root):
