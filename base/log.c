@@ -39,6 +39,11 @@ int base_log_to_file(const char *path)
     return 0;
 }
 
+bool base_log_is_file(void)
+{
+    return atomic_load(&log_fd) != STDERR_FILENO;
+}
+
 /* Where the path still names the file that is open: if another process has turned the log, it does not. */
 static bool is_current(int fd)
 {

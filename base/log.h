@@ -18,6 +18,8 @@ void base_log_set_level(enum base_log_level level);
 /* Appends to a file, with a time before each line; processes may share one. 0 or a negative errno. Call once,
  * before threads start. */
 int base_log_to_file(const char *path);
+/* False until then: lines go to stderr. */
+bool base_log_is_file(void);
 /* Formats a line (no newline at its end). Control characters, which a file name of a corpus could carry, are
  * printed as \xNN. */
 BASE_PRINTF(2, 3) void base_log(enum base_log_level level, const char *format, ...);

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 from pathlib import Path
 
@@ -160,6 +161,18 @@ class Background(harness.Case):
         self.assertFalse(harness.is_mounted(self.point))
         harness.wait_until('all processes to end', lambda: not self.daemons(), patience=10)
         self.assertEqual(list((self.cache / 'tmp').glob('*')), [])
+
+    def test_ready_with_archives(self):
+        """The worker that lists archives, before the mount is ready, keeps no pipe of the command either."""
+        root = self.home / 'shards'
+        root.mkdir()
+        with tarfile.open(root / 'one.tar', 'w') as tar:
+            tar.add(self.root / 'a/first.mp4', 'first.mp4')
+        settings = self.config(root, {'raw/{path}': 'files:'}, source='- archives: "*.tar"')
+        harness.corpusfs('mount', settings, self.point, check=0)  # hangs if our pipe is kept
+        self.assertTrue(self.daemons()[1:], 'no worker is left')
+        self.assertEqual((self.point / 'raw/first.mp4').read_bytes(), (self.root / 'a/first.mp4').read_bytes())
+        harness.corpusfs('unmount', self.point, check=0)
 
     def test_relative_paths(self):
         """Paths on the command line and in the configuration keep their meaning in the background."""
