@@ -36,7 +36,10 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
     switch (job->kind) {
     case DEC_MEASURE_FRAMES:
         return reply->width > 0 && reply->height > 0 && reply->width <= 16384 && reply->height <= 16384 &&
-               reply->file_bytes > 0 && reply->file_bytes <= UINT32_MAX;
+               reply->file_bytes > 0 && reply->file_bytes <= UINT32_MAX &&
+               (job->frames.format != DEC_RGB ||
+                reply->file_bytes ==
+                    (uint64_t)reply->width * reply->height * 3 * (job->frames.floats ? sizeof(float) : 1));
     case DEC_FRAMES:
         return reply->n_frames == job->last - job->first + 1;
     case DEC_AUDIO:
@@ -44,7 +47,7 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
         return reply->bytes == job->file_bytes;
     case DEC_MEASURE_SOUND:
         return reply->width <= BASE_MAX((uint32_t)DEC_MAX_CHANNELS, (uint32_t)DEC_MAX_BANDS) &&
-               reply->file_bytes <= INT64_MAX / 4096;
+               reply->file_bytes <= INT64_MAX / 32768 && (reply->width > 0 || reply->file_bytes == 0);
     case DEC_UNPACK:
         return reply->bytes == job->unpack.bytes;
     default:

@@ -295,6 +295,16 @@ static void test_reply_fields(void)
     CHECK_REPLY(false, job.kind = DEC_UNPACK; job.unpack.bytes = 999)
     CHECK_REPLY(true, job.kind = DEC_UNPACK; job.unpack.bytes = 1000)
     CHECK_REPLY(false, job.kind = DEC_MEASURE_AUDIO; reply.file_bytes = (uint64_t)INT64_MAX + 1)
+    CHECK_REPLY(true, job.kind = DEC_MEASURE_FRAMES; job.frames.format = DEC_RGB; job.frames.floats = 1;
+                reply.width = 4; reply.height = 2; reply.file_bytes = 96)
+    CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; job.frames.format = DEC_RGB; reply.width = 4;
+                reply.height = 2; reply.file_bytes = 96)
+    CHECK_REPLY(false, job.kind = DEC_MEASURE_FRAMES; job.frames.format = DEC_RGB; reply.width = 4;
+                reply.height = 2; reply.file_bytes = 1)
+    CHECK_REPLY(true, job.kind = DEC_MEASURE_SOUND; reply.width = 0; reply.file_bytes = 0)
+    CHECK_REPLY(false, job.kind = DEC_MEASURE_SOUND; reply.width = 0; reply.file_bytes = 1)
+    CHECK_REPLY(false, job.kind = DEC_MEASURE_SOUND; reply.width = 2;
+                reply.file_bytes = INT64_MAX / 32768 + 1)
 }
 
 int main(void)
