@@ -20,9 +20,11 @@ static void on_progress(void *context, uint64_t bytes)
 }
 
 /* Whether what a job writes is what the task is asked for, and read while it grows. */
-static bool is_streamed(const struct making *m, const struct dec_job *job)
+static bool is_streamed(const struct making *m, const struct dec_job *job, const struct base_hash *key)
 {
-    return job->kind == DEC_AUDIO || (job->kind == DEC_UNPACK && m->t->kind == TASK_UNPACK);
+    /* What a member is unpacked from may have to be unpacked first. */
+    return job->kind == DEC_AUDIO ||
+           (job->kind == DEC_UNPACK && m->t->kind == TASK_UNPACK && base_hash_equal(key, &m->t->key));
 }
 
 int making_run_file_job(struct making *m, struct dec_job *job, const struct ingredients *in,
@@ -33,10 +35,10 @@ int making_run_file_job(struct making *m, struct dec_job *job, const struct ingr
     if (err)
         return err;
     int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
-    struct streaming s = {.m = m,
-                          .in = in,
-                          .output =
-                              is_streamed(m, job) ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
+    struct streaming s = {
+        .m = m,
+        .in = in,
+        .output = is_streamed(m, job, key) ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
     const struct job_listener listener = {.on_progress = s.output >= 0 ? on_progress : NULL, .context = &s};
     struct job_result result;
     job->range_offset = m->offset;

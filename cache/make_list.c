@@ -220,6 +220,18 @@ static int list_file(struct making *m, struct archive *like)
     return clip_check(m->c, m->t->clip) ? -EAGAIN : err;
 }
 
+/* Whether a member stands in its archive as it is. */
+static bool is_stored(const struct archive *a, uint32_t number)
+{
+    struct dec_members_cursor cursor;
+    struct dec_member record;
+    if (archive_record(a, number, &cursor, &record) < 0)
+        return false;
+    bool stored = record.storage == DEC_STORED;
+    dec_members_end(&cursor);
+    return stored;
+}
+
 static int list_member(struct making *m, const struct archive_slot *slot, struct archive *like)
 {
     base_autoclose int source = -1;
@@ -234,6 +246,11 @@ static int list_member(struct making *m, const struct archive_slot *slot, struct
     like->in_segment = m->in_segment;
     like->offset = m->offset;
     like->bytes = m->bytes;
+    if (outer->in_segment && is_stored(outer, slot->member)) {
+        /* It stands in the segment that the outer one stands in. */
+        like->outer = outer->outer;
+        like->member = outer->member;
+    }
     return list_origin(m, source, like);
 }
 

@@ -120,7 +120,7 @@ struct archive_names {
 
 /* An archive as it was listed; immutable, but for the links, which are found at the first visit. */
 struct archive {
-    uint32_t outer, member; /* as its slot */
+    uint32_t outer, member; /* as its slot; in_segment: the member whose segment it stands in */
     size_t clip;
     uint32_t version;               /* of the clip */
     struct cache_file_stamp stamp;  /* of the file */

@@ -250,9 +250,10 @@ class Media(harness.Case):
             archive.write(files / 'd/one.srt', 'd/one.srt', zipfile.ZIP_DEFLATED)
         # One archive in another, packed and not.
         run('tar', '-C', self.root, '-cf', self.root / 'outer.tar', 'plain.tar', 'zip.zip', 'gz.tar.gz')
-        run('tar', '-C', self.root, '-czf', self.root / 'packed.tgz', 'plain.tar')
+        run('tar', '-C', self.root, '-czf', self.root / 'packed.tgz', 'plain.tar', 'zip.zip', 'outer.tar')
         shutil.copytree(files, self.root / 'files')
-        shards = ['plain', 'gz', 'zip', 'outer/plain', 'outer/zip', 'outer/gz', 'packed/plain']
+        shards = ['plain', 'gz', 'zip', 'outer/plain', 'outer/zip', 'outer/gz', 'packed/plain', 'packed/zip',
+                  'packed/outer/plain', 'packed/outer/zip', 'packed/outer/gz']
         source = '- { archives: "*.{tar,gz,zip,tgz}", videos: "**/*.{mp4,mkv}", nested: "*.{tar,gz,zip}" }'
         plain = {k.replace('{shard}/', 'files/'): v.replace('{shard}', 'files') for k, v in self.VIEWS.items()}
         with self.mount(self.config(self.root, plain, source='- { videos: "files/**/*.{mp4,mkv}" }',
@@ -275,7 +276,7 @@ class Media(harness.Case):
             self.assertEqual((mount.path / name).read_bytes(), want[name.replace('outer/plain', 'files')])
             after = mount.stats()
         self.assertEqual((after['jobs_list'], after['jobs_index'], after['jobs_frames']), (0, 0, 0))
-        self.assertEqual(before['jobs_list'], 9)
+        self.assertEqual(before['jobs_list'], 14)
 
     def test_change(self):
         """An archive that is replaced, grows, goes and comes while it is mounted."""
