@@ -60,7 +60,8 @@ static int mount_session(struct fs *fs, struct base_reason *why)
 static const char *crop_of_clip(const void *context, size_t clip, size_t view)
 {
     const struct fs *fs = context;
-    return fs->clips[clip].crops[view];
+    const char *const *crops = fs->clips[clip].crops; /* NULL: a file of a files view */
+    return crops ? crops[view] : "";
 }
 
 static int create_cache(struct fs *fs, struct base_reason *why)
