@@ -138,8 +138,8 @@ class Background(harness.Case):
 
     @staticmethod
     def daemons():
-        everyone = harness.processes()
-        return [p for p in harness.descendants(os.getpid()) if everyone[p][2].startswith('corpusfs') and everyone[p][1] != 'Z']
+        family, everyone = harness.descendants(os.getpid()), harness.processes()  # some may start or end between these
+        return [p for p in family if p in everyone and everyone[p][2].startswith('corpusfs') and everyone[p][1] != 'Z']
 
     def test_ready_when_it_returns(self):
         settings, log = self.config(self.root, VIEWS), self.home / 'log'
