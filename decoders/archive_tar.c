@@ -29,6 +29,7 @@ struct tar {
     struct archive *archive;
     struct archive_entry *entry;
     uint64_t begin;      /* where in the stream libarchive began */
+    uint64_t header;     /* where the header that was asked for last begins, or would */
     uint64_t zero_bytes; /* that were read one after the other */
     struct dec_extent *extents;
 };
@@ -87,11 +88,15 @@ static uint64_t position(struct tar *t)
     return t->begin + (uint64_t)archive_filter_bytes(t->archive, 0);
 }
 
-/* Where the header that was asked for last begins, or would. */
-static uint64_t header_position(struct tar *t)
+/* All members so far are whole, and what comes next is a header. libarchive tells where a header was only as
+ * long as it could read it. */
+static void begin_header(struct tar *t)
 {
-    uint64_t at = t->begin + (uint64_t)archive_read_header_position(t->archive);
-    return BASE_MIN(at, t->stream->position);
+    uint64_t at = position(t);
+    t->header = BASE_MIN(at, t->stream->position);
+    t->l->facts.end_offset = t->header;
+    t->l->facts.end_members = t->l->writer.n_members;
+    t->l->facts.end_refused = t->l->writer.n_refused;
 }
 
 /* 0, or why the member's map of holes makes no sense. -ENOMEM. */
@@ -157,7 +162,6 @@ static bool take_kind(struct tar *t, struct dec_member *m, const char **ret_targ
 static int list_member(struct tar *t)
 {
     struct dec_member m = {.storage = (uint8_t)t->storage, .offset = position(t)};
-    uint64_t header = header_position(t);
     const char *name = archive_entry_pathname(t->entry), *target = NULL;
     m.mtime_s = archive_entry_mtime_is_set(t->entry) ? archive_entry_mtime(t->entry) : 0;
     bool known = take_kind(t, &m, &target);
@@ -178,12 +182,11 @@ static int list_member(struct tar *t)
     int err =
         why ? dec_listing_refuse(t->l, name, (enum dec_refusal)why) : dec_listing_add(t->l, &m, name, target);
     if (!err && skipped) {
-        t->l->facts.last_header = header;
+        t->l->facts.last_header = t->header;
         return 0;
     }
     if (!skipped)
         dec_listing_truncate(t->l, "it is cut off: %s", archive_error_string(t->archive));
-    t->l->facts.end_offset = header_position(t);
     return err < 0 ? err : 1;
 }
 
@@ -203,6 +206,7 @@ static int list_members(struct tar *t)
 {
     int err = 0, got = ARCHIVE_OK;
     while (!err) {
+        begin_header(t);
         got = archive_read_next_header2(t->archive, t->entry);
         if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
             break;
@@ -210,11 +214,10 @@ static int list_members(struct tar *t)
     }
     if (err)
         return err < 0 ? err : 0;
-    uint64_t at = t->l->facts.end_offset = header_position(t);
     if (got != ARCHIVE_EOF && archive_errno(t->archive) == ENOMEM)
         return base_fail(&t->l->work->why, -ENOMEM, "out of memory");
-    if (got != ARCHIVE_EOF && !ended_before(t, at))
-        dec_listing_truncate(t->l, "it is damaged or cut off at byte %llu: %s", (unsigned long long)at,
+    if (got != ARCHIVE_EOF && !ended_before(t, t->header))
+        dec_listing_truncate(t->l, "it is damaged or cut off at byte %llu: %s", (unsigned long long)t->header,
                              archive_error_string(t->archive));
     return 0;
 }
@@ -290,27 +293,18 @@ static bool has_old_end(const struct dec_listing *l, const struct dec_members *o
            memcmp(hash, old->end_hash, sizeof hash) == 0;
 }
 
-/* What was cut off then may be whole now. */
-static bool is_cut(const struct dec_member *m)
-{
-    return m->kind == DEC_MEMBER_REFUSED && m->why == DEC_REFUSED_CUT;
-}
-
+/* All but what was cut off then, which may be whole now. */
 static int copy_members(struct dec_listing *l, const struct dec_members *old)
 {
     static struct dec_members_cursor cursor;
     struct dec_member m;
-    uint64_t refused = old->n_refused;
-    int got, err = 0;
+    int got = 1, err = 0;
     dec_members_begin(old, &cursor);
-    while (!err && (got = dec_members_next(&cursor, &m)) > 0) {
-        refused -= is_cut(&m);
-        if (!is_cut(&m))
-            err = dec_members_add(&l->writer, &m);
-    }
+    for (uint64_t i = 0; !err && i < old->end_members && (got = dec_members_next(&cursor, &m)) > 0; i++)
+        err = dec_members_add(&l->writer, &m);
     dec_members_end(&cursor);
-    l->writer.n_refused = BASE_MAX(l->writer.n_refused, refused);
-    return err ? err : got;
+    l->writer.n_refused = old->end_refused;
+    return err ? err : BASE_MIN(got, 0);
 }
 
 int dec_resume_tar(struct dec_listing *l, int list_fd, struct dec_stream *stream)

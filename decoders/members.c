@@ -38,7 +38,8 @@ int dec_members_open(const uint8_t *data, size_t len, struct dec_members *ret)
     uint64_t rest = len - sizeof frame;
     if (frame.n_members > DEC_MAX_MEMBERS || frame.archive_bytes > INT64_MAX ||
         frame.stream_bytes > INT64_MAX || frame.end_offset > frame.stream_bytes ||
-        frame.last_header > frame.end_offset || frame.records_bytes > rest || frame.points_bytes > rest)
+        frame.last_header > frame.end_offset || frame.end_members > frame.n_members ||
+        frame.end_refused > frame.n_refused || frame.records_bytes > rest || frame.points_bytes > rest)
         return -EPROTO;
     if (frame.records_bytes + frame.points_bytes + dec_table_entries(frame.n_members) * 8 != rest)
         return -EPROTO;
@@ -53,6 +54,8 @@ int dec_members_open(const uint8_t *data, size_t len, struct dec_members *ret)
         .stream_bytes = frame.stream_bytes,
         .end_offset = frame.end_offset,
         .last_header = frame.last_header,
+        .end_members = frame.end_members,
+        .end_refused = frame.end_refused,
         .records = data + sizeof frame,
         .records_bytes = frame.records_bytes,
         .table = data + sizeof frame + frame.records_bytes,

@@ -102,9 +102,12 @@ struct dec_members {
     uint64_t n_hardlinks;   /* 0 = no name has to be looked up to know what its member holds */
     uint64_t archive_bytes; /* how long the archive was */
     uint64_t stream_bytes;  /* of the unpacked stream, as far as it was read; archive_bytes if not filtered */
-    uint64_t end_offset;    /* plain tar: where the next member's header will stand when it grows */
-    uint64_t last_header;   /* plain tar: where the header of the last whole member stands */
-    uint8_t end_hash[16];   /* of that header, and the bytes before end_offset (see archive_tar.c) */
+    uint64_t end_offset;    /* plain tar: where the next member's header will stand when it grows; of one that
+                               is cut, the header of the first member that is not whole */
+    uint64_t end_members; /* records of members before end_offset; the others, one at most, are of a member */
+    uint64_t end_refused; /* that is cut in its filling or before; and how many of those were refused */
+    uint64_t last_header; /* plain tar: where the header of the last whole member stands */
+    uint8_t end_hash[16]; /* of that header, and the bytes before end_offset (see archive_tar.c) */
     /* Borrowed. */
     const uint8_t *records, *table, *points;
     size_t records_bytes, points_bytes;

@@ -5,7 +5,7 @@
 
 #include "decoders/members.h"
 
-#define DEC_MEMBERS_MAGIC "cfsmem1" /* with its terminator 8 bytes; the digit is the format's version */
+#define DEC_MEMBERS_MAGIC "cfsmem2" /* with its terminator 8 bytes; the digit is the format's version */
 
 enum {
     DEC_RESTART = 64, /* every how many records one is coded by itself */
@@ -22,6 +22,7 @@ struct dec_members_frame {
     char magic[8];
     uint8_t format, filter, truncated, reserved[5];
     uint64_t n_members, n_refused, n_hardlinks, archive_bytes, stream_bytes, end_offset, last_header;
+    uint64_t end_members, end_refused;
     uint64_t records_bytes, points_bytes;
     uint8_t end_hash[16];
     char reason[128];

@@ -120,6 +120,8 @@ int dec_members_close(struct dec_members_writer *w, const struct dec_members *fa
         .stream_bytes = facts->stream_bytes,
         .end_offset = facts->end_offset,
         .last_header = facts->last_header,
+        .end_members = facts->end_members,
+        .end_refused = facts->end_refused,
         .points_bytes = facts->points_bytes,
     };
     int err = flush(w);

@@ -23,7 +23,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 9u
+#define DEC_VERSION 10u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 #define DEC_MAX_US (INT64_C(1) << 50) /* times of cuts: 35 years */

@@ -343,8 +343,11 @@ class Tars(Archives):
         gnu_tar(archive, self.make_tree())
         whole, whole_tree = self.listed(archive)
         data = archive.read_bytes()
-        for _ in range(20):
-            at = self.chance.randrange(1, whole.told['end'])
+        places = [self.chance.randrange(1, whole.told['end']) for _ in range(14)]
+        for m in self.chance.sample([m for m in whole.members if m.kind == FILE], 3):
+            end = m.offset + m.packed  # in the header, and in the filling, which may have no bytes
+            places += [m.offset - self.chance.randrange(1, 512), min(end + self.chance.randrange(-end % 512 or 1), len(data))]
+        for at in places:
             cut.write_bytes(data[:at])
             found = Listed(cut, '-o', old)
             if at < 512:

@@ -173,6 +173,8 @@ static struct dec_members facts_of(uint64_t end)
                                 .stream_bytes = end,
                                 .end_offset = end,
                                 .last_header = end / 2,
+                                .end_members = 3,
+                                .end_refused = 1,
                                 .points = (const uint8_t *)"points",
                                 .points_bytes = 6};
 }
@@ -206,6 +208,7 @@ static void test_round_trip(void)
     CHECK_INT(list.n_hardlinks, n_hardlinks);
     CHECK(list.n_members == n && list.filter == DEC_XZ && list.truncated && list.end_offset == at &&
           list.last_header == at / 2);
+    CHECK(list.end_members == 3 && list.end_refused == 1);
     CHECK_STR(list.reason, "cut");
     CHECK(list.points_bytes == 6 && memcmp(list.points, "points", 6) == 0);
     dec_members_begin(&list, &c);
