@@ -51,6 +51,21 @@ def _daemon_of(point):
     raise RuntimeError(f'no daemon of {point}')
 
 
+@contextlib.contextmanager
+def overlay(home, lower):
+    """A read-only overlay over a folder, as root. Python's open() asks each file whether it is a terminal; an overlay
+    answers that in the kernel, where FUSE asks the daemon."""
+    with tempfile.TemporaryDirectory(prefix='overlay-', dir=home) as folder:
+        empty, point = Path(folder) / 'empty', Path(folder) / 'mnt'
+        empty.mkdir()
+        point.mkdir()
+        subprocess.run(['mount', '-t', 'overlay', 'overlay', '-o', f'ro,lowerdir={lower}:{empty}', point], check=True)
+        try:
+            yield point
+        finally:
+            subprocess.run(['umount', '-l', point], check=False)
+
+
 def ffmpegfs(home, root):
     """A context manager: a mount point where each video is a folder of JPEGs; the cache is new."""
     return _peer(home, lambda cache, point: ['ffmpegfs', '-f', '--desttype=JPG', f'--cachepath={cache}', root, point])

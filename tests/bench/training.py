@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """T10 to T12: epochs of training as a TSN loader reads: 16 frames a clip, decoded by PIL, by two processes that take
 clips in shuffled order."""
+import contextlib
 from pathlib import Path
 
 import machine
@@ -28,26 +29,30 @@ def _other_frames(bench, corpus):
             for video in corpus.videos]
 
 
-def _epochs(bench, corpus, tree, before, disk):
+def _epochs(bench, corpus, tree, before, disk, over=None):
     """{part: Sample}: the first epoch with the `before` seconds that it took until it could begin, and so on; disk() is
-    what the frames take then."""
+    what the frames take then. `over`: the second one again through an overlay over the tree."""
     work = uniform_frames(bench, corpus)
     first = _epoch(bench, corpus, tree, 1, work)
     first.seconds += before
     used = Sample(first.seconds, first.files, disk())
     second = _epoch(bench, corpus, tree, 2, work)
+    again = _epoch(bench, corpus, over, 2, work) if over else second
     others = _epoch(bench, corpus, tree, 3, _other_frames(bench, corpus))
-    return {'first': first, 'second': second, 'others': others, 'disk': used}
+    return {'first': first, 'second': second, 'overlay': again, 'others': others, 'disk': used}
 
 
 def t10(bench):
+    as_root = machine.may_drop_caches()
     for corpus in bench.chosen(['a']):
         def ours(_, corpus=corpus):
             with bench.folder() as cache:
                 mounting = mounts.corpusfs(bench.home, corpus.root, mounts.view(corpus.match.quality), cache)
                 before, mount = timed(mounting.__enter__)
                 try:
-                    return _epochs(bench, corpus, mount.path / 'img', before, lambda: machine.disk_bytes(cache))
+                    with mounts.overlay(bench.home, mount.path) if as_root else contextlib.nullcontext() as over:
+                        return _epochs(bench, corpus, mount.path / 'img', before, lambda: machine.disk_bytes(cache),
+                                       over and over / 'img')
                 finally:
                     mounting.__exit__(None, None, None)
 
@@ -60,5 +65,7 @@ def t10(bench):
         sampled = f'{SAMPLED} frames a clip, decoded by PIL, {WORKERS} processes'
         bench.row('T10', corpus.name, f'first epoch, {sampled}', done, 'ffmpeg', 'time', 'first', '<=', 0.25)
         bench.row('T11', corpus.name, 'second epoch, the same frames', done, 'ffmpeg', 'time', 'second', '<=', 1.05)
+        if as_root:
+            bench.row('T11', corpus.name, 'the same frames again through an overlay', done, 'ffmpeg', 'time', 'overlay', '<=', 1.05)
         bench.row('T11', corpus.name, 'third epoch, other frames', done, 'ffmpeg', 'time', 'others')
         bench.row('T12', corpus.name, 'disk used after T10', done, 'ffmpeg', 'disk', 'disk', '<=', 0.15)
