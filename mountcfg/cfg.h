@@ -27,6 +27,7 @@
  *     - file: GLOB      csv, tsv, json, jsonl; or lines: GLOB with match: REGEX, or labels: GLOB, one a frame
  *       key: FIELD      or a list of fields, or a template; to: the same of the clips
  *       join: inner|left
+ *       optional: true  it need not be there
  *       cut: { start: FIELD, end: FIELD }      each row is a clip: a part of the video that it belongs to, in
  *                       seconds or [h:]m:s; or { first: FIELD, last: FIELD, base: 1 }, frames, inclusive
  *       path: REGEX     on the path of the table: fields of all its rows

@@ -333,7 +333,8 @@ struct cfg_table {
         size_t from, to;          /* fields */
         int base;                 /* number of the first frame */
     } cut;
-    bool left; /* clips without a row stay */
+    bool left;       /* clips without a row stay */
+    bool missing_ok; /* where no file is this table, all clips stay as they are */
 };
 void cfg_load_tables(struct cfg_loader *l, struct cfg_node node);
 /* When all fields are known. */

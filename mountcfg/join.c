@@ -34,6 +34,7 @@ struct reading {
     struct cfg_list cuts; /* struct cfg_clip: what a table that cuts makes of the clips */
     size_t n_keyless;
     bool seen[CFG_MAX_FIELDS]; /* some row of some table had it */
+    bool lacks_tables;         /* some optional table is not there */
 };
 
 /* ---- Reading ---- */
@@ -438,6 +439,10 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
         err = read_file(r, reader);
     if (err)
         return err;
+    if (n_files == 0 && r->table->missing_ok) {
+        r->lacks_tables = true;
+        return 0;
+    }
     if (n_files == 0)
         cfg_mistake(r->log, r->table->place, "no file below %s is this table", r->c->root);
     if (r->rows.n > 1)
@@ -480,7 +485,7 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
         err = join_table(r, reader, to - from);
         from = to;
     }
-    if (!err && c->n_tables > 0)
+    if (!err && c->n_tables > 0 && !r->lacks_tables)
         report_missing(r);
     cfg_list_finish(&r->rows);
     cfg_list_finish(&r->cuts);

@@ -20,6 +20,7 @@ enum {
     TABLE_TO,
     TABLE_JOIN,
     TABLE_CUT,
+    TABLE_OPTIONAL,
     TABLE_N
 };
 static const struct cfg_key table_keys[TABLE_N] = {
@@ -31,7 +32,7 @@ static const struct cfg_key table_keys[TABLE_N] = {
     [TABLE_BASE] = {"base", false},       [TABLE_NONE] = {"none", false},
     [TABLE_PATH] = {"path", false},       [TABLE_KEY] = {"key", false},
     [TABLE_TO] = {"to", false},           [TABLE_JOIN] = {"join", false},
-    [TABLE_CUT] = {"cut", false},
+    [TABLE_CUT] = {"cut", false},         [TABLE_OPTIONAL] = {"optional", false},
 };
 enum { CUT_START, CUT_END, CUT_FIRST, CUT_LAST, CUT_BASE, CUT_N };
 static const struct cfg_key cut_keys[CUT_N] = {
@@ -369,6 +370,8 @@ static void load_table(struct cfg_loader *l, struct cfg_node node)
     load_join(l, e, t);
     if (e[TABLE_CUT].value.yaml)
         load_cut(l, e[TABLE_CUT].value, t);
+    if (e[TABLE_OPTIONAL].value.yaml)
+        (void)cfg_read_bool(l, e[TABLE_OPTIONAL].value, "optional", &t->missing_ok);
 }
 
 void cfg_load_tables(struct cfg_loader *l, struct cfg_node node)

@@ -123,6 +123,15 @@ class Tables(harness.Case):
                                 'fields:\n  content: { default: "-" }\n')
         self.check_tree(config, {'validation/2': 'fear G2 \u4f60\u597d 3', 'training/0030': 'awe G1 - 3'})
 
+    def test_optional(self):
+        """A table that may be missing: then nothing is left out, and nothing reported."""
+        config = self.configure('  - { file: labels.csv, key: clip, optional: true }\n', '{label}/{clip}',
+                                more='fields:\n  label: { default: none }\n')
+        self.assertNotIn('labels.csv', harness.corpusfs('check', config, check=0).stdout)
+        self.check_tree(config, {f'none/{clip}': 'x' for clip in ('a, (b)! & [c]', '\u60c5\u611f 1', '2', '0030')})
+        self.write('labels.csv', 'clip,label\n2,fear\n')
+        self.check_tree(config, {'fear/2': 'x'}, ['3 clips have no row, and are left out'])
+
     def test_lines(self):
         self.write('ann/x.txt', '% [START_TIME - END_TIME] TURN_NAME EMOTION\r\n\r\n[6.29 - 8.23]\t2\tneu\t[2.5]\r\n'
                                 'C-E2:\tNeutral;\r\n[10 - 11.5]\t0030\thap\t[1]\r\n')
