@@ -41,14 +41,14 @@ struct cache_view {
         struct dec_audio_spec audio;
         struct dec_sound_spec sound;
         struct {
-            uint8_t sources[2]; /* enum cache_subtitle_source, tried in order */
+            uint8_t sources[3]; /* enum cache_subtitle_source, tried in order */
             uint8_t n_sources;
             bool empty;             /* no text: an empty file (true) or none */
             int64_t from_us, to_us; /* the cache's own: of a cut */
         } subtitles;
     };
 };
-enum cache_subtitle_source { CACHE_SIDECAR, CACHE_EMBEDDED };
+enum cache_subtitle_source { CACHE_SIDECAR, CACHE_EMBEDDED, CACHE_TABLE /* cache_options.cues tells it */ };
 
 /* A part of a source that is a clip of its own: from the one to the other, which is not in it. Times count
  * from the beginning, frames are those of the stream's rate, from 0. */
@@ -89,8 +89,11 @@ struct cache_options {
     void *context;
     /* What is cropped of a clip in a view that crops by clip, as in dec_frames_spec.crop. The same each time.
      * Any thread; NULL when no view does. */
-    const char *(*crop)(const void *crop_context, size_t clip, size_t view);
-    const void *crop_context;
+    const char *(*crop)(const void *clip_context, size_t clip, size_t view);
+    /* What tables say of a clip for a subtitles view: an SRT file with times of its source; NULL or empty =
+     * nothing. The same each time. Any thread; NULL when no view has it from tables. */
+    const char *(*cues)(const void *clip_context, size_t clip, size_t view);
+    const void *clip_context;
 };
 
 struct cache;

@@ -43,8 +43,7 @@ struct base_hash key_of_view(const struct cache_view *v)
     }
     struct {
         char kind[16];
-        uint8_t sources[2], n_sources, empty;
-        uint32_t reserved;
+        uint8_t sources[3], n_sources, empty, reserved[3];
         int64_t from_us, to_us;
     } key = {.kind = "subtitles",
              .n_sources = v->subtitles.n_sources,
@@ -71,7 +70,7 @@ struct cache_view view_of_clip(const struct cache *c, const struct media *m, siz
     *to_us = m->to_us;
     if (v.crops_by_clip)
         (void)snprintf(v.frames.crop, sizeof v.frames.crop, "%s",
-                       c->options.crop(c->options.crop_context, m->clip, view));
+                       c->options.crop(c->options.clip_context, m->clip, view));
     return v;
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 struct streaming {
     struct making *m;
@@ -138,6 +139,30 @@ static int open_sidecar(struct making *m, struct ingredients *in)
     return err;
 }
 
+/* What tables say, as a file. 0, -ENOENT when they say nothing, or a failure that is told already. */
+static int open_cues(struct making *m, struct ingredients *in)
+{
+    const struct cache_options *o = &m->c->options;
+    const char *text = o->cues ? o->cues(o->clip_context, m->t->clip, m->t->view) : NULL;
+    if (!text || !*text)
+        return -ENOENT;
+    struct stat st;
+    int fd = making_memory_file();
+    int err = fd < 0 ? fd : base_pwrite_all(fd, text, strlen(text), 0);
+    if (!err && fstat(fd, &st) < 0)
+        err = -errno;
+    if (err) {
+        base_close_fd(&fd);
+        return making_fail(m, base_fail(&m->why, err, "no memory for its text"));
+    }
+    m->archive = 0; /* where another text was looked for */
+    m->offset = m->bytes = 0;
+    in->source = fd;
+    in->stamp = stamp_of(&st);
+    in->identity = base_hash_of(text, strlen(text));
+    return 0;
+}
+
 /* Opens where a clip's text is; in->source stays -1 when it has none. */
 static int open_text(struct making *m, struct dec_job *job, struct ingredients *in)
 {
@@ -146,6 +171,12 @@ static int open_text(struct making *m, struct dec_job *job, struct ingredients *
     for (int i = 0; i < view->subtitles.n_sources; i++) {
         if (view->subtitles.sources[i] == CACHE_SIDECAR && source->sidecar) {
             int err = open_sidecar(m, in);
+            job->subtitles.sidecar = !err;
+            if (err != -ENOENT)
+                return err;
+        }
+        if (view->subtitles.sources[i] == CACHE_TABLE) {
+            int err = open_cues(m, in);
             job->subtitles.sidecar = !err;
             if (err != -ENOENT)
                 return err;

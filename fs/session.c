@@ -64,6 +64,13 @@ static const char *crop_of_clip(const void *context, size_t clip, size_t view)
     return crops ? crops[view] : "";
 }
 
+static const char *cues_of_clip(const void *context, size_t clip, size_t view)
+{
+    const struct fs *fs = context;
+    const char *const *cues = fs->clips[clip].cues;
+    return cues ? cues[view] : NULL;
+}
+
 static int create_cache(struct fs *fs, struct base_reason *why)
 {
     const struct fs_options *o = fs->options;
@@ -87,7 +94,8 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         .on_change = fs_notify_clip,
         .context = fs->notifier,
         .crop = crop_of_clip,
-        .crop_context = fs,
+        .cues = cues_of_clip,
+        .clip_context = fs,
     };
     return cache_create(&options, &fs->cache, why);
 }

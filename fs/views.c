@@ -93,6 +93,8 @@ static void npy_view(const struct cfg_npy *npy, struct cache_view *ret)
 
 bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
 {
+    static const enum cache_subtitle_source sources[] = {
+        [CFG_SIDECAR] = CACHE_SIDECAR, [CFG_EMBEDDED] = CACHE_EMBEDDED, [CFG_TABLE] = CACHE_TABLE};
     *ret = (struct cache_view){.crops_by_clip = cfg_crop_of_clip(v) != NULL};
     switch (v->kind) {
     case CFG_FRAMES:
@@ -114,8 +116,7 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
         ret->subtitles.empty = v->subtitles.empty;
         ret->subtitles.n_sources = (uint8_t)v->subtitles.n_sources;
         for (int i = 0; i < v->subtitles.n_sources; i++)
-            ret->subtitles.sources[i] =
-                v->subtitles.sources[i] == CFG_SIDECAR ? CACHE_SIDECAR : CACHE_EMBEDDED;
+            ret->subtitles.sources[i] = (uint8_t)sources[v->subtitles.sources[i]];
         return true;
     case CFG_FILES:
         ret->kind = CACHE_FILE;

@@ -39,6 +39,11 @@ static bool same_clip(const struct fs *fs, const struct cfg_clip *a, const struc
     for (size_t i = 0; a->values && i < fs->n_fields; i++)
         if (!same_text(a->values[i], b->values[i]))
             return false;
+    if (!a->cues != !b->cues)
+        return false;
+    for (size_t i = 0; a->cues && i < cfg_n_views(fs->options->cfg); i++)
+        if (!same_text(a->cues[i], b->cues[i]))
+            return false;
     return true;
 }
 

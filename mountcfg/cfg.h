@@ -51,7 +51,8 @@
  *     - path: "mp3/{clip}.mp3"                 .mp3 .wav
  *       audio: { rate: HZ, channels: 1|2, bitrate: 128k, silence: true|false }
  *     - path: "srt/{clip}.srt"
- *       subtitles: [sidecar, embedded]         or { from: [...], missing: empty|none }
+ *       subtitles: [sidecar, embedded, table]  or { from: [...], missing: empty|none,
+ *                  text: FIELD, start: FIELD, end: FIELD }      table: each row that a clip has is a cue
  *     - path: "img/{clip}/count"
  *       text: "{nframes}"
  *     - path: "raw/{path}"                     the files of the corpus as they are
@@ -80,7 +81,7 @@ enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, 
 enum cfg_timing { CFG_TIMING_CFR, CFG_TIMING_PASSTHROUGH, CFG_TIMING_FPS };
 enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };
-enum cfg_subtitle_source { CFG_SIDECAR, CFG_EMBEDDED };
+enum cfg_subtitle_source { CFG_SIDECAR, CFG_EMBEDDED, CFG_TABLE };
 
 /* A path or text with {field}, {field:05d}, {frame:06d} and literal parts; {{ and }} are braces. */
 struct cfg_template;
@@ -106,8 +107,9 @@ struct cfg_audio {
 };
 
 struct cfg_subtitles {
-    enum cfg_subtitle_source sources[2]; /* tried in this order */
+    enum cfg_subtitle_source sources[3]; /* tried in this order */
     int n_sources;
+    int text, start, end; /* CFG_TABLE: fields, -1 = none; `text:`, `start:`, `end:` */
     bool empty; /* a clip without text: true (default) = an empty file, false = none; `missing: empty|none` */
 };
 
@@ -262,6 +264,9 @@ struct cfg_clip {
     /* Parallel to the views: what one crops of this clip, as in cfg_frames.crop, where that hangs on the
      * clip; NULL = in no view it does. */
     const char *const *crops;
+    /* Parallel to the views: what tables say of this clip, as an SRT file with times of the video; NULL or
+     * empty = nothing; NULL = in no view they do. */
+    const char *const *cues;
     const char *shard; /* NULL = it is in no archive */
     /* The archive's number, and in it those of the video and the subtitle file, as the lister gave them; 0 =
      * none */

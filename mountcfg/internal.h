@@ -21,6 +21,7 @@
  *   sidecars.c  subtitle files beside them
  *   shards.c    clips in archives
  *   join.c      what stands in the tables, and which clips it belongs to
+ *   cues.c      subtitles that stand in them
  *   collide.c   clips that cannot stand in the tree
  *   describe.c  what was found
  */
@@ -482,6 +483,7 @@ struct cfg {
     struct cfg_derived *derived; /* in the order of the file */
     struct cfg_view *views;      /* room for 2 * CFG_MAX_VIEWS: each may bring an n_frames */
     const char *fields[CFG_MAX_FIELDS];
+    bool may_lack[CFG_MAX_FIELDS];    /* it is no mistake when no table has it */
     bool from_tables[CFG_MAX_FIELDS]; /* nothing gives it but, perhaps, a table that does not say what it has
                                        */
 };
@@ -565,6 +567,28 @@ struct cfg_table_file {
 int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct cfg_log *log,
                     struct cfg_matcher *matcher, struct cfg_table_file *files, size_t n_files,
                     struct cfg_clips *clips);
+
+/* ---- cues.c: subtitles from tables ---- */
+
+/* Seconds, as 12, 12.5, 1:02.5 or 1:02:03, in microseconds. False: it is no such time. */
+bool cfg_time_read(const char *text, int64_t *ret_us);
+/* Whether a subtitles view takes its texts or times from a field. */
+bool cfg_is_cue_field(const struct cfg *c, size_t field);
+
+/* One cue: what a row gives, or else the clip; NULL = neither does. */
+enum { CFG_MAX_BAD_CUES = 20 }; /* that are told */
+struct cfg_cue {
+    const char *text, *start, *end;
+    struct cfg_place at; /* of the row, for messages; its file below the root */
+    int64_t start_us, end_us;
+};
+/* Makes what a clip's view says of n cues, which are sorted then: those that are none, but not for lack of a
+ * text, are reported. Leaves things as they are when no cue has a text. *n_bad: how many were reported so
+ * far. 0 or -ENOMEM. */
+int cfg_put_cues(const struct cfg *c, struct cfg_log *log, struct cfg_arena *arena, size_t view,
+                 struct cfg_cue *cues, size_t n, struct cfg_clip *clip, size_t *n_bad);
+/* Clips whose text is a field of theirs, not one of a table's rows. 0 or -ENOMEM. */
+int cfg_take_cues(const struct cfg *c, struct cfg_log *log, struct cfg_arena *arena, struct cfg_clips *clips);
 
 /* ---- collide.c ---- */
 

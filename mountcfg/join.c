@@ -32,9 +32,11 @@ struct reading {
     const char *file_path;    /* as messages have it */
     struct cfg_list rows;
     struct cfg_list cuts; /* struct cfg_clip: what a table that cuts makes of the clips */
-    size_t n_keyless;
-    bool seen[CFG_MAX_FIELDS]; /* some row of some table had it */
-    bool lacks_tables;         /* some optional table is not there */
+    struct cfg_list cues; /* struct cfg_cue: scratch */
+    size_t n_keyless, n_bad_cues;
+    bool cue_fields[CFG_MAX_FIELDS]; /* of them rows of one key may have different values */
+    bool seen[CFG_MAX_FIELDS];       /* some row of some table had it */
+    bool lacks_tables;               /* some optional table is not there */
 };
 
 /* ---- Reading ---- */
@@ -189,9 +191,12 @@ static struct row *find_rows(const struct reading *r, const char *key, size_t *r
     return rows + low;
 }
 
-static bool same_values(const struct cfg_table *t, const struct row *a, const struct row *b)
+static bool same_values(const struct reading *r, const struct row *a, const struct row *b)
 {
+    const struct cfg_table *t = r->table;
     for (size_t i = 0; i < n_values(t); i++) {
+        if (r->cue_fields[field_of(t, i)])
+            continue;
         if (!a->values[i] != !b->values[i] || (a->values[i] && strcmp(a->values[i], b->values[i]) != 0))
             return false;
     }
@@ -217,38 +222,13 @@ static void report_ambiguous(const struct reading *r, const struct row *rows, si
 static bool agree(const struct reading *r, struct row *rows, size_t n, struct outcome *o)
 {
     for (size_t i = 1; i < n; i++) {
-        if (same_values(r->table, &rows[0], &rows[i]))
+        if (same_values(r, &rows[0], &rows[i]))
             continue;
         if (!rows[0].used && ++o->n_ambiguous > 0)
             report_ambiguous(r, rows, i, o);
         return false;
     }
     return true;
-}
-
-/* Seconds, as 12, 12.5, 1:02.5 or 1:02:03, in microseconds. */
-static bool read_time(const char *text, int64_t *ret)
-{
-    int64_t seconds = 0, unit = 100000;
-    size_t n = 0, colons = 0;
-    for (;;) {
-        int64_t part = 0;
-        size_t digits = strspn(text, "0123456789");
-        if (digits == 0 || digits > 9)
-            return false;
-        for (n = 0; n < digits; n++)
-            part = part * 10 + (text[n] - '0');
-        seconds = seconds * 60 + part;
-        text += digits;
-        if (*text != ':' || ++colons > 2)
-            break;
-        text++;
-    }
-    *ret = seconds * 1000000;
-    if (*text == '.')
-        for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10)
-            *ret += (*text - '0') * unit;
-    return *text == 0;
 }
 
 static bool read_frame(const char *text, int64_t base, int64_t *ret)
@@ -268,9 +248,9 @@ static const char *read_cut(const struct cfg_table *t, const char *from, const c
     bool frames = range.unit == CFG_RANGE_FRAMES;
     if (!from || !to)
         return "the row lacks where its clip begins or ends";
-    if (frames ? !read_frame(from, t->cut.base, &range.from) : !read_time(from, &range.from))
+    if (frames ? !read_frame(from, t->cut.base, &range.from) : !cfg_time_read(from, &range.from))
         return frames ? "its first frame is no number of one" : "its start is no time in seconds";
-    if (frames ? !read_frame(to, t->cut.base, &range.to) : !read_time(to, &range.to))
+    if (frames ? !read_frame(to, t->cut.base, &range.to) : !cfg_time_read(to, &range.to))
         return frames ? "its last frame is no number of one" : "its end is no time in seconds";
     range.to += frames; /* inclusive */
     if (range.to <= range.from)
@@ -286,6 +266,67 @@ static void put_values(const struct cfg_table *t, const struct row *row, const c
             values[field_of(t, i)] = row->values[i];
     }
 }
+
+/* ---- What is said ---- */
+
+/* What a row gives; NULL also for an empty text. */
+static const char *value_of_row(const struct cfg_table *t, const struct row *row, int field)
+{
+    for (size_t i = 0; i < n_values(t); i++) {
+        if ((int)field_of(t, i) == field)
+            return row->values[i] && *row->values[i] ? row->values[i] : NULL;
+    }
+    return NULL;
+}
+
+static const char *value_of_clip(const struct cfg_clip *clip, int field)
+{
+    return field >= 0 ? clip->values[field] : NULL;
+}
+
+/* The cue that a row is in a view, with what it lacks from the clip. Rows that cut say where a clip is, and
+ * not, by that alone, where its text is said. False: it says nothing about it. */
+static bool cue_of_row(const struct reading *r, const struct cfg_subtitles *s, const struct row *row,
+                       const struct cfg_clip *clip, struct cfg_cue *ret)
+{
+    const struct cfg_table *t = r->table;
+    const char *text = value_of_row(t, row, s->text);
+    const char *start = value_of_row(t, row, s->start), *end = value_of_row(t, row, s->end);
+    if (!text && (t->cut.unit || (!start && !end)))
+        return false;
+    *ret = (struct cfg_cue){.text = text ? text : value_of_clip(clip, s->text),
+                            .start = start ? start : value_of_clip(clip, s->start),
+                            .end = end ? end : value_of_clip(clip, s->end),
+                            .at = {r->files[row->file].label, (int)row->line, 0}};
+    return true;
+}
+
+/* Cues of the clip, of which rows of the table at hand tell. 0 or -ENOMEM. */
+static int take_cues(struct reading *r, const struct row *rows, size_t n, struct cfg_clip *clip)
+{
+    for (size_t v = 0; v < r->c->n_views; v++) {
+        const struct cfg_view *view = &r->c->views[v];
+        struct cfg_cue cue;
+        if (view->kind != CFG_SUBTITLES || view->subtitles.text < 0)
+            continue;
+        r->cues.n = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (!cue_of_row(r, &view->subtitles, &rows[i], clip, &cue))
+                continue;
+            struct cfg_cue *added = cfg_list_add(&r->cues, sizeof cue);
+            if (!added)
+                return -ENOMEM;
+            *added = cue;
+        }
+        int err =
+            cfg_put_cues(r->c, r->log, r->matcher->arena, v, r->cues.items, r->cues.n, clip, &r->n_bad_cues);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* ---- Cutting ---- */
 
 /* Makes a clip of a part of another, with the row's values. */
 static int cut_clip(struct reading *r, const struct cfg_clip *clip, const struct row *row, struct outcome *o)
@@ -311,7 +352,7 @@ static int cut_clip(struct reading *r, const struct cfg_clip *clip, const struct
     *cut = *clip;
     cut->values = values;
     cut->range = range;
-    return 0;
+    return take_cues(r, row, 1, cut);
 }
 
 /* Each row of its key makes a clip of its own. */
@@ -337,7 +378,7 @@ static int keep_whole(struct reading *r, const struct cfg_clip *clip)
 }
 
 /* Whether the clip stays: 1, 0 = not, or -ENOMEM. */
-static int join_clip(struct reading *r, const struct cfg_clip *clip, struct outcome *o)
+static int join_clip(struct reading *r, struct cfg_clip *clip, struct outcome *o)
 {
     const char **values = (const char **)(uintptr_t)clip->values;
     int err;
@@ -359,9 +400,10 @@ static int join_clip(struct reading *r, const struct cfg_clip *clip, struct outc
     for (size_t i = 0; i < n; i++)
         rows[i].used = true;
     o->n_joined++;
+    err = good ? take_cues(r, rows, n, clip) : 0;
     if (good)
         put_values(r->table, &rows[0], values);
-    return good;
+    return err ? err : good;
 }
 
 static void report_outcome(const struct reading *r, const struct outcome *o)
@@ -373,6 +415,9 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
         cfg_note(r->log, t->place, "%zu more keys have rows that differ", o->n_ambiguous - MAX_TOLD);
     if (o->n_bad_cuts > MAX_TOLD)
         cfg_note(r->log, t->place, "%zu more rows cut out nothing that can be", o->n_bad_cuts - MAX_TOLD);
+    if (r->n_bad_cues > CFG_MAX_BAD_CUES)
+        cfg_note(r->log, t->place, "%zu more rows have times that are none",
+                 r->n_bad_cues - CFG_MAX_BAD_CUES);
     if (r->n_keyless > MAX_TOLD)
         cfg_note(r->log, t->place, "%zu more rows have no key", r->n_keyless - MAX_TOLD);
     if (r->rows.n > 0 && o->n_joined == 0 && o->n_without > 0) {
@@ -434,7 +479,7 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
 {
     int err = 0;
     r->rows.n = 0;
-    r->n_keyless = 0;
+    r->n_keyless = r->n_bad_cues = 0;
     for (r->file = 0; !err && r->file < n_files; r->file++)
         err = read_file(r, reader);
     if (err)
@@ -454,7 +499,7 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
 static void report_missing(const struct reading *r)
 {
     for (size_t i = 0; i < r->c->n_fields; i++) {
-        if (r->c->from_tables[i] && !r->seen[i])
+        if (r->c->from_tables[i] && !r->c->may_lack[i] && !r->seen[i])
             cfg_mistake(r->log, r->c->tables[0].place,
                         "nothing gives the field {%s}: no table has such a column", r->c->fields[i]);
     }
@@ -473,6 +518,8 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
     r->values = calloc(c->n_fields + 1, sizeof *r->values);
     r->file_fields = calloc(c->n_fields + 1, sizeof *r->file_fields);
     int err = r->values && r->file_fields ? 0 : -ENOMEM;
+    for (size_t i = 0; i < c->n_fields; i++)
+        r->cue_fields[i] = cfg_is_cue_field(c, i);
     if (n_files > 1)
         qsort(files, n_files, sizeof *files, compare_files);
     size_t from = 0;
@@ -489,6 +536,7 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
         report_missing(r);
     cfg_list_finish(&r->rows);
     cfg_list_finish(&r->cuts);
+    cfg_list_finish(&r->cues);
     free(r->values);
     free(r->file_fields);
     free(r);

@@ -199,6 +199,8 @@ static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
     if (!err)
         err = cfg_drop_misfits(s->c, s->log, clips);
     clips->n_left_out += n - clips->n;
+    if (!err)
+        err = cfg_take_cues(s->c, s->log, s->arena, clips);
     return err ? err : cfg_take_crops(s->c, s->arena, clips);
 }
 

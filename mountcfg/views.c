@@ -163,34 +163,75 @@ static void load_audio(struct cfg_loader *l, struct cfg_node node, struct cfg_pl
         (void)cfg_read_bool(l, e[A_SILENCE].value, "silence", &a->silence);
 }
 
-/* ---- subtitles: a list of where to look, or { from: that list, missing: empty|none } ---- */
+/* ---- subtitles: a list of where to look, or { from: that list, missing: empty|none, ... } ---- */
 
-enum { S_FROM, S_MISSING, S_N };
+enum { S_FROM, S_MISSING, S_TEXT, S_START, S_END, S_N };
 static const struct cfg_key subtitles_keys[S_N] = {
-    [S_FROM] = {"from", false}, [S_MISSING] = {"missing", false}};
+    [S_FROM] = {"from", false},   [S_MISSING] = {"missing", false}, [S_TEXT] = {"text", false},
+    [S_START] = {"start", false}, [S_END] = {"end", false},
+};
 
 static void load_from(struct cfg_loader *l, struct cfg_node node, struct cfg_subtitles *s)
 {
-    static const char *const names[] = {[CFG_SIDECAR] = "sidecar", [CFG_EMBEDDED] = "embedded"};
+    static const char *const names[] = {
+        [CFG_SIDECAR] = "sidecar", [CFG_EMBEDDED] = "embedded", [CFG_TABLE] = "table"};
     size_t n = 0;
-    if (!cfg_read_list(l, node, "subtitles", 2, &n))
+    if (!cfg_read_list(l, node, "subtitles", BASE_ARRAY_LEN(s->sources), &n))
         return;
     s->n_sources = 0;
     for (size_t i = 0; i < n; i++) {
         struct cfg_node item = cfg_list_item(node, i);
-        int source = 0;
-        if (item.yaml->type == YAML_SCALAR_NODE &&
-            strcmp((char *)item.yaml->data.scalar.value, "table") == 0) {
-            cfg_mistake(&l->log, cfg_node_place(item),
-                        "subtitles: \"table\" is not supported by this version");
+        int source = 0, have = 0;
+        if (!cfg_read_choice(l, item, "subtitles", names, BASE_ARRAY_LEN(names), &source))
             continue;
-        }
-        if (!cfg_read_choice(l, item, "subtitles", names, 2, &source))
-            continue;
-        if (s->n_sources == 1 && s->sources[0] == (enum cfg_subtitle_source)source)
+        while (have < s->n_sources && s->sources[have] != (enum cfg_subtitle_source)source)
+            have++;
+        if (have < s->n_sources)
             cfg_mistake(&l->log, cfg_node_place(item), "subtitles: \"%s\" stands twice", names[source]);
         else
             s->sources[s->n_sources++] = (enum cfg_subtitle_source)source;
+    }
+}
+
+static bool is_from_table(const struct cfg_subtitles *s)
+{
+    for (int i = 0; i < s->n_sources; i++) {
+        if (s->sources[i] == CFG_TABLE)
+            return true;
+    }
+    return false;
+}
+
+/* The field that a key names, else the one of the key's own name: that there must be one of the text, and may
+ * be for the times. -1 = none. */
+static int cue_field(struct cfg_loader *l, struct cfg_node value, struct cfg_place at, int key)
+{
+    const char *name = subtitles_keys[key].name;
+    if (value.yaml) {
+        const char *given = cfg_read_text(l, value, name);
+        return given ? cfg_field_read(l, cfg_node_place(value), name, given) : -1;
+    }
+    if (key == S_TEXT)
+        return cfg_field_read(l, at, "subtitles from a table", name);
+    int field = cfg_field_find(l->c, name, strlen(name));
+    if (field < 0 && (field = cfg_field_open(l, at, name, strlen(name))) >= 0)
+        l->c->may_lack[field] = true;
+    return field;
+}
+
+static void load_cue_fields(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e,
+                            struct cfg_subtitles *s)
+{
+    if (is_from_table(s)) {
+        s->text = cue_field(l, e[S_TEXT].value, at, S_TEXT);
+        s->start = cue_field(l, e[S_START].value, at, S_START);
+        s->end = cue_field(l, e[S_END].value, at, S_END);
+        return;
+    }
+    for (int i = S_TEXT; i <= S_END; i++) {
+        if (e[i].key.yaml)
+            cfg_mistake(&l->log, cfg_node_place(e[i].key), "\"%s\" is for subtitles from a table only",
+                        subtitles_keys[i].name);
     }
 }
 
@@ -200,21 +241,25 @@ static void load_subtitles(struct cfg_loader *l, struct cfg_node node, struct cf
     static const char *const extensions[] = {"srt"};
     static const char *const missing[] = {"empty", "none"};
     struct cfg_subtitles *s = &v->subtitles;
-    struct cfg_entry e[S_N];
+    struct cfg_entry e[S_N] = {0};
     int chosen = 0;
-    *s = (struct cfg_subtitles){.sources = {CFG_SIDECAR, CFG_EMBEDDED}, .n_sources = 2, .empty = true};
+    *s = (struct cfg_subtitles){.sources = {CFG_SIDECAR, CFG_EMBEDDED},
+                                .n_sources = 2,
+                                .text = -1,
+                                .start = -1,
+                                .end = -1,
+                                .empty = true};
     if (v->path)
         (void)cfg_read_extension(l, path_at, v->path, "a subtitles view", extensions, 1);
-    if (node.yaml->type == YAML_SEQUENCE_NODE) {
+    if (node.yaml->type == YAML_SEQUENCE_NODE)
         load_from(l, node, s);
-        return;
-    }
-    if (!cfg_read_map(l, node, "subtitles", true, subtitles_keys, S_N, e))
+    else if (!cfg_read_map(l, node, "subtitles", true, subtitles_keys, S_N, e))
         return;
     if (e[S_FROM].value.yaml)
         load_from(l, e[S_FROM].value, s);
     if (e[S_MISSING].value.yaml && cfg_read_choice(l, e[S_MISSING].value, "missing", missing, 2, &chosen))
         s->empty = chosen == 0;
+    load_cue_fields(l, cfg_node_place(node), e, s);
 }
 
 /* ---- One view ---- */

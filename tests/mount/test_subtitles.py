@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Subtitles: from sidecars in every encoding and from embedded streams, always SRT that pysrt and ffmpeg read."""
+import io
+import json
 import os
 import re
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import pysrt
@@ -156,6 +159,155 @@ class Subtitles(harness.Case):
                 sound, rate = oracle.decode(mount.path / 'mp3' / f'{clip}.mp3')
                 last = cues((mount.path / 'srt' / f'{clip}.srt').read_bytes())[-1][1]
                 self.assertLessEqual(last, len(sound) / rate * 1000, clip)
+
+
+class Tables(harness.Case):
+    """Rows of tables as cues; those of the whole clip end with its sound."""
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.home / 'root'
+        self.root.mkdir()
+        self.video = clips.make(clips.EVERYTHING, 'everything') / 'containers/h264_bframes.mp4'
+        sound, rate = oracle.decode(self.video)
+        self.ms = len(sound) * 1000 // rate
+
+    def videos(self, *names):
+        for name in names:
+            shutil.copy(self.video, self.root / name)
+
+    def write(self, name, text):
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_text(text, encoding='utf-8')
+
+    def configure(self, views, tables, source='- videos: "*.mp4"'):
+        return self.config(self.root, views, source=source, more=f'tables:\n{tables}')
+
+    def read(self, mount, names):
+        """The cues of files, read in random order, of which stat knew the sizes."""
+        found = {}
+        for name in self.shuffled(list(names)):
+            path = mount.path / name
+            size = path.stat().st_size
+            data = path.read_bytes()
+            self.assertEqual(len(data), size)
+            found[name] = cues(data)
+        return found
+
+    def test_rows(self):
+        """Several rows a clip, out of order, twice, of several lines, without times; and clips without rows."""
+        self.videos('many.mp4', 'one.mp4', 'none.mp4', 'beside.mp4')
+        self.write('beside.srt', '1\n00:00:00,000 --> 00:00:01,000\nbeside\n')
+        self.write('said.csv', 'clip,text,from,to\nmany,"second, \n\n of two lines",0:01.2,1:00:00\nmany,first,0.1004,0.5\n'
+                   'many,first,0.1004,0.5\nmany,2,"0:0:0,6",0.7\nmany,after the end,8,9\nmany,,0,1\none,\u4f60\u597d,,\nbeside,table,0,1\n')
+        fields = 'text: text, start: from, end: to'
+        config = self.configure({
+            'srt/{clip}.srt': f'subtitles: {{ from: [sidecar, table], {fields} }}',
+            'table/{clip}.srt': f'subtitles: {{ from: [table, sidecar], {fields} }}',
+            'only/{clip}.srt': f'subtitles: {{ from: [table], {fields}, missing: none }}',
+        }, '  - { file: said.csv, key: clip, join: left }\n')
+        many = [(100, 500, 'first'), (600, 700, '2'), (1200, self.ms, 'second,\nof two lines')]
+        harness.corpusfs('check', config, check=0)
+        with self.mount(config) as mount:
+            self.assertEqual(sorted(os.listdir(mount.path / 'only')), ['beside.srt', 'many.srt', 'one.srt'])
+            self.assertEqual(sorted(os.listdir(mount.path / 'srt')), ['beside.srt', 'many.srt', 'none.srt', 'one.srt'])
+            got = self.read(mount, [p for p in mount.files() if p.endswith('.srt')])
+            for view in ('srt', 'table', 'only'):
+                self.assertEqual(got[f'{view}/many.srt'], many)
+                self.assertEqual(got[f'{view}/one.srt'], [(0, self.ms, '\u4f60\u597d')])
+            self.assertEqual(got['srt/beside.srt'], [(0, 1000, 'beside')])
+            self.assertEqual(got['table/beside.srt'], [(0, 1000, 'table')])
+            self.assertEqual(got['table/none.srt'], [])
+
+    def test_dialogues(self):
+        """Transcriptions as IEMOCAP has them: clips are cut out of dialogues, each with a line of its own; and the
+        lines of the whole dialogue, of which each clip shows its part."""
+        self.videos('Ses05F_script03_1.mp4')
+        self.write('emo/x.txt', '[0.2000 - 0.8000]\tSes05F_script03_1_F033\tang\t[1]\n'
+                   '[0.6000 - 1.7000]\tSes05F_script03_1_M001\tneu\t[1]\n')
+        self.write('said/Ses05F_script03_1.txt', 'Ses05F_script03_1_F033 [000.2000-000.8000]: How? Why [LAUGHTER]\n'
+                   'Ses05F_script03_1_M001 [000.6000-001.7000]: Just so.\nM: [no times] x\n')
+        tables = ("  - lines: 'said/*.txt'\n"
+                  "    match: '^\\S+ \\[(?<from>[\\d.]+)-(?<to>[\\d.]+)\\]: (?<all>.*)'\n"
+                  "    path: '(?<dialog>[^/]+)[.]txt$'\n    key: dialog\n"
+                  "  - lines: 'emo/*.txt'\n"
+                  "    match: '^\\[(?<start>[\\d.]+) - (?<end>[\\d.]+)\\]\\t(?<clip>(?<dialog>\\w+)_\\w+)\\t'\n"
+                  "    key: dialog\n    cut: { start: start, end: end }\n"
+                  "  - lines: 'said/*.txt'\n    match: '^(?<clip>\\S+) \\[[\\d.-]+\\]: (?<text>.*)'\n    key: clip\n")
+        config = self.configure({'srt/{clip}.srt': 'subtitles: [sidecar, embedded, table]',
+                                 'all/{clip}.srt': 'subtitles: { from: [table], text: all, start: from, end: to }'}, tables,
+                                source='- { videos: "*.mp4", match: "^(?<dialog>.*)[.]mp4$" }')
+        harness.corpusfs('check', config, check=0)
+        first, second = 'Ses05F_script03_1_F033', 'Ses05F_script03_1_M001'
+        with self.mount(config) as mount:
+            got = self.read(mount, mount.files())
+        self.assertEqual(got, {
+            f'srt/{first}.srt': [(0, 600, 'How? Why [LAUGHTER]')], f'srt/{second}.srt': [(0, 1100, 'Just so.')],
+            f'all/{first}.srt': [(0, 600, 'How? Why [LAUGHTER]'), (400, 600, 'Just so.')],
+            f'all/{second}.srt': [(0, 200, 'How? Why [LAUGHTER]'), (0, 1100, 'Just so.')]})
+
+    def test_records_in_archives(self):
+        """EmotionTalk's form: a JSON document a clip in an archive, with its text, and times in a list."""
+        said = {'G1_001': ('\u4f60\u597d\uff0c', [('0.1', '0.9')]), 'G1_002': ('a "b" <i>c</i>', [(0.25, 0.5), ('00:01.0', '00:01.5')]),
+                'G1_003': ('no times', [])}
+        with tarfile.open(self.root / 'Multimodal.tar', 'w') as tar:
+            for name in said:
+                tar.add(self.video, f'mp4/{name}.mp4')
+        with tarfile.open(self.root / 'Audio.tar.gz', 'w:gz') as tar:
+            for name, (text, times) in said.items():
+                data = json.dumps({'content': text, 'paragraphs': [{'from': a, 'to': b} for a, b in times]}).encode()
+                info = tarfile.TarInfo(f'json/{name}.json')
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        each = "    path: '(?<clip>[^/]+)[.]json$'\n    key: clip\n"
+        tables = (f'  - file: "json/*.json"\n    columns: {{ content: content }}\n{each}'
+                  f'  - file: "json/*.json"\n    records: paragraphs\n    join: left\n    columns: {{ from: from, to: to }}\n{each}')
+        config = self.configure({'{clip}.srt': 'subtitles: { from: [table], text: content, start: from, end: to }'}, tables,
+                                source='- { archives: "*.tar*", videos: "mp4/*.mp4" }')
+        harness.corpusfs('check', config, check=0)
+        with self.mount(config) as mount:
+            got = self.read(mount, mount.files())
+        self.assertEqual(got, {
+            'G1_001.srt': [(100, 900, '\u4f60\u597d\uff0c')],
+            'G1_002.srt': [(250, 500, 'a "b" c'), (1000, 1500, 'a "b" c')], 'G1_003.srt': [(0, self.ms, 'no times')]})
+
+    def test_derived_text(self):
+        """A field that a rule gives is a text, too; and one that an open table may have."""
+        self.videos('a_b.mp4')
+        self.write('more.jsonl', '{"clip": "a_b", "text": "from the table", "start": "1"}\n')
+        config = self.configure({'x/{clip}.srt': 'subtitles: { from: [table], text: upper }', '{clip}.srt': 'subtitles: [table]'},
+                                '  - { file: more.jsonl, key: clip }\n'
+                                'fields: { upper: { of: clip, case: upper } }\n')
+        said = harness.corpusfs('check', config, check=1).stdout
+        self.assertIn('more.jsonl:1: its text has a start and no end: not in the subtitles\n', said)
+        self.write('more.jsonl', '{"clip": "a_b", "text": "from the table"}\n')
+        harness.corpusfs('check', config, check=0)
+        with self.mount(config) as mount:
+            self.assertEqual(self.read(mount, mount.files()), {
+                'x/a_b.srt': [(0, self.ms, 'A_B')], 'a_b.srt': [(0, self.ms, 'from the table')]})
+
+    def test_mistakes(self):
+        self.videos('a.mp4')
+        self.write('said.tsv', 'clip\ttext\tstart\tend\na\tx\t1\t0.5\na\ty\tsoon\t1\na\tz\t0\tlate\na\tgood\t0\t1\na\tw\t\t1\n')
+        config = self.configure({'{clip}.srt': 'subtitles: [table]'}, '  - { file: said.tsv, key: clip }\n')
+        said = harness.corpusfs('check', config, check=1).stdout
+        for line, what in ((2, 'its end is before its start'), (3, 'its start is no time in seconds'),
+                           (4, 'its end is no time in seconds'), (6, 'its text has an end and no start')):
+            self.assertIn(f'said.tsv:{line}: {what}: not in the subtitles\n', said)
+        with self.mount(config) as mount:
+            self.assertEqual(self.read(mount, mount.files()), {'a.srt': [(0, 1000, 'good')]})
+
+    def test_changed_table(self):
+        """What a table says anew is told after the corpus was scanned again, and what another cache kept is not."""
+        self.videos('a.mp4', 'b.mp4')
+        self.write('said.csv', 'clip,text\na,one\nb,two\n')
+        config = self.configure({'{clip}.srt': 'subtitles: [table]'}, '  - { file: said.csv, key: clip }\n')
+        with self.mount(config) as mount:
+            self.assertEqual(self.read(mount, mount.files()), {'a.srt': [(0, self.ms, 'one')], 'b.srt': [(0, self.ms, 'two')]})
+            self.write('said.csv', 'clip,text\na,another\nb,two\n')
+            harness.corpusfs('index', config, check=0)
+            harness.wait_until('the new text', lambda: self.read(mount, ['a.srt'])['a.srt'] == [(0, self.ms, 'another')])
+            self.assertEqual(self.read(mount, ['b.srt']), {'b.srt': [(0, self.ms, 'two')]})
 
 
 if __name__ == '__main__':

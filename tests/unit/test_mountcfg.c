@@ -239,7 +239,7 @@ static const struct {
      "c.yaml:5:11: the path of an audio view ends in .mp3 or .wav, found no extension at its end\n"},
     {VIEW("{clip}.vtt", "subtitles: []"),
      "c.yaml:5:11: the path of a subtitles view ends in .srt, found .vtt\n"
-     "c.yaml:6:16: subtitles: expected a list of 1 to 2 items, found 0\n"},
+     "c.yaml:6:16: subtitles: expected a list of 1 to 3 items, found 0\n"},
     {VIEW("{clip}/{frame}.bmp", "frames: {}"),
      "c.yaml:5:11: the path of a frames view ends in .jpg, .jpeg, .png or .ppm, found .bmp\n"},
     {VIEW("{clip}/x.jpg", "frames: {}"),
@@ -338,8 +338,13 @@ static const struct {
     {WAV "{ bitrate: 128k }", "c.yaml:6:14: \"bitrate\" is for .mp3 only\n"},
     {WAV "{ rate: 1 }", "c.yaml:6:20: rate: " WHOLE("1000", "384000") ", found \"1\"\n"},
     {SRT "[sidecar, sidecar]", "c.yaml:6:26: subtitles: \"sidecar\" stands twice\n"},
-    {SRT "[table]", "c.yaml:6:17: subtitles: \"table\"" LATER "\n"},
-    {SRT "[beside]", "c.yaml:6:17: subtitles: expected sidecar or embedded, found \"beside\"\n"},
+    {SRT "[table]", "c.yaml:6:16: subtitles from a table: nothing gives the field {text} (known: clip)\n"},
+    {SRT "{ from: [table], text: tex, start: clip }",
+     "c.yaml:6:39: text: nothing gives the field {tex} (known: clip)\n"},
+    {SRT "{ from: [sidecar], text: clip, end: clip }",
+     "c.yaml:6:35: \"text\" is for subtitles from a table only\n"
+     "c.yaml:6:47: \"end\" is for subtitles from a table only\n"},
+    {SRT "[beside]", "c.yaml:6:17: subtitles: expected sidecar, embedded or table, found \"beside\"\n"},
     {SRT "{ missing: some }",
      "c.yaml:6:27: missing: expected empty or none, found \"some\"; did you mean none?\n"},
     /* several at once; a broken source does not make its fields unknown */
@@ -470,7 +475,11 @@ static void test_sound_and_text(void)
     cfg_destroy(c);
     c = load(SRT "[embedded]\n");
     const struct cfg_subtitles *s = c ? &cfg_view(c, 0)->subtitles : NULL;
-    CHECK(s && s->n_sources == 1 && s->sources[0] == CFG_EMBEDDED && s->empty);
+    CHECK(s && s->n_sources == 1 && s->sources[0] == CFG_EMBEDDED && s->empty && s->text < 0);
+    cfg_destroy(c);
+    c = load(SRT "{ from: [sidecar, embedded, table], text: clip }\n");
+    s = c ? &cfg_view(c, 0)->subtitles : NULL;
+    CHECK(s && s->n_sources == 3 && s->sources[2] == CFG_TABLE && s->text == 0 && s->start < 0 && s->end < 0);
     cfg_destroy(c);
     c = load(SRT "{ missing: none }\n");
     s = c ? &cfg_view(c, 0)->subtitles : NULL;
