@@ -41,7 +41,8 @@
  *             match: REGEX,                  its first group, or the whole match
  *             case: lower|upper|title,
  *             map: { from: to, other: ~ },   ~ leaves the clip out
- *             index: [a, b], base: 0,        the place in a list
+ *             index: [a, b], base: 0,        the place in a list; index: sorted, among the values of all
+ *                                            clips
  *             default: TEXT }                for a clip without a value, and those that map or index do not
  *                                            know
  *   views:              each has a path and one of:

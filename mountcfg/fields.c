@@ -125,6 +125,11 @@ static void load_map(struct cfg_loader *l, struct cfg_node node, struct cfg_rule
 static void load_index(struct cfg_loader *l, struct cfg_node node, struct cfg_rule *r)
 {
     size_t n = 0;
+    if (node.yaml->type == YAML_SCALAR_NODE &&
+        strcmp((const char *)node.yaml->data.scalar.value, "sorted") == 0) {
+        r->index_sorted = true;
+        return;
+    }
     if (!cfg_read_list(l, node, "index", CFG_MAX_MAP, &n))
         return;
     r->index = cfg_keep_alloc(l, n, sizeof *r->index);
@@ -256,6 +261,13 @@ struct derivation {
     const char **values; /* its values, */
     bool lost;           /* and whether it is to go */
     struct cfg_list losses;
+    struct cfg_list unplaced; /* struct unplaced: of the field at hand, in the order of the clips */
+};
+
+/* A clip whose value becomes its place among those of all clips, once all are known. */
+struct unplaced {
+    const char **value; /* in the clip's values */
+    const struct cfg_rule *rule;
 };
 
 static int lose(struct derivation *d, const struct cfg_rule *rule, const char *value)
@@ -358,9 +370,16 @@ static int look_up(struct derivation *d, const struct cfg_rule *r, const char **
     return found && !*value ? -ENOMEM : 0;
 }
 
-static int find_index(struct derivation *d, const struct cfg_rule *r, const char **value)
+static int write_number(struct derivation *d, size_t value, const char **ret)
 {
     char number[24];
+    int len = snprintf(number, sizeof number, "%zu", value);
+    *ret = cfg_arena_text(d->matcher->arena, number, (size_t)len);
+    return *ret ? 0 : -ENOMEM;
+}
+
+static int find_index(struct derivation *d, const struct cfg_rule *r, const char **value)
+{
     size_t i = 0;
     while (i < r->n_index && strcmp(r->index[i], *value) != 0)
         i++;
@@ -368,9 +387,35 @@ static int find_index(struct derivation *d, const struct cfg_rule *r, const char
         *value = NULL;
         return 0;
     }
-    int len = snprintf(number, sizeof number, "%zu", (size_t)r->base + i);
-    *value = cfg_arena_text(d->matcher->arena, number, (size_t)len);
-    return *value ? 0 : -ENOMEM;
+    return write_number(d, (size_t)r->base + i, value);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Gives the field's values that are to be sorted their places among each other. */
+static int place_values(struct derivation *d)
+{
+    struct unplaced *u = d->unplaced.items;
+    size_t n = 0, n_all = d->unplaced.n;
+    base_autofree const char **texts = calloc(n_all + 1, sizeof *texts);
+    int err = texts ? 0 : -ENOMEM;
+    for (size_t i = 0; !err && i < n_all; i++)
+        texts[i] = *u[i].value;
+    if (!err && n_all > 1)
+        qsort(texts, n_all, sizeof *texts, compare_texts);
+    for (size_t i = 0; !err && i < n_all; i++) {
+        if (n == 0 || strcmp(texts[n - 1], texts[i]) != 0)
+            texts[n++] = texts[i];
+    }
+    for (size_t i = 0; !err && i < n_all; i++) {
+        const char *const *found = bsearch(u[i].value, texts, n, sizeof *texts, compare_texts);
+        err = write_number(d, (size_t)u[i].rule->base + (size_t)(found - texts), u[i].value);
+    }
+    d->unplaced.n = 0;
+    return err;
 }
 
 /* The field's value by a rule that holds. */
@@ -394,6 +439,7 @@ static int apply_rule(struct derivation *d, const struct cfg_rule *r)
     }
     if (err || d->lost)
         return err;
+    bool sorted = value && r->index_sorted;
     if (!value && !r->has_fallback && unknown)
         return lose(d, r, unknown);
     if (!value && r->has_fallback && !r->fallback)
@@ -403,6 +449,12 @@ static int apply_rule(struct derivation *d, const struct cfg_rule *r)
         err = value ? 0 : -ENOMEM;
     }
     d->values[d->field->field] = value;
+    if (!err && sorted) {
+        struct unplaced *u = cfg_list_add(&d->unplaced, sizeof *u);
+        if (!u)
+            return -ENOMEM;
+        *u = (struct unplaced){&d->values[d->field->field], r};
+    }
     return err;
 }
 
@@ -441,23 +493,26 @@ int cfg_derive_fields(const struct cfg *c, struct cfg_log *log, struct cfg_match
                       struct cfg_clips *clips)
 {
     struct derivation d = {.c = c, .log = log, .matcher = matcher, .clips = clips};
-    size_t n = 0;
     int err = 0;
-    for (size_t i = 0; !err && i < clips->n; i++) {
-        d.clip = &clips->clips[i];
-        d.values = (const char **)(uintptr_t)d.clip->values;
-        d.lost = false;
-        for (size_t k = 0; !err && !d.lost && k < c->n_derived; k++) {
-            d.field = &c->derived[k];
+    for (size_t k = 0; !err && k < c->n_derived; k++) {
+        size_t n = 0;
+        d.field = &c->derived[k];
+        for (size_t i = 0; !err && i < clips->n; i++) {
+            d.clip = &clips->clips[i];
+            d.values = (const char **)(uintptr_t)d.clip->values;
+            d.lost = false;
             err = derive_field(&d);
+            if (!d.lost)
+                clips->clips[n++] = clips->clips[i];
         }
-        if (!d.lost)
-            clips->clips[n++] = clips->clips[i];
+        if (!err) {
+            clips->n = n;
+            err = place_values(&d);
+        }
     }
-    if (!err) {
-        clips->n = n;
+    if (!err)
         report_losses(&d);
-    }
     cfg_list_finish(&d.losses);
+    cfg_list_finish(&d.unplaced);
     return err;
 }

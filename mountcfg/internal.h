@@ -362,6 +362,7 @@ struct cfg_rule {
     enum cfg_letters letters;
     size_t n_map;
     struct cfg_mapping *map; /* sorted */
+    bool index_sorted;       /* the place among the values of all clips */
     size_t n_index;
     const char **index;
     int base;

@@ -90,11 +90,11 @@ static void test_map(void)
     CHECK_STR(paths(), "Anger/ang_1_02\nAnger/ang_2_02\nHappy/hap_1_01\n");
     CHECK_STR(
         corpus_said,
-        "c.yaml:7:11: the clip fru_1.mp4 gives {number} \"Other\", which its \"index\" does not know: left "
-        "out\n"
         "c.yaml:6:10: the clip odd_1.mp4 gives {label} \"odd\", which its \"map\" does not know: left out "
         "(and 1 more)\n"
-        "c.yaml:6:10: note: {label} leaves out 2 clips, as was wished; the first is xxx_1.mp4\n");
+        "c.yaml:6:10: note: {label} leaves out 2 clips, as was wished; the first is xxx_1.mp4\n"
+        "c.yaml:7:11: the clip fru_1.mp4 gives {number} \"Other\", which its \"index\" does not know: left "
+        "out\n");
     CHECK_INT(problems, 2);
     scan_end();
 
@@ -127,6 +127,27 @@ static void test_many_unknown(void)
     CHECK(strstr(corpus_said,
                  "the clip 100.mp4 gives {label} yet another value, which its \"map\" does not know: "
                  "left out (and 199 more)\n") != NULL);
+    scan_end();
+}
+
+/* Places among the values that the clips have, of those that are still there, from `base` on. */
+static void test_sorted(void)
+{
+    corpus_touch("root/b_1.mp4");
+    corpus_touch("root/a_1.mp4");
+    corpus_touch("root/d_1.mp4");
+    corpus_touch("root/c_1.mp4");
+    corpus_touch("root/b_2.mp4");
+    corpus_touch("root/1.mp4");
+    scan(NAME,
+         "  label: [{ when: { name: '^1' }, set: z }, { of: name, match: '^[a-z]', map: { a: x, b: b, c: ~, "
+         "d: d "
+         "} }]\n"
+         "  place: { of: label, match: '[^z]', index: sorted, base: 1, default: 0 }\n"
+         "  again: { of: place, map: { 0: zero, 1: one, 2: two, 3: three } }\n",
+         "{label}/{name}_{place}_{again}");
+    CHECK_STR(paths(), "z/1_0_zero\nx/a_1_3_three\nb/b_1_1_one\nb/b_2_1_one\nd/d_1_2_two\n");
+    CHECK_INT(problems, 0);
     scan_end();
 }
 
@@ -194,6 +215,7 @@ int main(void)
     CHECK_RUN(test_values);
     CHECK_RUN(test_case);
     CHECK_RUN(test_map);
+    CHECK_RUN(test_sorted);
     CHECK_RUN(test_many_unknown);
     CHECK_RUN(test_when);
     CHECK_RUN(test_numbers);
