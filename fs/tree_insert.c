@@ -37,8 +37,10 @@ static int add_node(struct fs_update *u, struct fs_node node, const char *name, 
 }
 
 /* A shown file is the same node when it has the same content. */
-static bool is_same(const struct fs_node *a, const struct fs_node *b)
+static bool is_same(const struct fs_update *u, const struct fs_node *a, const struct fs_node *b)
 {
+    if (a->kind == FS_MEMBER && b->kind == FS_MEMBER && cfg_view(u->tree->cfg, a->view)->kind == CFG_FILE)
+        return a->archive == b->archive && a->view == b->view && a->member == b->member;
     if (a->kind == FS_MEMBER || a->kind == FS_LINK) /* which of several of a name is meant was found before */
         return (b->kind == FS_MEMBER || b->kind == FS_LINK) && a->archive == b->archive && a->view == b->view;
     return a->kind == b->kind && a->clip == b->clip && a->view == b->view;
@@ -47,7 +49,7 @@ static bool is_same(const struct fs_node *a, const struct fs_node *b)
 static int insert_leaf(struct fs_update *u, struct fs_node node, const char *name, size_t len)
 {
     int64_t old = node.parent < u->tree->n_nodes ? fs_tree_child_n(u->tree, node.parent, name, len) : -ENOENT;
-    if (old >= 0 && is_same(&u->tree->nodes[old], &node))
+    if (old >= 0 && is_same(u, &u->tree->nodes[old], &node))
         return set_live(&u->live_nodes, (uint32_t)old);
     return add_node(u, node, name, len);
 }
@@ -249,6 +251,18 @@ static int insert_frames(struct fs_update *u, uint16_t view)
     return err;
 }
 
+/* The file that a view of one file a clip gives it. */
+static struct fs_node node_of_clip(const struct fs_update *u, size_t i, uint16_t view)
+{
+    const struct cfg_clip *clip = &u->found->clips->clips[i];
+    if (cfg_view(u->tree->cfg, view)->kind == CFG_FILE && clip->archive)
+        return (struct fs_node){.kind = FS_MEMBER,
+                                .archive = clip->archive,
+                                .member = clip->member & 0x1ffffff,
+                                .view = view & 127};
+    return (struct fs_node){.kind = FS_FILE, .clip = clip_id(u, i), .view = view & 127};
+}
+
 static int insert_clips(struct fs_update *u, uint16_t view)
 {
     const struct cfg_clips *clips = u->found->clips;
@@ -258,8 +272,8 @@ static int insert_clips(struct fs_update *u, uint16_t view)
     for (size_t i = 0; !err && i < clips->n; i++) {
         path.len = 0;
         cfg_expand(v->path, clips, &clips->clips[i], 0, 0, &path);
-        struct fs_node node = {.kind = FS_FILE, .clip = clip_id(u, i), .view = view & 127};
-        err = path.failed ? -ENOMEM : insert_file(u, (const char *)path.data, path.len, node);
+        err = path.failed ? -ENOMEM
+                          : insert_file(u, (const char *)path.data, path.len, node_of_clip(u, i, view));
     }
     base_bytes_finish(&path);
     return err;

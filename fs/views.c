@@ -119,6 +119,7 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
             ret->subtitles.sources[i] = (uint8_t)sources[v->subtitles.sources[i]];
         return true;
     case CFG_FILES:
+    case CFG_FILE:
         ret->kind = CACHE_FILE;
         return true;
     case CFG_NPY:

@@ -58,6 +58,8 @@
  *       text: "{nframes}"
  *     - path: "raw/{path}"                     the files of the corpus as they are
  *       files: "**"           GLOB or a list, on {path}: below the root or in an archive; nothing: all
+ *     - path: "videos/{clip}.mp4"
+ *       file: {}              the clip's video as it is; of a part of one, the whole
  *     - path: "rgb/{clip}.npy"
  *       npy: { kind: rgb, timing, fps, size, crop (as frames), stride: N, frames: N, sample: uniform|centre,
  *              layout: thwc|cthw, dtype: uint8|float32, top: 1|255, mean: X or [R, G, B], std: likewise }
@@ -78,7 +80,7 @@
 #include "base/base.h"
 #include "base/bytes.h"
 
-enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, CFG_NPY };
+enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, CFG_FILE, CFG_NPY };
 enum cfg_timing { CFG_TIMING_CFR, CFG_TIMING_PASSTHROUGH, CFG_TIMING_FPS };
 enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };

@@ -10,9 +10,9 @@ enum {
     VIEW_SUBTITLES,
     VIEW_TEXT,
     VIEW_FILES,
+    VIEW_FILE,
     VIEW_NPY,
     VIEW_LIST,
-    VIEW_FILE,
     VIEW_COMMAND,
     VIEW_N
 };
@@ -21,7 +21,7 @@ static const struct cfg_key view_keys[VIEW_N] = {
     [VIEW_AUDIO] = {"audio", false}, [VIEW_SUBTITLES] = {"subtitles", false},
     [VIEW_TEXT] = {"text", false},   [VIEW_FILES] = {"files", false},
     [VIEW_NPY] = {"npy", false},     [VIEW_LIST] = {"list", true},
-    [VIEW_FILE] = {"file", true},    [VIEW_COMMAND] = {"command", true},
+    [VIEW_FILE] = {"file", false},   [VIEW_COMMAND] = {"command", true},
 };
 
 int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
@@ -264,6 +264,15 @@ static void load_subtitles(struct cfg_loader *l, struct cfg_node node, struct cf
 
 /* ---- One view ---- */
 
+/* There is nothing to set. */
+static void load_file(struct cfg_loader *l, struct cfg_node node)
+{
+    bool map = node.yaml->type == YAML_MAPPING_NODE;
+    if (!cfg_node_is_null(node) &&
+        !(map && node.yaml->data.mapping.pairs.start == node.yaml->data.mapping.pairs.top))
+        cfg_mistake(&l->log, cfg_node_place(node), "file: expected {}");
+}
+
 static void load_text(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v)
 {
     const char *text = cfg_read_text(l, node, "text");
@@ -279,7 +288,7 @@ static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg
             continue;
         if (kind) {
             cfg_mistake(&l->log, cfg_node_place(e[i].key),
-                        "a view is one of frames, audio, subtitles, text, files or npy; this "
+                        "a view is one of frames, audio, subtitles, text, files, file or npy; this "
                         "one has \"%s\" and \"%s\"",
                         view_keys[kind].name, view_keys[i].name);
             return 0;
@@ -287,7 +296,7 @@ static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg
         kind = i;
     }
     if (!kind)
-        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles, text, files or npy");
+        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles, text, files, file or npy");
     return kind;
 }
 
@@ -337,6 +346,8 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
         load_subtitles(l, value, path_at, &v);
     else if (v.kind == CFG_FILES && !cfg_node_is_null(value)) /* nothing: all */
         cfg_read_globs(l, value, "files", &v.files.globs, &v.files.n_globs);
+    else if (v.kind == CFG_FILE)
+        load_file(l, value);
     else if (v.kind == CFG_NPY)
         cfg_load_npy(l, value, path_at, &v);
     else if (v.kind == CFG_TEXT)

@@ -4,6 +4,7 @@
 import contextlib
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -91,6 +92,34 @@ class Files(harness.Case):
             self.assertEqual((mount.path / 'c/v.mp4').read_bytes(), (self.root / 'c/v.mp4').read_bytes())
             self.assertEqual((mount.path / 'v/000001.jpg').read_bytes()[:2], b'\xff\xd8')
             self.assertNotIn(os.stat(mount.path / 'v').st_nlink, [0, 1])
+
+    def test_of_clips(self):
+        """A clip's video under another path: of a folder, of a zip, of which one is packed, and whole where the clip
+        is a part. It is never looked into, and a change shows."""
+        for name in ('a 1.mp4', 'b, (2).mp4'):
+            (self.root / name).write_bytes(self.random.randbytes(100_000))
+        with zipfile.ZipFile(self.root / 'more.zip', 'w') as archive:
+            archive.writestr('in/c.mp4', self.random.randbytes(70_000))
+            archive.writestr('in/\u60c5.mp4', b'packed ' * 9000, zipfile.ZIP_DEFLATED)
+            inner = {Path(n).stem: archive.read(n) for n in archive.namelist()}
+        (self.root / 'parts.csv').write_text('clip,n,from,to\na 1,1,0,1\na 1,2,1,2\n', encoding='ascii')
+        settings = self.config(
+            self.root, {'v/{clip}_{n}.mp4': 'file: {}'},
+            source="- videos: '*.mp4'\n  - archives: '*.zip'\n    videos: '**'",
+            more="tables: [{ file: parts.csv, key: clip, cut: { start: from, end: to }, join: left }]\n"
+                 "fields: { n: { default: all } }\n")
+        with self.mount(settings) as mount:
+            want = {f'{clip}_all.mp4': data for clip, data in inner.items()}
+            want['b, (2)_all.mp4'] = (self.root / 'b, (2).mp4').read_bytes()
+            want['a 1_1.mp4'] = want['a 1_2.mp4'] = (self.root / 'a 1.mp4').read_bytes()
+            self.assertEqual(mount.files(), sorted(f'v/{name}' for name in want))
+            for name in self.shuffled(want):
+                self.assertEqual(os.stat(mount.path / 'v' / name).st_size, len(want[name]))
+                self.assertEqual((mount.path / 'v' / name).read_bytes(), want[name], name)
+            self.assertEqual(os.stat(mount.path / 'v/a 1_1.mp4').st_mtime_ns, os.stat(self.root / 'a 1.mp4').st_mtime_ns)
+            (self.root / 'a 1.mp4').write_bytes(b'other')
+            harness.wait_until('the new content', lambda: (mount.path / 'v/a 1_2.mp4').read_bytes() == b'other')
+            self.assertEqual(mount.stats()['jobs_index'], 0)
 
 
 harness.main()

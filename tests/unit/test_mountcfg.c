@@ -199,15 +199,16 @@ static const struct {
     {SOURCE "views:\n  - path: 'a/{path}'\n    files: '[a'\n",
      "c.yaml:6:12: files: pattern \"[a\": \"[\" without \"]\"\n"},
     {SOURCE "views:\n  - path: a\n",
-     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files or npy\n"},
+     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files, file or npy\n"},
     {SOURCE "views:\n  - text: a\n",
      "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
-    {SOURCE "views:\n  - path: a\n    video: {}\n", "c.yaml:6:5: unknown key \"video\" in a view (known: "
-                                                    "path, frames, audio, subtitles, text, files, npy)\n"},
+    {SOURCE "views:\n  - path: a\n    video: {}\n",
+     "c.yaml:6:5: unknown key \"video\" in a view (known: "
+     "path, frames, audio, subtitles, text, files, file, npy)\n"},
     {SOURCE "views:\n  - path: a\n    list: {}\n", "c.yaml:6:5: \"list\" in a view" LATER "\n"},
     {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
      "c.yaml:7:5: a view is one of frames, audio, subtitles, "
-     "text, files or npy; this one has \"audio\" and \"text\"\n"},
+     "text, files, file or npy; this one has \"audio\" and \"text\"\n"},
     {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
      "c.yaml:7:11: the view at line 5 has the same path\n"},
     {VIEW("{klip}", "text: x"),
@@ -233,6 +234,7 @@ static const struct {
      "c.yaml:6:20: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     {VIEW("{nframes}", "text: x"), "c.yaml:5:11: {nframes} belongs into a text, not into a path\n"},
     {VIEW("{frame}.mp3", "audio: {}"), "c.yaml:5:11: {frame} belongs into the path of a frames view\n"},
+    {VIEW("{clip}", "file: {x: 1}"), "c.yaml:6:11: file: expected {}\n"},
     {VIEW("{clip}.aac", "audio: {}"),
      "c.yaml:5:11: the path of an audio view ends in .mp3 or .wav, found .aac\n"},
     {VIEW("{clip}", "audio: {}"),
@@ -351,7 +353,7 @@ static const struct {
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
      "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
-     "subtitles, text, files, npy)\n"},
+     "subtitles, text, files, file, npy)\n"},
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */
