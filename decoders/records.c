@@ -53,7 +53,8 @@ int dec_table_spec_unpack(const uint8_t *data, size_t len, char *text, struct de
     spec.text = get_text(&in, DEC_MAX_EXPRESSION, &text, &spec.text_len);
     uint64_t n_columns = base_reader_u64(&in);
     if (in.failed || memcmp(found, spec_magic, sizeof found) != 0 || format < DEC_CSV ||
-        format > DEC_LABELS || flags > 7 || base > INT32_MAX || n_columns < 1 || n_columns > DEC_MAX_COLUMNS)
+        format > DEC_ONE_TEXT || flags > 7 || base > INT32_MAX || n_columns < 1 ||
+        n_columns > DEC_MAX_COLUMNS)
         return -EPROTO;
     spec.format = (uint8_t)format;
     spec.header = flags & 1;

@@ -21,19 +21,20 @@
 #define DEC_MAX_JSON_DEPTH 64u
 
 enum dec_table_format {
-    DEC_CSV = 1, /* RFC 4180, also with LF, and a byte order mark; blank lines do not count */
-    DEC_TSV,     /* the same with tabs */
-    DEC_JSON,    /* one document */
-    DEC_JSONL,   /* one document a line */
-    DEC_LINES,   /* lines that an expression matches */
-    DEC_LABELS,  /* one label a line, which is a frame's: a record is a run of one label */
+    DEC_CSV = 1,  /* RFC 4180, also with LF, and a byte order mark; blank lines do not count */
+    DEC_TSV,      /* the same with tabs */
+    DEC_JSON,     /* one document */
+    DEC_JSONL,    /* one document a line */
+    DEC_LINES,    /* lines that an expression matches */
+    DEC_LABELS,   /* one label a line, which is a frame's: a record is a run of one label */
+    DEC_ONE_TEXT, /* the whole of it is one record, without white space at its end */
 };
 
 /* How a column is named, by format:
  *   CSV, TSV   the name in the header, or #N, the Nth cell, from 1
  *   JSON       a path of keys and places in a list, divided by dots, from the record on; "" = the record
  * itself; #key = the key under which the record stands LINES      the name of a group LABELS     #label,
- * #first and #last: numbers of frames, inclusive, counted from `base` */
+ * #first and #last: numbers of frames, inclusive, counted from `base` ONE_TEXT   #text */
 struct dec_table_spec {
     uint8_t format; /* enum dec_table_format */
     bool header;    /* CSV, TSV: the first row names the columns. LABELS: the first line is none */

@@ -28,5 +28,6 @@ int dec_table_rows(struct dec_table *t);
 int dec_table_lines(struct dec_table *t);
 int dec_table_labels(struct dec_table *t);
 int dec_table_json(struct dec_table *t);
+int dec_table_text(struct dec_table *t);
 
 #endif

@@ -89,6 +89,8 @@ static int read_table(struct dec_table *t)
         return dec_table_lines(t);
     case DEC_LABELS:
         return dec_table_labels(t);
+    case DEC_ONE_TEXT:
+        return dec_table_text(t);
     }
     return -EPROTO;
 }

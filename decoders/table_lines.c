@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables of lines: those that an expression matches, and those with one label a frame. */
+/* Tables of lines: those that an expression matches, those with one label a frame, and texts as a whole. */
 #include "decoders/table.h"
 
 #include <errno.h>
@@ -200,5 +200,19 @@ int dec_table_labels(struct dec_table *t)
     end_run(t, &run);
     if (frame == 0)
         dec_records_add_mistake(&t->out, 0, "it holds no label");
+    return 0;
+}
+
+/* ---- A text as a whole ---- */
+
+int dec_table_text(struct dec_table *t)
+{
+    struct dec_cell cells[DEC_MAX_COLUMNS] = {0};
+    size_t len = (size_t)(t->end - t->data);
+    while (len > 0 && memchr(" \t\r\n", t->data[len - 1], 4))
+        len--;
+    for (uint32_t i = 0; i < t->spec->n_columns; i++)
+        cells[i] = (struct dec_cell){t->data, len};
+    dec_records_add(&t->out, 1, cells);
     return 0;
 }

@@ -6,8 +6,9 @@
 #include <errno.h>
 
 static const uint8_t formats[] = {
-    [CFG_CSV] = DEC_CSV,     [CFG_TSV] = DEC_TSV,     [CFG_JSON] = DEC_JSON,
-    [CFG_JSONL] = DEC_JSONL, [CFG_LINES] = DEC_LINES, [CFG_LABELS] = DEC_LABELS,
+    [CFG_CSV] = DEC_CSV,           [CFG_TSV] = DEC_TSV,     [CFG_JSON] = DEC_JSON,
+    [CFG_JSONL] = DEC_JSONL,       [CFG_LINES] = DEC_LINES, [CFG_LABELS] = DEC_LABELS,
+    [CFG_ONE_TEXT] = DEC_ONE_TEXT,
 };
 
 /* The configuration's words as the worker's. */

@@ -23,8 +23,13 @@
  *     - archives: GLOB  tar and zip files among them; videos, which there need not be, and match are then on
  *                       the path in the archive; {shard} is the archive's path without its extension
  *       nested: GLOB    members that are archives, too, and taken in the same way
+ *       samples: webdataset   members next to each other with one key, the path up to the first dot of its
+ *                       last name, are a sample; what is behind the dot is a field. Clips have {key}, and of
+ *                       the other members of their sample what is used: {txt}, {cls}, what the .json holds
  *   tables:             files below the root, or in archives, whose rows belong to clips and give them fields
  *     - file: GLOB      csv, tsv, json, jsonl; or lines: GLOB with match: REGEX, or labels: GLOB, one a frame
+ *     - member: FIELD   or of samples, the member that is this field: json and so on, or a text that becomes
+ *                       the field of this name; it belongs to its sample's clips, and has no key
  *       key: FIELD      or a list of fields, or a template; to: the same of the clips
  *       join: inner|left
  *       optional: true  it need not be there
@@ -202,7 +207,7 @@ const struct cfg_view *cfg_view(const struct cfg *c, size_t i);
 
 /* ---- Tables: files of the corpus, which this room does not look into ---- */
 
-enum cfg_table_format { CFG_CSV = 1, CFG_TSV, CFG_JSON, CFG_JSONL, CFG_LINES, CFG_LABELS };
+enum cfg_table_format { CFG_CSV = 1, CFG_TSV, CFG_JSON, CFG_JSONL, CFG_LINES, CFG_LABELS, CFG_ONE_TEXT };
 
 /* What is wanted of a table. */
 struct cfg_table_spec {
@@ -216,7 +221,7 @@ struct cfg_table_spec {
     size_t n_columns; /* at most 64 */
     /* CSV, TSV: the name in the header, or #N, the Nth cell, from 1. JSON: a path in the record, as "a.0.b";
      * "" is the record itself, #key the key under which it stands. LINES: a group. LABELS: #label, #first,
-     * #last. */
+     * #last. TEXT: #text. */
     const char *const *columns;
     uint64_t optional; /* a bit a column: it may be missing */
 };
@@ -274,6 +279,7 @@ struct cfg_clip {
     /* The archive's number, and in it those of the video and the subtitle file, as the lister gave them; 0 =
      * none */
     uint32_t archive, member, sidecar_member;
+    uint32_t sample; /* its number in the archive, from 1 on; 0 = it is of none */
 };
 
 /* ---- Archives: this room knows names only, and gets those from who can list archives ---- */

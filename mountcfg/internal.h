@@ -20,6 +20,7 @@
  *   scan.c      clips and their fields
  *   sidecars.c  subtitle files beside them
  *   shards.c    clips in archives
+ *   samples.c   which of their members are one sample
  *   join.c      what stands in the tables, and which clips it belongs to
  *   cues.c      subtitles that stand in them
  *   collide.c   clips that cannot stand in the tree
@@ -312,6 +313,8 @@ struct cfg_source {
     struct cfg_glob **archives, **nested;
     struct cfg_regex match; /* none: the field `clip` is the base name */
     size_t clip_field;
+    bool samples; /* members are grouped, and `key` is a field */
+    size_t key_field;
 };
 void cfg_load_sources(struct cfg_loader *l, struct cfg_node node);
 void cfg_source_finish(struct cfg_source *s);
@@ -322,6 +325,8 @@ struct cfg_table {
     struct cfg_place place;
     size_t n_globs;
     struct cfg_glob **globs;
+    const char *member; /* of a sample, instead of the globs: the member with this field. It has no key */
+    bool implied;       /* it stands in no configuration, and is there if it is used */
     struct cfg_table_spec spec; /* complete once the whole configuration is read */
     struct cfg_regex path;      /* on the path of the file; .utf NULL = none */
     bool open;                  /* its columns are what the configuration speaks of */
@@ -338,6 +343,8 @@ struct cfg_table {
     bool missing_ok; /* where no file is this table, all clips stay as they are */
 };
 void cfg_load_tables(struct cfg_loader *l, struct cfg_node node);
+/* What samples hold needs no table that says so. */
+void cfg_imply_tables(struct cfg_loader *l);
 /* When all fields are known. */
 void cfg_complete_tables(struct cfg_loader *l);
 void cfg_table_finish(struct cfg_table *t);
@@ -530,7 +537,8 @@ struct cfg_scan {
     struct cfg_list archives; /* struct cfg_archive */
     struct cfg_list tables;   /* struct cfg_table_file */
     struct cfg_matcher matcher;
-    size_t *n_taken; /* of each source */
+    size_t *n_taken;   /* of each source */
+    size_t n_left_out; /* clips of samples that are none */
     size_t n_unmatched;
     const char *unmatched[CFG_MAX_UNMATCHED]; /* the first files that no `match` took */
     const char **values;                      /* room for the next clip's; NULL = none yet */
@@ -547,6 +555,26 @@ int cfg_add_tables(struct cfg_scan *s, const char *path, size_t len, const char 
 /* A file of the corpus that some source takes, but no `match`. */
 void cfg_note_unmatched(struct cfg_scan *s, const char *path);
 
+/* ---- samples.c: the members of one archive, in its order, grouped to samples. Zero-initialise. ---- */
+
+struct cfg_samples {
+    uint32_t n;               /* the sample at hand, from 1 on */
+    struct base_bytes key;    /* its key, */
+    struct base_bytes fields; /* and fields, each terminated, */
+    struct cfg_list starts;   /* size_t: which begin there */
+    struct cfg_list repeated; /* uint32_t, ascending: samples with a field twice */
+};
+/* The key of a file, the first bytes of its path, and its field, which stands behind the dot. False: it
+ * belongs to no sample. */
+bool cfg_sample_split(const char *path, size_t len, size_t *ret_key_len);
+/* The next file. *ret: its sample, 0 = none. `label` is what messages call the archive. 0 or -ENOMEM. */
+int cfg_samples_add(struct cfg_samples *s, struct cfg_scan *scan, const char *label, const char *path,
+                    size_t len, uint32_t *ret);
+/* To be called behind the last file; then cfg_sample_is_good() knows them all. 0 or -ENOMEM. */
+int cfg_samples_end(struct cfg_samples *s, struct cfg_scan *scan, const char *label);
+bool cfg_sample_is_good(const struct cfg_samples *s, uint32_t sample);
+void cfg_samples_finish(struct cfg_samples *s);
+
 /* ---- shards.c ---- */
 
 /* Whether some source takes a file as an archive. */
@@ -562,6 +590,7 @@ struct cfg_table_file {
     const char *path;  /* below the root, or in its archive */
     const char *label; /* for messages */
     uint32_t archive, member;
+    uint32_t sample; /* of a table that is a member of samples; else 0 */
 };
 /* Reads the tables, puts what stands in them into the clips, and takes out those that have no row and need
  * one: reported. 0 or a negative errno. */

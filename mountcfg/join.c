@@ -76,6 +76,22 @@ static const char *key_text(struct reading *r, const struct cfg_template *t, con
     return key;
 }
 
+/* What a member of a sample and its clips have in common; NULL with *ret_err 0: it is of none. */
+static const char *sample_key(const struct reading *r, const char *path, uint32_t archive, uint32_t sample,
+                              int *ret_err)
+{
+    char text[CFG_MAX_PATH + 64];
+    size_t key_len;
+    *ret_err = 0;
+    if (sample == 0 || !cfg_sample_split(path, strlen(path), &key_len))
+        return NULL;
+    int len =
+        snprintf(text, sizeof text, "%.*s (sample %u of archive %u)", (int)key_len, path, sample, archive);
+    const char *key = cfg_arena_text(r->matcher->arena, text, BASE_MIN((size_t)len, sizeof text - 1));
+    *ret_err = key ? 0 : -ENOMEM;
+    return key;
+}
+
 static int take_row(void *context, uint64_t line, const char *const *values)
 {
     struct reading *r = context;
@@ -99,13 +115,15 @@ static int take_row(void *context, uint64_t line, const char *const *values)
             r->values[field_of(t, i)] = value;
     }
     int err;
-    row->key = key_text(r, t->key, r->values, &err);
+    const struct cfg_table_file *file = &r->files[r->file];
+    row->key = t->member ? sample_key(r, file->path, file->archive, file->sample, &err)
+                         : key_text(r, t->key, r->values, &err);
     if (err)
         return err;
     if (!row->key || !*row->key) {
-        char file[CFG_MAX_PATH + 1];
+        char text[CFG_MAX_PATH + 1];
         if (r->n_keyless++ < MAX_TOLD)
-            cfg_mistake(r->log, place_of_row(r, row, file), "the row has no key: left out");
+            cfg_mistake(r->log, place_of_row(r, row, text), "the row has no key: left out");
         else
             r->log->n++;
         r->rows.n--;
@@ -382,7 +400,8 @@ static int join_clip(struct reading *r, struct cfg_clip *clip, struct outcome *o
 {
     const char **values = (const char **)(uintptr_t)clip->values;
     int err;
-    const char *key = key_text(r, r->table->to, values, &err);
+    const char *key = r->table->member ? sample_key(r, clip->path, clip->archive, clip->sample, &err)
+                                       : key_text(r, r->table->to, values, &err);
     if (err)
         return err;
     size_t n = 0;
@@ -488,7 +507,9 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
         r->lacks_tables = true;
         return 0;
     }
-    if (n_files == 0)
+    if (n_files == 0 && r->table->member && !r->table->implied)
+        cfg_mistake(r->log, r->table->place, "no sample has a member \"%s\"", r->table->member);
+    else if (n_files == 0 && !r->table->implied)
         cfg_mistake(r->log, r->table->place, "no file below %s is this table", r->c->root);
     if (r->rows.n > 1)
         qsort(r->rows.items, r->rows.n, sizeof(struct row), compare_rows);

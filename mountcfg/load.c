@@ -166,6 +166,7 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     l->fields_broken = !e[TOP_SOURCES].value.yaml || l->log.n != before;
     if (e[TOP_TABLES].value.yaml)
         cfg_load_tables(l, e[TOP_TABLES].value);
+    cfg_imply_tables(l);
     l->fields_broken = l->fields_broken || l->log.n != before;
     if (e[TOP_FIELDS].value.yaml)
         cfg_load_fields(l, e[TOP_FIELDS].value);

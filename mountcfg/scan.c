@@ -229,6 +229,7 @@ static int scan_all(struct cfg_scan *s, const struct cfg_reader *reader)
     s->out->clips.clips = clips;
     s->out->clips.n = s->clips.n;
     s->out->clips.n_taken = s->n_taken;
+    s->out->clips.n_left_out = s->n_left_out;
     s->out->clips.n_unmatched = s->n_unmatched;
     memcpy(s->out->clips.unmatched, s->unmatched, sizeof s->unmatched);
     s->out->clips.n_files = s->files.n;

@@ -19,6 +19,8 @@ struct shard {
     size_t first_clip, first_table; /* of those that were found in it */
     struct cfg_list sidecars;       /* struct cfg_sidecar */
     struct cfg_list inner;          /* struct inner */
+    bool grouped;                   /* to samples */
+    struct cfg_samples samples;
 };
 
 bool cfg_has_archives(const struct cfg *c)
@@ -70,8 +72,15 @@ static bool is_hidden(const char *path)
 
 /* ---- Members ---- */
 
-static int add_video(struct shard *h, const struct cfg_member *m)
+static int add_video(struct shard *h, const struct cfg_source *source, const struct cfg_member *m,
+                     uint32_t sample)
 {
+    size_t key_len;
+    if (source->samples && cfg_sample_split(m->path, m->len, &key_len)) {
+        h->s->values[source->key_field] = cfg_arena_text(h->s->arena, m->path, key_len);
+        if (!h->s->values[source->key_field])
+            return -ENOMEM;
+    }
     struct cfg_clip *clip = cfg_add_clip(h->s, m->path, m->len);
     if (!clip)
         return -ENOMEM;
@@ -79,6 +88,7 @@ static int add_video(struct shard *h, const struct cfg_member *m)
     clip->shard = h->archive->shard;
     clip->archive = h->number;
     clip->member = m->content;
+    clip->sample = sample;
     return clip->label ? 0 : -ENOMEM;
 }
 
@@ -126,32 +136,73 @@ static bool is_table(const struct cfg *c, const struct cfg_member *m)
     return false;
 }
 
+/* Adds the member to the tables that take the field of the sample that it is. */
+static int add_fields(struct shard *h, const struct cfg_member *m, uint32_t sample)
+{
+    struct cfg_scan *s = h->s;
+    size_t key_len;
+    if (!cfg_sample_split(m->path, m->len, &key_len))
+        return 0;
+    for (size_t i = 0; i < s->c->n_tables; i++) {
+        const char *field = s->c->tables[i].member;
+        if (!field || strcasecmp(field, m->path + key_len + 1) != 0)
+            continue;
+        struct cfg_table_file *file = cfg_list_add(&s->tables, sizeof *file);
+        if (!file)
+            return -ENOMEM;
+        *file = (struct cfg_table_file){.table = i,
+                                        .path = cfg_arena_text(s->arena, m->path, m->len),
+                                        .label = join(s, h->archive->path, ": ", m->path),
+                                        .archive = h->number,
+                                        .member = m->content,
+                                        .sample = sample};
+        if (!file->path || !file->label)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_tables(struct shard *h, const struct cfg_member *m)
+{
+    const char *label = join(h->s, h->archive->path, ": ", m->path);
+    return label ? cfg_add_tables(h->s, m->path, m->len, label, h->number, m->content) : -ENOMEM;
+}
+
+/* What the member is besides a video. *ret_sample: its sample; a second name for a file has none. */
+static int note_member(struct shard *h, const struct cfg_member *m, uint32_t *ret_sample)
+{
+    int err = is_table(h->s->c, m) ? add_tables(h, m) : 0;
+    if (err || !h->grouped || m->content != m->number)
+        return err;
+    err = cfg_samples_add(&h->samples, h->s, h->archive->path, m->path, m->len, ret_sample);
+    return err || *ret_sample == 0 ? err : add_fields(h, m, *ret_sample);
+}
+
 /* As visit_file() of scan.c. */
 static int visit_member(void *context, const struct cfg_member *m)
 {
     struct shard *h = context;
     struct cfg_scan *s = h->s;
     bool wanted = false;
+    uint32_t sample = 0;
     if (m->kind != CFG_MEMBER_FILE || is_hidden(m->path))
         return 0;
-    if (is_table(s->c, m)) {
-        const char *label = join(s, h->archive->path, ": ", m->path);
-        int err = label ? cfg_add_tables(s, m->path, m->len, label, h->number, m->content) : -ENOMEM;
-        if (err < 0)
-            return err;
-    }
+    int err = note_member(h, m, &sample);
+    if (err < 0)
+        return err;
     if (cfg_is_sidecar(m->path))
         return add_sidecar(h, m);
     if (is_inner(h, m))
         return add_inner(h, m);
     for (size_t i = 0; i < s->c->n_sources; i++) {
-        if (s->c->sources[i].n_globs == 0 || !takes_shard(&s->c->sources[i], h->file, strlen(h->file)))
+        if (s->c->sources[i].n_globs == 0 || !takes_shard(&s->c->sources[i], h->file, strlen(h->file)) ||
+            (s->c->sources[i].samples && sample == 0))
             continue;
         int taken = cfg_take(s, &s->c->sources[i], m->path, m->len, &wanted);
         if (taken < 0)
             return taken;
         if (taken > 0)
-            return add_video(h, m);
+            return add_video(h, &s->c->sources[i], m, sample);
     }
     if (wanted)
         cfg_note_unmatched(s, m->path);
@@ -194,11 +245,30 @@ static void drop_earlier(struct shard *h)
     if (n > 1)
         qsort(tables, n, sizeof *tables, compare_tables);
     for (size_t i = 0; i < n; i++) {
-        if (i + 1 == n || tables[i].table != tables[i + 1].table ||
+        if (i + 1 == n || tables[i].table != tables[i + 1].table || tables[i].sample ||
             strcmp(tables[i].path, tables[i + 1].path) != 0)
             tables[kept++] = tables[i];
     }
     h->s->tables.n = h->first_table + kept;
+}
+
+/* Samples with a field twice are reported, and none. */
+static void drop_bad_samples(struct shard *h)
+{
+    struct cfg_clip *clips = h->s->clips.items;
+    struct cfg_table_file *tables = h->s->tables.items;
+    size_t n_clips = h->first_clip, n_tables = h->first_table;
+    for (size_t i = n_clips; i < h->s->clips.n; i++) {
+        if (cfg_sample_is_good(&h->samples, clips[i].sample))
+            clips[n_clips++] = clips[i];
+    }
+    for (size_t i = n_tables; i < h->s->tables.n; i++) {
+        if (cfg_sample_is_good(&h->samples, tables[i].sample))
+            tables[n_tables++] = tables[i];
+    }
+    h->s->n_left_out += h->s->clips.n - n_clips;
+    h->s->clips.n = n_clips;
+    h->s->tables.n = n_tables;
 }
 
 static int find_sidecars(struct shard *h)
@@ -225,6 +295,15 @@ static bool is_wanted(const struct cfg_scan *s, const char *file)
     for (size_t i = 0; i < s->c->n_sources; i++) {
         const struct cfg_source *source = &s->c->sources[i];
         if ((source->n_globs > 0 || source->n_nested > 0) && takes_shard(source, file, strlen(file)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_grouped(const struct cfg_scan *s, const char *file)
+{
+    for (size_t i = 0; i < s->c->n_sources; i++) {
+        if (s->c->sources[i].samples && takes_shard(&s->c->sources[i], file, strlen(file)))
             return true;
     }
     return false;
@@ -259,20 +338,25 @@ static int scan_archive(struct cfg_scan *s, const char *file, struct cfg_archive
                       .file = file,
                       .number = archive.number,
                       .first_clip = s->clips.n,
-                      .first_table = s->tables.n};
+                      .first_table = s->tables.n,
+                      .grouped = is_grouped(s, file)};
     struct cfg_archive *kept = cfg_list_add(&s->archives, sizeof *kept);
     if (!kept)
         return -ENOMEM;
     *kept = archive;
     int err = is_wanted(s, file) ? s->lister->visit(s->lister->context, archive.number, visit_member, &h) : 0;
+    if (!err)
+        err = cfg_samples_end(&h.samples, s, archive.path);
     if (!err) {
         drop_earlier(&h);
+        drop_bad_samples(&h);
         err = find_sidecars(&h);
     }
     for (size_t i = 0; !err && i < h.inner.n; i++)
         err = scan_inner(&h, (const struct inner *)h.inner.items + i, depth);
     cfg_list_finish(&h.sidecars);
     cfg_list_finish(&h.inner);
+    cfg_samples_finish(&h.samples);
     return err;
 }
 

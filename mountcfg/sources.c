@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mountcfg/internal.h"
 
-enum { SOURCE_VIDEOS, SOURCE_MATCH, SOURCE_ARCHIVES, SOURCE_NESTED, SOURCE_N };
+enum { SOURCE_VIDEOS, SOURCE_MATCH, SOURCE_ARCHIVES, SOURCE_NESTED, SOURCE_SAMPLES, SOURCE_N };
 static const struct cfg_key source_keys[SOURCE_N] = {
-    [SOURCE_VIDEOS] = {"videos", false},
-    [SOURCE_MATCH] = {"match", false},
-    [SOURCE_ARCHIVES] = {"archives", false},
-    [SOURCE_NESTED] = {"nested", false},
+    [SOURCE_VIDEOS] = {"videos", false},     [SOURCE_MATCH] = {"match", false},
+    [SOURCE_ARCHIVES] = {"archives", false}, [SOURCE_NESTED] = {"nested", false},
+    [SOURCE_SAMPLES] = {"samples", false},
 };
 
 static void load_match(struct cfg_loader *l, struct cfg_node node, struct cfg_source *s)
@@ -14,6 +13,20 @@ static void load_match(struct cfg_loader *l, struct cfg_node node, struct cfg_so
     if (cfg_regex_load(l, node, "match", &s->match) && s->match.n_groups == 0)
         cfg_mistake(&l->log, s->match.place,
                     "match: it names no field: write a named group such as (?<clip>[^/]+)");
+}
+
+static void load_samples(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_source *s)
+{
+    static const char *const rules[] = {"webdataset"};
+    int chosen = 0;
+    if (!e[SOURCE_ARCHIVES].key.yaml)
+        cfg_mistake(&l->log, cfg_node_place(e[SOURCE_SAMPLES].key),
+                    "\"samples\" is for members of \"archives\"");
+    if (!cfg_read_choice(l, e[SOURCE_SAMPLES].value, "samples", rules, BASE_ARRAY_LEN(rules), &chosen))
+        return;
+    int field = cfg_field_add(l, s->place, "samples", "key");
+    s->samples = field >= 0;
+    s->key_field = field < 0 ? 0 : (size_t)field;
 }
 
 /* all_known: else a misspelt key is one mistake, not two. */
@@ -45,6 +58,8 @@ static void load_source(struct cfg_loader *l, struct cfg_node node)
     struct cfg_source *s = &l->c->sources[l->c->n_sources++];
     s->place = cfg_node_place(node);
     load_patterns(l, e, s, l->log.n == before);
+    if (e[SOURCE_SAMPLES].value.yaml)
+        load_samples(l, e, s);
     if (e[SOURCE_MATCH].value.yaml) {
         load_match(l, e[SOURCE_MATCH].value, s);
     } else {

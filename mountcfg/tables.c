@@ -6,6 +6,7 @@ enum {
     TABLE_FILE,
     TABLE_LINES,
     TABLE_LABELS,
+    TABLE_MEMBER,
     TABLE_FORMAT,
     TABLE_HEADER,
     TABLE_QUOTES,
@@ -24,15 +25,16 @@ enum {
     TABLE_N
 };
 static const struct cfg_key table_keys[TABLE_N] = {
-    [TABLE_FILE] = {"file", false},       [TABLE_LINES] = {"lines", false},
-    [TABLE_LABELS] = {"labels", false},   [TABLE_FORMAT] = {"format", false},
-    [TABLE_HEADER] = {"header", false},   [TABLE_QUOTES] = {"quotes", false},
-    [TABLE_COLUMNS] = {"columns", false}, [TABLE_RECORDS] = {"records", false},
-    [TABLE_KEYS] = {"keys", false},       [TABLE_MATCH] = {"match", false},
-    [TABLE_BASE] = {"base", false},       [TABLE_NONE] = {"none", false},
-    [TABLE_PATH] = {"path", false},       [TABLE_KEY] = {"key", false},
-    [TABLE_TO] = {"to", false},           [TABLE_JOIN] = {"join", false},
-    [TABLE_CUT] = {"cut", false},         [TABLE_OPTIONAL] = {"optional", false},
+    [TABLE_FILE] = {"file", false},         [TABLE_LINES] = {"lines", false},
+    [TABLE_LABELS] = {"labels", false},     [TABLE_MEMBER] = {"member", false},
+    [TABLE_FORMAT] = {"format", false},     [TABLE_HEADER] = {"header", false},
+    [TABLE_QUOTES] = {"quotes", false},     [TABLE_COLUMNS] = {"columns", false},
+    [TABLE_RECORDS] = {"records", false},   [TABLE_KEYS] = {"keys", false},
+    [TABLE_MATCH] = {"match", false},       [TABLE_BASE] = {"base", false},
+    [TABLE_NONE] = {"none", false},         [TABLE_PATH] = {"path", false},
+    [TABLE_KEY] = {"key", false},           [TABLE_TO] = {"to", false},
+    [TABLE_JOIN] = {"join", false},         [TABLE_CUT] = {"cut", false},
+    [TABLE_OPTIONAL] = {"optional", false},
 };
 enum { CUT_START, CUT_END, CUT_FIRST, CUT_LAST, CUT_BASE, CUT_N };
 static const struct cfg_key cut_keys[CUT_N] = {
@@ -236,10 +238,10 @@ static void load_join(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     static const char *const joins[] = {"inner", "left"};
     struct base_bytes text = {0};
     int chosen = 0;
-    if (!e[TABLE_KEY].value.yaml)
+    if (!e[TABLE_KEY].value.yaml && !e[TABLE_MEMBER].key.yaml)
         cfg_mistake(&l->log, t->place,
                     "a table needs a \"key\": the field by which its rows belong to clips");
-    else
+    else if (e[TABLE_KEY].value.yaml)
         t->key = load_key(l, e[TABLE_KEY].value, "key", &text);
     t->to = e[TABLE_TO].value.yaml ? load_key(l, e[TABLE_TO].value, "to", &text) : t->key;
     base_bytes_finish(&text);
@@ -280,24 +282,24 @@ static void load_cut(struct cfg_loader *l, struct cfg_node node, struct cfg_tabl
     t->cut.unit = times ? CFG_RANGE_US : CFG_RANGE_FRAMES;
 }
 
-/* Which of `file`, `lines` and `labels` the table has; -1 = reported. */
+/* Which of `file`, `lines`, `labels` and `member` the table has; -1 = reported. */
 static int table_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
 {
     int kind = -1;
-    for (int i = TABLE_FILE; i <= TABLE_LABELS; i++) {
+    for (int i = TABLE_FILE; i <= TABLE_MEMBER; i++) {
         if (!e[i].key.yaml)
             continue;
         if (kind >= 0) {
             cfg_mistake(&l->log, cfg_node_place(e[i].key),
-                        "a table has one of \"file\", \"lines\" and \"labels\"");
+                        "a table has one of \"file\", \"lines\", \"labels\" and \"member\"");
             return -1;
         }
         kind = i;
     }
     if (kind < 0)
         cfg_mistake(&l->log, at,
-                    "a table needs \"file\": a pattern such as \"labels/*.csv\" (or \"lines\", or "
-                    "\"labels\")");
+                    "a table needs \"file\": a pattern such as \"labels/*.csv\" (or \"lines\", \"labels\" "
+                    "or \"member\")");
     return kind;
 }
 
@@ -320,11 +322,24 @@ static enum cfg_table_format format_of(struct cfg_loader *l, struct cfg_node nod
     return CFG_CSV;
 }
 
+/* By what stands behind the last dot of a sample's field, or the whole of it. */
+static enum cfg_table_format format_of_member(const char *field)
+{
+    const char *dot = strrchr(field, '.');
+    for (size_t i = CFG_CSV; i < BASE_ARRAY_LEN(formats); i++) {
+        if (strcasecmp(dot ? dot + 1 : field, formats[i]) == 0)
+            return (enum cfg_table_format)i;
+    }
+    return CFG_ONE_TEXT;
+}
+
 static void load_format(struct cfg_loader *l, const struct cfg_entry *e, int kind, struct cfg_table *t)
 {
     int chosen = 0;
-    if (kind != TABLE_FILE)
+    if (kind == TABLE_LINES || kind == TABLE_LABELS)
         t->spec.format = kind == TABLE_LINES ? CFG_LINES : CFG_LABELS;
+    else if (kind == TABLE_MEMBER && !e[TABLE_FORMAT].value.yaml)
+        t->spec.format = t->member ? format_of_member(t->member) : CFG_ONE_TEXT;
     else if (!e[TABLE_FORMAT].value.yaml)
         t->spec.format = format_of(l, e[TABLE_FILE].value);
     else if (cfg_read_choice(l, e[TABLE_FORMAT].value, "format", formats + 1, BASE_ARRAY_LEN(formats) - 1,
@@ -333,40 +348,77 @@ static void load_format(struct cfg_loader *l, const struct cfg_entry *e, int kin
     else
         t->spec.format = CFG_CSV;
     for (int i = 0; i < TABLE_N; i++) {
-        if (e[i].key.yaml && formats_of[i] && !(formats_of[i] & 1u << t->spec.format))
+        bool joins = kind == TABLE_MEMBER && (i == TABLE_KEY || i == TABLE_TO);
+        if (e[i].key.yaml && (joins || (formats_of[i] && !(formats_of[i] & 1u << t->spec.format))))
             cfg_mistake(&l->log, cfg_node_place(e[i].key), "\"%s\" does not go with a table of this kind",
                         table_keys[i].name);
+    }
+}
+
+/* Room for a table of either kind. */
+static struct cfg_table *new_table(struct cfg_loader *l, struct cfg_place at)
+{
+    struct cfg_table *t = &l->c->tables[l->c->n_tables++];
+    t->place = at;
+    t->spec.text = "";
+    t->column_fields = cfg_keep_alloc(l, CFG_MAX_FIELDS, sizeof *t->column_fields);
+    t->columns = cfg_keep_alloc(l, CFG_MAX_FIELDS, sizeof *t->columns);
+    return t->column_fields && t->columns ? t : NULL;
+}
+
+static void load_member(struct cfg_loader *l, struct cfg_node node, struct cfg_table *t)
+{
+    const char *name = cfg_read_text(l, node, "member");
+    bool grouped = false;
+    for (size_t i = 0; i < l->c->n_sources; i++)
+        grouped = grouped || l->c->sources[i].samples;
+    if (!grouped && l->c->n_sources > 0)
+        cfg_mistake(&l->log, cfg_node_place(node),
+                    "member: no source has samples: set \"samples: webdataset\" beside its \"archives\"");
+    t->member = name ? cfg_keep(l, name, strlen(name)) : NULL;
+}
+
+static void load_columns_of(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_table *t)
+{
+    switch (t->spec.format) {
+    case CFG_CSV:
+    case CFG_TSV:
+        load_columns(l, e, t);
+        break;
+    case CFG_JSON:
+    case CFG_JSONL:
+        load_objects(l, e, t);
+        break;
+    case CFG_LINES:
+        load_lines(l, e, t);
+        break;
+    case CFG_LABELS:
+        load_labels(l, e, t);
+        break;
+    case CFG_ONE_TEXT:
+        if (t->member)
+            add_column(l, t, cfg_field_add(l, t->place, "member", t->member), "#text");
+        break;
     }
 }
 
 static void load_table(struct cfg_loader *l, struct cfg_node node)
 {
     struct cfg_entry e[TABLE_N];
-    struct cfg_table *t = &l->c->tables[l->c->n_tables];
-    t->place = cfg_node_place(node);
     if (!cfg_read_map(l, node, "a table", false, table_keys, TABLE_N, e))
         return;
-    int kind = table_kind(l, t->place, e);
-    if (kind < 0)
+    int kind = table_kind(l, cfg_node_place(node), e);
+    struct cfg_table *t = kind < 0 ? NULL : new_table(l, cfg_node_place(node));
+    if (!t)
         return;
-    l->c->n_tables++;
-    t->spec.text = "";
-    t->column_fields = cfg_keep_alloc(l, CFG_MAX_FIELDS, sizeof *t->column_fields);
-    t->columns = cfg_keep_alloc(l, CFG_MAX_FIELDS, sizeof *t->columns);
-    if (!t->column_fields || !t->columns)
-        return;
-    cfg_read_globs(l, e[kind].value, table_keys[kind].name, &t->globs, &t->n_globs);
+    if (kind == TABLE_MEMBER)
+        load_member(l, e[kind].value, t);
+    else
+        cfg_read_globs(l, e[kind].value, table_keys[kind].name, &t->globs, &t->n_globs);
     load_format(l, e, kind, t);
     if (e[TABLE_PATH].value.yaml)
         (void)cfg_regex_load(l, e[TABLE_PATH].value, "path", &t->path);
-    if (1 << t->spec.format & ROWS)
-        load_columns(l, e, t);
-    else if (1 << t->spec.format & OBJECTS)
-        load_objects(l, e, t);
-    else if (t->spec.format == CFG_LINES)
-        load_lines(l, e, t);
-    else
-        load_labels(l, e, t);
+    load_columns_of(l, e, t);
     load_join(l, e, t);
     if (e[TABLE_CUT].value.yaml)
         load_cut(l, e[TABLE_CUT].value, t);
@@ -382,6 +434,31 @@ void cfg_load_tables(struct cfg_loader *l, struct cfg_node node)
     l->c->tables = cfg_keep_alloc(l, n, sizeof *l->c->tables);
     for (size_t i = 0; l->c->tables && i < n; i++)
         load_table(l, cfg_list_item(node, i));
+}
+
+void cfg_imply_tables(struct cfg_loader *l)
+{
+    static const char *const members[] = {"txt", "cls", "json"};
+    const struct cfg_source *source = NULL;
+    for (size_t i = 0; i < l->c->n_sources && !source; i++)
+        source = l->c->sources[i].samples ? &l->c->sources[i] : NULL;
+    for (size_t i = 0; i < l->c->n_tables; i++)
+        source = l->c->tables[i].member ? NULL : source;
+    struct cfg_table *all =
+        source ? cfg_keep_alloc(l, l->c->n_tables + BASE_ARRAY_LEN(members), sizeof *all) : NULL;
+    if (!all)
+        return;
+    if (l->c->n_tables > 0)
+        memcpy(all, l->c->tables, l->c->n_tables * sizeof *all);
+    l->c->tables = all;
+    for (size_t i = 0; i < BASE_ARRAY_LEN(members); i++) {
+        struct cfg_table *t = new_table(l, source->place);
+        if (!t)
+            return;
+        t->member = members[i];
+        t->spec.format = format_of_member(members[i]);
+        t->left = t->implied = t->open = l->tables_open = true;
+    }
 }
 
 /* Whether the path of the table's file gives a field. */
@@ -403,6 +480,17 @@ static bool gives(const struct cfg_table *t, size_t field)
     return path_gives(t, field);
 }
 
+/* Whether a text of samples is this field. */
+static bool is_text(const struct cfg *c, size_t field)
+{
+    for (size_t i = 0; i < c->n_tables; i++) {
+        const struct cfg_table *t = &c->tables[i];
+        if (t->spec.format == CFG_ONE_TEXT && t->member && strcasecmp(t->member, c->fields[field]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A table that does not say what its columns are has its key, and all that the configuration speaks of and
  * nothing else gives. */
 static void open_columns(struct cfg_loader *l, struct cfg_table *t)
@@ -410,9 +498,11 @@ static void open_columns(struct cfg_loader *l, struct cfg_table *t)
     for (size_t i = 0; i < l->c->n_fields; i++) {
         bool key = t->key && cfg_template_has(t->key, i);
         size_t n = t->n_columns;
-        if ((!key && !l->c->from_tables[i]) || path_gives(t, i))
+        bool text = t->spec.format == CFG_ONE_TEXT;
+        if ((!key && !l->c->from_tables[i]) || path_gives(t, i) ||
+            (text ? strcasecmp(t->member, l->c->fields[i]) != 0 : t->implied && is_text(l->c, i)))
             continue;
-        add_column(l, t, (int)i, l->c->fields[i]);
+        add_column(l, t, (int)i, text ? "#text" : l->c->fields[i]);
         if (t->n_columns > n && !key) /* another table may have it */
             t->spec.optional |= UINT64_C(1) << n;
     }
@@ -434,9 +524,16 @@ void cfg_complete_tables(struct cfg_loader *l)
                         l->c->fields[gives(t, t->cut.from) ? t->cut.to : t->cut.from]);
         t->spec.n_columns = t->n_columns;
         t->spec.columns = t->columns;
-        if (!l->fields_broken && t->n_columns == 0)
+        if (!l->fields_broken && t->n_columns == 0 && !t->implied)
             cfg_mistake(&l->log, t->place, "nothing of this table is used");
     }
+    /* Those that are implied stand last. */
+    size_t n = 0;
+    for (size_t i = 0; i < l->c->n_tables; i++) {
+        if (!l->c->tables[i].implied || l->c->tables[i].n_columns > 0)
+            l->c->tables[n++] = l->c->tables[i];
+    }
+    l->c->n_tables = n;
 }
 
 void cfg_table_finish(struct cfg_table *t)

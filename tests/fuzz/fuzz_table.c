@@ -66,6 +66,7 @@ void try_tables(int fd)
                                           .n_columns = 2,
                                           .columns = {"clip", "label"},
                                           .text = "^(?<clip>[^,\\s]+)[,\\s]+(?<label>.*)$"});
+    try_table(fd, (struct dec_table_spec){.format = DEC_ONE_TEXT, .n_columns = 1, .columns = {"#text"}});
     try_table(fd, (struct dec_table_spec){.format = DEC_LABELS,
                                           .header = true,
                                           .text = "-1",

@@ -56,10 +56,10 @@ static const struct {
     {TOP("\"a\\nb\": b"), "c.yaml:5:1: unknown key \"a\\x0ab\" in the configuration " KNOWN_TOP "\n"},
     {TOP("tables: []"), "c.yaml:5:9: tables: expected a list of 1 to 64 items, found 0\n"},
     {TABLE("{key: clip}"),
-     "c.yaml:5:10: a table needs \"file\": a pattern such as \"labels/*.csv\" (or \"lines\", or "
-     "\"labels\")\n"},
+     "c.yaml:5:10: a table needs \"file\": a pattern such as \"labels/*.csv\" (or \"lines\", "
+     "\"labels\" or \"member\")\n"},
     {TABLE("{file: a.csv, lines: b, key: clip}"),
-     "c.yaml:5:24: a table has one of \"file\", \"lines\" and \"labels\"\n"},
+     "c.yaml:5:24: a table has one of \"file\", \"lines\", \"labels\" and \"member\"\n"},
     {TABLE("{file: a.csv}"),
      "c.yaml:5:10: a table needs a \"key\": the field by which its rows belong to clips\n"},
     {TABLE("{file: a.txt, key: clip}"),
@@ -166,7 +166,7 @@ static const struct {
      "c.yaml:2:11: a source needs \"videos\": a pattern such as \"*/*.mp4\"\n"},
     {"root: root\nsources: [{vidoes: x}]\n" VIEWS,
      "c.yaml:2:12: unknown key \"vidoes\" in a source; did you mean \"videos\"? (known: videos, match, "
-     "archives, nested)\n"},
+     "archives, nested, samples)\n"},
     {"root: root\nsources: [{nested: x.tar, videos: y}]\n" VIEWS,
      "c.yaml:2:12: \"nested\" is for members of \"archives\"\n"},
     {"root: root\nsources: [{archives: x.tar, match: '(?<clip>.)'}]\n" VIEWS,
