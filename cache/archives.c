@@ -35,6 +35,7 @@ void archives_finish(struct cache *c)
         archive_free(c->archives[i]);
     for (uint32_t i = 0; i < c->n_slots; i++)
         free(c->slots[i].path);
+    free(c->slot_table);
     base_grow_finish(&c->archives_memory);
     base_grow_finish(&c->slots_memory);
 }
@@ -89,25 +90,60 @@ size_t cache_archive_clip(struct cache *c, uint32_t archive)
 
 /* ---- Slots ---- */
 
-/* The slot of a place, or n_slots. Scans are long next to this. */
+static uint32_t hash_of_place(uint32_t outer, uint32_t member, const char *path)
+{
+    const uint32_t numbers[2] = {outer, member};
+    struct base_hash hash = outer ? base_hash_of(numbers, sizeof numbers) : base_hash_of(path, strlen(path));
+    uint32_t start;
+    memcpy(&start, hash.bytes, sizeof start);
+    return start;
+}
+
+/* Where a place's slot stands in the table, or would: a table that is never full. */
+static uint32_t *find_entry(const struct cache *c, uint32_t outer, uint32_t member, const char *path)
+{
+    uint32_t mask = c->slot_table_len - 1, at = hash_of_place(outer, member, path) & mask;
+    for (;; at = (at + 1) & mask) {
+        const struct archive_slot *s = c->slot_table[at] ? &c->slots[c->slot_table[at] - 1] : NULL;
+        if (!s || (s->outer == outer && s->member == member && (outer || strcmp(s->path, path) == 0)))
+            return &c->slot_table[at];
+    }
+}
+
+/* The slot of a place, or n_slots. */
 static uint32_t find_slot(const struct cache *c, uint32_t outer, uint32_t member, const char *path)
 {
-    uint32_t i = 0;
-    while (i < c->n_slots && (c->slots[i].outer != outer || c->slots[i].member != member ||
-                              (outer == 0 && strcmp(c->slots[i].path, path) != 0)))
-        i++;
-    return i;
+    uint32_t entry = c->slot_table ? *find_entry(c, outer, member, path) : 0;
+    return entry ? entry - 1 : c->n_slots;
+}
+
+/* Makes room in the table for one more. */
+static int grow_table(struct cache *c)
+{
+    if (c->slot_table && c->n_slots < c->slot_table_len / 2)
+        return 0;
+    uint32_t len = c->slot_table ? c->slot_table_len * 2 : 64;
+    uint32_t *table = calloc(len, sizeof *table);
+    if (!table)
+        return -ENOMEM;
+    free(c->slot_table);
+    c->slot_table = table;
+    c->slot_table_len = len;
+    for (uint32_t i = 0; i < c->n_slots; i++)
+        *find_entry(c, c->slots[i].outer, c->slots[i].member, c->slots[i].path) = i + 1;
+    return 0;
 }
 
 static int add_slot(struct cache *c, uint32_t outer, uint32_t member, size_t clip, const char *path)
 {
     if (c->n_slots == CACHE_MAX_ARCHIVES)
         return -E2BIG;
-    if (base_grow_to(&c->slots_memory, ((size_t)c->n_slots + 1) * sizeof *c->slots) < 0)
+    if (base_grow_to(&c->slots_memory, ((size_t)c->n_slots + 1) * sizeof *c->slots) < 0 || grow_table(c) < 0)
         return -ENOMEM;
     char *own = strdup(path);
     if (!own)
         return -ENOMEM;
+    *find_entry(c, outer, member, path) = c->n_slots + 1;
     c->slots[c->n_slots++] =
         (struct archive_slot){.path = own, .outer = outer, .member = member, .clip = clip};
     return 0;

@@ -209,6 +209,8 @@ struct cache {
     /* The same for archives: [0] is none. */
     struct archive **archives;
     struct archive_slot *slots;
+    uint32_t *slot_table; /* slots by their places: each its number + 1, 0 = nothing; only the scan looks */
+    uint32_t slot_table_len; /* a power of two */
     struct base_grow archives_memory, slots_memory;
     atomic_uint n_archives;
     uint32_t n_slots;
