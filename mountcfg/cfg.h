@@ -12,6 +12,8 @@
  * The language, as far as this version goes (YAML, one document, at most 1 MiB):
  *
  *   preset: NAME        a configuration that is built in; any key set beside it replaces the preset's
+ *   options:            of the preset, which says what there are, as frames of another size
+ *     NAME: VALUE       replaces ${NAME} in the preset
  *   corpus: NAME        for messages; default: the root's base name
  *   root: DIR           relative to the configuration; ~, $VAR and ${VAR} are expanded
  *   sources:            which files; the first source that takes a file has it
@@ -44,7 +46,7 @@
  *     NAME: { when: { FIELD: REGEX },        all must match; groups that they name are fields
  *             of: FIELD, set: "{a}_{b}",     the value: of a field (default: NAME itself), or a text
  *             match: REGEX,                  its first group, or the whole match
- *             case: lower|upper|title,
+ *             case: keep|lower|upper|title,
  *             map: { from: to, other: ~ },   ~ leaves the clip out
  *             index: [a, b], base: 0,        the place in a list; index: sorted, among the values of all
  *                                            clips
@@ -52,8 +54,8 @@
  *                                            know
  *   views:              each has a path and one of:
  *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
- *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N, crop: left|right|W:H:X:Y|"{field}",
- *                 quality: 1..100, subsampling: 420|422|444, base: N }
+ *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N|none, crop:
+ * left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N }
  *     - path: "mp3/{clip}.mp3"                 .mp3 .wav
  *       audio: { rate: HZ, channels: 1|2, bitrate: 128k, silence: true|false }
  *     - path: "srt/{clip}.srt"
@@ -71,10 +73,13 @@
  *       npy: { kind: wave, rate: HZ or FORMULA, channels: N, dtype: float32|int16, silence: true|false }
  *       npy: { kind: logmel|mfcc, rate, silence, n_fft: N, hop: N, window: hann|hamming|povey|rectangular,
  *              win_length: N, centre: true|false, pad: constant|reflect, bands: N, fmin: HZ, fmax: HZ,
- *              scale: slaney|htk, norm: slaney|none, power: X, ref: 1|max, top_db: X|none, coefficients: N
- * (mfcc), transpose: true|false } npy: { kind: fbank, rate, silence, frame_length: MS, frame_shift: MS,
- * window, preemphasis: X, gain: X, bands, fmin, fmax, transpose } n_frames: true      gives every frames
- * view's directory a text view: the file n_frames, "{nframes}" cache: { dir: DIR, size: 20GiB, min_free: 0 }
+ *              scale: slaney|htk, norm: slaney|none, power: X, ref: 1|max, top_db: X|none,
+ *              coefficients: N (mfcc), transpose: true|false }
+ *       npy: { kind: fbank, rate, silence, frame_length: MS, frame_shift: MS, window, preemphasis: X,
+ *              gain: X, bands, fmin, fmax, transpose }
+ *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}";
+ *                       a number N instead of true: and 0 where there are fewer than N
+ *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
  *   workers: N
  *   refresh: 60s        how often changes are looked for, besides inotify; s, m or h
  *   immutable: true     the corpus does not change while it is mounted
@@ -100,7 +105,7 @@ struct cfg_frames {
     enum cfg_frame_format format; /* from the extension of the path */
     int quality;                  /* JPEG, 1..100; `quality:`, default 95 */
     int subsampling; /* JPEG, 420, 422 or 444; `subsampling:`, default 0 = the video's, as ffmpeg does */
-    char size[64];   /* `size:` W:H in ffmpeg's scale syntax, or short:N; "" = as it is */
+    char size[64];   /* `size:` W:H in ffmpeg's scale syntax, or short:N; "" = as it is (`none`) */
     char crop[64];   /* `crop:` left, right or W:H:X:Y; "" = none */
     struct cfg_template *crop_of_clip; /* `crop:` with a field in it: see cfg_clip.crops; NULL = as above */
     int base;                          /* number of the first frame; `base:`, default 1 */

@@ -167,7 +167,8 @@ static void load_value(struct cfg_loader *l, const struct cfg_entry *e, const ch
 
 static void load_rule(struct cfg_loader *l, struct cfg_node node, const char *name, struct cfg_rule *r)
 {
-    static const char *const cases[] = {[CFG_LOWER] = "lower", [CFG_UPPER] = "upper", [CFG_TITLE] = "title"};
+    static const char *const cases[] = {
+        [CFG_AS_THEY_ARE] = "keep", [CFG_LOWER] = "lower", [CFG_UPPER] = "upper", [CFG_TITLE] = "title"};
     struct cfg_entry e[RULE_N];
     int chosen = 0;
     r->place = cfg_node_place(node);
@@ -180,8 +181,8 @@ static void load_rule(struct cfg_loader *l, struct cfg_node node, const char *na
         (void)cfg_regex_load(l, e[RULE_MATCH].value, "match", &r->match);
     load_value(l, e, name, r);
     if (e[RULE_CASE].value.yaml &&
-        cfg_read_choice(l, e[RULE_CASE].value, "case", cases + 1, BASE_ARRAY_LEN(cases) - 1, &chosen))
-        r->letters = (enum cfg_letters)(chosen + 1);
+        cfg_read_choice(l, e[RULE_CASE].value, "case", cases, BASE_ARRAY_LEN(cases), &chosen))
+        r->letters = (enum cfg_letters)chosen;
     if (e[RULE_MAP].value.yaml)
         load_map(l, e[RULE_MAP].value, r);
     if (e[RULE_INDEX].value.yaml)

@@ -16,6 +16,7 @@
  *   views.c     `views:`
  *   npy.c       `npy:` of a view, and npy_sound.c its kinds of sound
  *   load.c      the file as a whole, with its preset
+ *   options.c   and that one's options
  *   walk.c      the directories below the root
  *   scan.c      clips and their fields
  *   sidecars.c  subtitle files beside them
@@ -48,6 +49,7 @@
 #define CFG_MAX_RULES 256 /* of one field */
 #define CFG_MAX_MAP 4096  /* values in one map or index */
 #define CFG_MAX_VIEWS 64
+#define CFG_MAX_OPTIONS 32    /* of a preset */
 #define CFG_MAX_PATTERNS 4096 /* of one glob, after brace expansion */
 #define CFG_MAX_PATTERN_BYTES 4095
 #define CFG_MAX_PATH 4095 /* PATH_MAX without its terminator */
@@ -169,6 +171,8 @@ bool cfg_read_int(struct cfg_loader *l, struct cfg_node node, const char *what, 
 bool cfg_read_number(struct cfg_loader *l, struct cfg_node node, const char *what, double min, double max,
                      double *ret);
 bool cfg_read_bool(struct cfg_loader *l, struct cfg_node node, const char *what, bool *ret);
+/* 0 for false, 1 for true, or a number. */
+bool cfg_read_fewest(struct cfg_loader *l, struct cfg_node node, const char *what, int *ret);
 bool cfg_read_choice(struct cfg_loader *l, struct cfg_node node, const char *what, const char *const *names,
                      size_t n, int *ret);
 bool cfg_read_bytes(struct cfg_loader *l, struct cfg_node node, const char *what, uint64_t *ret);
@@ -199,6 +203,7 @@ enum cfg_part_kind {
 struct cfg_part {
     enum cfg_part_kind kind;
     int width;        /* of a number: zero-padded to this, 0 = not padded */
+    int fewest;       /* CFG_PART_NFRAMES: fewer than these are told as 0 */
     bool number;      /* CFG_PART_FIELD: the value is a whole number, written with that width */
     size_t field;     /* CFG_PART_FIELD: index into struct cfg.fields */
     const char *text; /* CFG_PART_TEXT: len bytes */
@@ -411,8 +416,8 @@ int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct c
 /* `timing` and `fps`, which exclude each other. */
 void cfg_read_timing(struct cfg_loader *l, const struct cfg_entry *timing, const struct cfg_entry *fps,
                      struct cfg_frames *f);
-/* For `n_frames: true`: adds the text view to each frames view. */
-void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at);
+/* For `n_frames:` adds the text view to each frames view; it tells fewer frames than these as 0. */
+void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at, int fewest);
 
 /* ---- npy.c ---- */
 
@@ -474,6 +479,14 @@ struct cfg_preset {
 };
 extern const struct cfg_preset cfg_presets[];
 extern const size_t cfg_n_presets;
+
+/* ---- options.c ---- */
+
+/* Appends the text of a preset, with each ${NAME} in it, which stands in double quotes, replaced by the
+ * option of that name: the one of `given`, else the preset's own. Both are mappings, or none. False when
+ * reported, or out of memory. `preset` is what messages call it. */
+bool cfg_put_options(struct cfg_loader *l, const char *preset, struct cfg_node of_preset,
+                     struct cfg_node given, const char *text, size_t len, struct base_bytes *out);
 
 /* ---- load.c ---- */
 

@@ -21,6 +21,7 @@ enum {
     TOP_SIZES,
     TOP_REFRESH,
     TOP_IMMUTABLE,
+    TOP_OPTIONS,
     TOP_N
 };
 static const struct cfg_key top_keys[TOP_N] = {
@@ -30,7 +31,7 @@ static const struct cfg_key top_keys[TOP_N] = {
     [TOP_CACHE] = {"cache", false},         [TOP_WORKERS] = {"workers", false},
     [TOP_TABLES] = {"tables", false},       [TOP_FIELDS] = {"fields", false},
     [TOP_SIZES] = {"sizes", true},          [TOP_REFRESH] = {"refresh", false},
-    [TOP_IMMUTABLE] = {"immutable", false},
+    [TOP_IMMUTABLE] = {"immutable", false}, [TOP_OPTIONS] = {"options", false},
 };
 enum { CACHE_DIR, CACHE_SIZE, CACHE_MIN_FREE, CACHE_N };
 static const struct cfg_key cache_keys[CACHE_N] = {
@@ -174,10 +175,10 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     if (e[TOP_VIEWS].value.yaml)
         cfg_load_views(l, e[TOP_VIEWS].value);
     cfg_complete_tables(l);
-    bool n_frames = false;
-    if (e[TOP_N_FRAMES].value.yaml && cfg_read_bool(l, e[TOP_N_FRAMES].value, "n_frames", &n_frames) &&
-        n_frames)
-        cfg_add_n_frames(l, cfg_node_place(e[TOP_N_FRAMES].key));
+    int fewest = 0;
+    if (e[TOP_N_FRAMES].value.yaml && cfg_read_fewest(l, e[TOP_N_FRAMES].value, "n_frames", &fewest) &&
+        fewest > 0)
+        cfg_add_n_frames(l, cfg_node_place(e[TOP_N_FRAMES].key), fewest);
 }
 
 static const struct cfg_preset *find_preset(struct cfg_loader *l, struct cfg_node node)
@@ -190,22 +191,44 @@ static const struct cfg_preset *find_preset(struct cfg_loader *l, struct cfg_nod
     return cfg_read_choice(l, node, "preset", names, n, &found) ? &cfg_presets[found] : NULL;
 }
 
+static bool load_doc(struct cfg_loader *l, struct cfg_doc *doc, const char *name, const char *what,
+                     const char *text, size_t len, struct cfg_entry *entries)
+{
+    int err = cfg_doc_load(doc, name, text, len, &l->log);
+    if (err == -ENOMEM)
+        l->no_memory = true;
+    return err == 0 && cfg_read_map(l, cfg_doc_root(doc), what, false, top_keys, TOP_N, entries);
+}
+
+/* Reads the preset again, with its options put in. */
+static bool load_options(struct cfg_loader *l, const struct cfg_preset *preset, struct cfg_node given,
+                         struct cfg_doc *doc, struct cfg_entry *entries)
+{
+    const char *name = doc->name;
+    struct base_bytes text = {0};
+    bool good = cfg_put_options(l, name, entries[TOP_OPTIONS].value, given, preset->text, preset->len, &text);
+    if (good) {
+        cfg_doc_finish(doc);
+        good = load_doc(l, doc, name, name, (const char *)text.data, text.len, entries);
+    }
+    base_bytes_finish(&text);
+    return good;
+}
+
 /* Fills in the entries that the preset gives. False when there is no going on. */
-static bool load_preset(struct cfg_loader *l, struct cfg_node node, struct cfg_doc *doc,
+static bool load_preset(struct cfg_loader *l, const struct cfg_entry *given, struct cfg_doc *doc,
                         struct cfg_entry *entries)
 {
     char name[128];
-    const struct cfg_preset *preset = find_preset(l, node);
+    const struct cfg_preset *preset = find_preset(l, given[TOP_PRESET].value);
     if (!preset)
         return false;
     int len = snprintf(name, sizeof name, "preset %s", preset->name);
     const char *kept = cfg_keep(l, name, (size_t)len);
-    if (!kept)
+    if (!kept || !load_doc(l, doc, kept, kept, preset->text, preset->len, entries))
         return false;
-    int err = cfg_doc_load(doc, kept, preset->text, preset->len, &l->log);
-    if (err == -ENOMEM)
-        l->no_memory = true;
-    if (err < 0 || !cfg_read_map(l, cfg_doc_root(doc), kept, false, top_keys, TOP_N, entries))
+    if ((entries[TOP_OPTIONS].value.yaml || given[TOP_OPTIONS].value.yaml) &&
+        !load_options(l, preset, given[TOP_OPTIONS].value, doc, entries))
         return false;
     if (entries[TOP_PRESET].key.yaml)
         cfg_mistake(&l->log, cfg_node_place(entries[TOP_PRESET].key), "a preset cannot name another one");
@@ -216,12 +239,11 @@ static void load_docs(struct cfg_loader *l, const char *text, size_t len, struct
                       struct cfg_doc *preset)
 {
     struct cfg_entry given[TOP_N], entries[TOP_N] = {0};
-    int err = cfg_doc_load(user, l->c->file, text, len, &l->log);
-    if (err == -ENOMEM)
-        l->no_memory = true;
-    if (err < 0 || !cfg_read_map(l, cfg_doc_root(user), "the configuration", false, top_keys, TOP_N, given))
+    if (!load_doc(l, user, l->c->file, "the configuration", text, len, given))
         return;
-    if (given[TOP_PRESET].value.yaml && !load_preset(l, given[TOP_PRESET].value, preset, entries))
+    if (given[TOP_OPTIONS].key.yaml && !given[TOP_PRESET].key.yaml)
+        cfg_mistake(&l->log, cfg_node_place(given[TOP_OPTIONS].key), "\"options\" are those of a \"preset\"");
+    if (given[TOP_PRESET].value.yaml && !load_preset(l, given, preset, entries))
         return;
     for (int i = 0; i < TOP_N; i++) {
         if (given[i].key.yaml)

@@ -402,7 +402,8 @@ static void put_range(const struct cfg_template *t, struct cfg_cut from, struct 
             base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)frame);
             break;
         case CFG_PART_NFRAMES:
-            base_bytes_printf(out, "%llu", (unsigned long long)nframes);
+            base_bytes_printf(out, "%llu",
+                              (unsigned long long)(nframes < (uint64_t)part->fewest ? 0 : nframes));
             break;
         }
     }

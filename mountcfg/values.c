@@ -77,12 +77,23 @@ bool cfg_read_bool(struct cfg_loader *l, struct cfg_node node, const char *what,
     return true;
 }
 
+bool cfg_read_fewest(struct cfg_loader *l, struct cfg_node node, const char *what, int *ret)
+{
+    const char *text = scalar_text(node);
+    uint64_t value = strcasecmp(text, "true") == 0;
+    const char *end = isdigit((unsigned char)*text) ? digits(text, 1000000, &value) : "";
+    if (!end || *end || (value == 0 && strcasecmp(text, "false") != 0))
+        return wrong(l, node, what, "true, false, or the fewest frames that count, up to 1000000");
+    *ret = (int)value;
+    return true;
+}
+
 bool cfg_read_choice(struct cfg_loader *l, struct cfg_node node, const char *what, const char *const *names,
                      size_t n, int *ret)
 {
     struct cfg_found found;
     const char *text = scalar_text(node);
-    char list[160] = "";
+    char list[400] = "";
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(text, names[i]) == 0) {
@@ -212,6 +223,10 @@ bool cfg_read_scale(struct cfg_loader *l, struct cfg_node node, const char *what
 {
     const char *text = scalar_text(node), *p = NULL;
     bool free_w = false, free_h = false;
+    if (strcmp(text, "none") == 0) {
+        ret[0] = 0;
+        return true;
+    }
     if (strncmp(text, "short:", 6) == 0) {
         p = side(text + 6, &free_w);
     } else {
@@ -223,7 +238,7 @@ bool cfg_read_scale(struct cfg_loader *l, struct cfg_node node, const char *what
         return wrong(
             l, node, what,
             "W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 or "
-            "224:224, or short:N");
+            "224:224, short:N, or none");
     (void)snprintf(ret, 64, "%s", text);
     return true;
 }

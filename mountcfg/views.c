@@ -405,7 +405,7 @@ void cfg_load_views(struct cfg_loader *l, struct cfg_node node)
         load_view(l, cfg_list_item(node, i));
 }
 
-void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at)
+void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at, int fewest)
 {
     size_t n = l->c->n_views;
     for (size_t i = 0; i < n; i++) {
@@ -417,6 +417,7 @@ void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at)
         v.text = cfg_template_parse(l, at, "{nframes}", CFG_USE_TEXT);
         if (!v.path || !v.text)
             return;
+        v.text->parts[0].fewest = fewest;
         check_path_is_new(l, at, v.path);
         l->c->views[l->c->n_views++] = v;
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`corpusfs check`: every mistake with its line and column; and the preset for the commonest folder."""
+"""`corpusfs check`: every mistake with its line and column."""
 import os
 import re
 import shutil
@@ -135,46 +135,6 @@ class Check(harness.Case):
         lines = ['a0: &a0 [x]'] + [f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]' for i in range(1, 12)]
         self.file.write_text('\n'.join(lines), encoding='ascii')
         harness.corpusfs('check', self.file, check=1)
-
-
-class Preset(harness.Case):
-
-    def setUp(self):
-        super().setUp()
-        self.root = clips.make(clips.SMALL, 'small')
-        self.file = self.home / 'corpus.yaml'
-
-    def mounted(self, more=''):
-        self.file.write_text(f'preset: class-folders\nroot: "{self.root}"\ncache: {{ dir: "{self.cache}" }}\n{more}',
-                             encoding='utf-8')
-        harness.corpusfs('check', self.file, check=0)
-        return self.mount(self.file)
-
-    def test_class_folders(self):
-        """<class>/<clip>.<ext> gives img/, mp3/ and srt/ of one name."""
-        with self.mounted() as mount:
-            files = mount.files()
-            self.assertEqual(sorted(os.listdir(mount.path)), ['img', 'mp3', 'srt'])
-            for clip in clips.SMALL:
-                stem = clip.rpartition('.')[0]
-                self.assertIn(f'img/{stem}/000001.jpg', files)
-                self.assertEqual(f'mp3/{stem}.mp3' in files, 'silent' not in clip)
-                self.assertIn(f'srt/{stem}.srt', files)
-            self.assertFalse([f for f in files if f.endswith('n_frames')])
-            self.assertEqual(len((mount.path / 'img/Joy/first/000007.jpg').read_bytes()),
-                             (mount.path / 'img/Joy/first/000007.jpg').stat().st_size)
-
-    def test_n_frames_on_request(self):
-        with self.mounted('n_frames: true\n') as mount:
-            for clip in clips.SMALL:
-                directory = mount.path / 'img' / clip.rpartition('.')[0]
-                self.assertEqual(int((directory / 'n_frames').read_bytes()), len(os.listdir(directory)) - 1)
-
-    def test_overridden(self):
-        """A key set beside the preset overrides the preset's."""
-        more = 'views:\n  - path: "sound/{class}/{clip}.wav"\n    audio: {}\n'
-        with self.mounted(more) as mount:
-            self.assertEqual(os.listdir(mount.path), ['sound'])
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness, source
 
 ROOT = source.ROOT
-PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('**/*.md'))]
 COMMAND_PAGE, CONFIG_PAGE = ROOT / 'docs/corpusfs.1', ROOT / 'docs/corpusfs.yaml.5'
 # A mistake in each mapping of the language, so that check tells the keys it knows there.
 PROBES = [
@@ -139,10 +139,40 @@ class Configuration(unittest.TestCase):
         described |= set(re.findall(r'^\.Ss (\w+)', page, re.MULTILINE))
         self.assertEqual(described, known)
 
-    def test_presets(self):
-        """Each preset is described."""
-        for preset in (ROOT / 'mountcfg/presets').glob('*.yaml'):
-            self.assertRegex(text(CONFIG_PAGE), rf'(?m)^\.It Cm {re.escape(preset.stem)}$')
+
+class Presets(unittest.TestCase):
+    """Each preset has a page, with all its options, in the index; a paragraph in the manual; a generator and a test."""
+    PARTS = ['What it expects', 'What it gives', 'Options', 'What could not be known']
+
+    def test_pages(self):
+        names = {p.stem for p in (ROOT / 'mountcfg/presets').glob('*.yaml')}
+        self.assertEqual({p.stem for p in (ROOT / 'docs/presets').glob('*.md')}, names)
+        for name in names:
+            with self.subTest(preset=name):
+                page = text(ROOT / f'docs/presets/{name}.md')
+                self.assertTrue(page.startswith(f'# {name}\n'))
+                self.assertEqual(re.findall(r'^## (.*)$', page, re.MULTILINE), self.PARTS)
+                self.assertRegex(page, rf'(?s)```yaml\npreset: {name}\nroot: [^\n]*\n```')
+                self.assertIn(f'[{name}](presets/{name}.md)', text(ROOT / 'docs/presets.md'))
+                self.assertRegex(text(CONFIG_PAGE), rf'(?m)^\.It Cm {re.escape(name)}$')
+                self.assertRegex(text(ROOT / 'README.md'), rf'(?<![\w-]){name}(?![\w-])')
+
+    def test_options(self):
+        """A page has a row for each option, with its default; and each option is put in somewhere."""
+        for file in (ROOT / 'mountcfg/presets').glob('*.yaml'):
+            preset, page = text(file), text(ROOT / f'docs/presets/{file.stem}.md')
+            options = re.search(r'^options:\n((?:  .*\n)+)', preset, re.MULTILINE)
+            rows = re.findall(r'^  (\w+): ([^#\n]*[^#\s])', options[1], re.MULTILINE) if options else []
+            self.assertEqual({name for name, _ in rows}, set(re.findall(r'\$\{(\w+)\}', preset)), file.stem)
+            for name, default in rows:
+                with self.subTest(preset=file.stem, option=name):
+                    self.assertIn(f'| `{name}` | `{default}` |', page)
+
+    def test_tests(self):
+        for file in (ROOT / 'mountcfg/presets').glob('*.yaml'):
+            test = ROOT / f'tests/presets/test_{file.stem.replace("-", "_")}.py'
+            self.assertRegex(text(test), r'(?m)^def make\(root', test)
+            self.assertRegex(text(test), rf"preset = '{file.stem}'", test)
 
 
 if __name__ == '__main__':

@@ -21,10 +21,10 @@
 #define WHOLE(from, to) "expected a whole number from " from " to " to
 #define KNOWN_TOP                                                                                            \
     "(known: preset, corpus, root, sources, views, n_frames, cache, workers, tables, fields, refresh, "      \
-    "immutable)"
+    "immutable, options)"
 #define BAD_SCALE                                                                                            \
     "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
-    "or 224:224, or short:N, found "
+    "or 224:224, short:N, or none, found "
 #define BAD_FPS "fps: expected frames per second up to 1000, such as 5, 12.5 or 30000/1001, found "
 #define BAD_CROP "crop: expected left, right or W:H:X:Y in pixels up to 16384, found "
 #define BAD_BYTES "size: expected a size such as 20GiB, 500MB or a number of bytes, found "
@@ -117,7 +117,7 @@ static const struct {
     {TOP("fields: {'a:b': {set: x}}"),
      "c.yaml:5:10: fields: a field cannot be named \"a:b\": no {, } or : in it\n"},
     {TOP("fields: {a: {of: clip, case: camel}}"),
-     "c.yaml:5:30: case: expected lower, upper or title, found \"camel\"\n"},
+     "c.yaml:5:30: case: expected keep, lower, upper or title, found \"camel\"\n"},
     {TOP("fields: {a: {of: clip, match: '('}}"),
      "c.yaml:5:31: match: bad regular expression: missing closing parenthesis, at its byte 2\n"},
     {TOP("fields: {a: {when: {klip: x}, set: x}}"),
@@ -140,10 +140,23 @@ static const struct {
      "c.yaml:5:10: workers: " WHOLE("0", "1024") ", found \"99999999999999999999\"\n"},
     {TOP("corpus:"), "c.yaml:5:8: corpus: expected a text, found nothing\n"},
     {TOP("corpus: \"a\\0b\""), "c.yaml:5:9: corpus: expected a text, found one with a NUL character in it\n"},
-    {TOP("n_frames: 3"), "c.yaml:5:11: n_frames: expected true or false, found \"3\"\n"},
-    {TOP("preset: nonsense"), "c.yaml:5:9: preset: expected class-folders, found \"nonsense\"\n"},
-    {TOP("preset: class-folder"),
-     "c.yaml:5:9: preset: expected class-folders, found \"class-folder\"; did you mean class-folders?\n"},
+    {TOP("n_frames: -3"),
+     "c.yaml:5:11: n_frames: expected true, false, or the fewest frames that count, up to "
+     "1000000, found \"-3\"\n"},
+    {TOP("n_frames: 0"),
+     "c.yaml:5:11: n_frames: expected true, false, or the fewest frames that count, up to "
+     "1000000, found \"0\"\n"},
+    {TOP("options: { size: none }"), "c.yaml:5:1: \"options\" are those of a \"preset\"\n"},
+    {"preset: class-folders\nroot: root\noptions: { siez: none }\n",
+     "c.yaml:3:12: preset class-folders has no option \"siez\"; did you mean \"size\"? (known: size)\n"},
+    {"preset: class-folders\nroot: root\noptions: { size: [1] }\n",
+     "c.yaml:3:18: size: expected a text, found a list\n"},
+    {"preset: class-folders\nroot: root\noptions: { size: \"a\\nb\" }\n",
+     "c.yaml:3:18: size: an option is one line of text\n"},
+    {"preset: class-folders\nroot: root\noptions: { size: 'a\"\\, x: {' }\n",
+     "preset class-folders:11:21: " BAD_SCALE "\"a\"\\, x: {\"\n"},
+    {"preset: class-folders\nroot: root\noptions: []\n",
+     "c.yaml:3:10: options: expected a mapping (key: value), found a list\n"},
     {TOP("cache: 3"), "c.yaml:5:8: cache: expected a mapping (key: value), found \"3\"\n"},
     {TOP("cache: { dri: x }"),
      "c.yaml:5:10: unknown key \"dri\" in cache; did you mean \"dir\"? (known: dir, size, min_free)\n"},
@@ -545,6 +558,14 @@ static void test_merge(void)
     cfg_destroy(c);
 }
 
+static void test_unknown_preset(void)
+{
+    struct cfg *c = NULL;
+    CHECK_INT(corpus_load("root: root\npreset: class-folder\n", &c), -EINVAL);
+    CHECK(strstr(corpus_said, "c.yaml:2:9: preset: expected ") == corpus_said);
+    CHECK(strstr(corpus_said, "found \"class-folder\"; did you mean class-folders?\n"));
+}
+
 static void test_preset(void)
 {
     struct cfg *c = load("preset: class-folders\nroot: root\n");
@@ -555,12 +576,15 @@ static void test_preset(void)
     c = load("preset: class-folders\nroot: root\nn_frames: true\n");
     CHECK(c && cfg_n_views(c) == 4 && cfg_view(c, 3)->kind == CFG_TEXT && cfg_view(c, 3)->line == 3);
     cfg_destroy(c);
+    c = load("preset: class-folders\nroot: root\noptions: { size: short:64 }\n");
+    CHECK_STR(c ? cfg_view(c, 0)->frames.size : NULL, "short:64");
+    cfg_destroy(c);
     c = load("root: root\npreset: class-folders\nviews: [{path: 'sound/{class}/{clip}.wav', audio: {}}]\n");
     CHECK(c && cfg_n_views(c) == 1 && cfg_view(c, 0)->kind == CFG_AUDIO);
     cfg_destroy(c);
     c = NULL;
     CHECK_INT(corpus_load("root: root\npreset: class-folders\nsources: [{videos: '*'}]\n", &c), -EINVAL);
-    CHECK(strstr(corpus_said, "preset class-folders:8:11: nothing gives the field {class} "
+    CHECK(strstr(corpus_said, "preset class-folders:10:11: nothing gives the field {class} "
                               "(known: clip)\n") == corpus_said);
     CHECK_INT(
         corpus_load("root: root\npreset: class-folders\nn_frames: true\nviews:\n"
@@ -581,6 +605,7 @@ int main(void)
     CHECK_RUN(test_top);
     CHECK_RUN(test_merge);
     CHECK_RUN(test_preset);
+    CHECK_RUN(test_unknown_preset);
     corpus_remove();
     return check_result();
 }
