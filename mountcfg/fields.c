@@ -196,7 +196,9 @@ static void load_rule(struct cfg_loader *l, struct cfg_node node, const char *na
     r->has_fallback = true;
     if (cfg_node_is_null(e[RULE_DEFAULT].value))
         return;
-    const char *text = cfg_read_text(l, e[RULE_DEFAULT].value, "default");
+    const yaml_node_t *fallback = e[RULE_DEFAULT].value.yaml; /* it may be an empty text */
+    bool empty = fallback->type == YAML_SCALAR_NODE && fallback->data.scalar.length == 0;
+    const char *text = empty ? "" : cfg_read_text(l, e[RULE_DEFAULT].value, "default");
     r->fallback = text ? cfg_keep(l, text, strlen(text)) : NULL;
 }
 

@@ -52,7 +52,8 @@ static void test_values(void)
     corpus_touch("root/Ab_7.mp4");
     corpus_touch("root/cd_012.mp4");
     scan(NAME,
-         "  both: { set: '<{name}>' }\n  part: { of: name, match: '^[a-z]+' }\n"
+         "  none: { of: name, match: 'none', default: '' }\n"
+         "  both: { when: { none: '^$' }, set: '<{name}>{none}' }\n  part: { of: name, match: '^[a-z]+' }\n"
          "  n: { of: name, match: '_(?:0|([1-9]))' , default: 5}\n"
          "  digits: { of: name, match: '_([0-9]+)' }\n",
          "x/{both}_{n}_{digits:05d}_{digits:d}");
