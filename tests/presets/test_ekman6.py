@@ -33,7 +33,7 @@ class Ekman6(presets.Case):
         with self.mounted() as tree:
             self.assert_names(tree, ['img', 'mp3', 'srt'])
             self.assert_names(tree / 'img', CLASSES)
-            for (label, clip), kind in self.shuffled(made.items()):
+            for (label, clip), kind in self.shuffled(made.items())[:8]:
                 cues = self.walk_video_emotion(tree, label, clip, kind)
                 self.assertEqual(len(cues), 2 if (label, clip) == ('Anger', 'plain_01') else 0)
 
