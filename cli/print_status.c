@@ -84,6 +84,9 @@ static void print_scan(const char *json, FILE *out)
     if (problems + left_out > 0)
         (void)fprintf(out, "left out  %llu clips; %llu problems (corpusfs check tells which)\n", left_out,
                       problems);
+    if (number(json, "unlisted") > 0)
+        (void)fprintf(out, "unlisted  %llu clips that cannot be read (the log tells which)\n",
+                      number(json, "unlisted"));
 }
 
 static void print_work(const char *json, FILE *out)

@@ -83,10 +83,19 @@ struct fs_inode fs_inode_of(const struct fs *fs, fuse_ino_t ino)
     return inode_of_node(fs, (uint32_t)(low - 1), version);
 }
 
+bool fs_is_list(const struct fs *fs, uint32_t node)
+{
+    const struct fs_node *n = &fs->tree.nodes[node];
+    return n->kind == FS_FILE && cfg_view(fs->options->cfg, n->view)->kind == CFG_LIST;
+}
+
 struct fs_inode fs_node_now(const struct fs *fs, uint32_t node)
 {
     const struct fs_node *n = &fs->tree.nodes[node];
-    return inode_of_node(fs, node, n->kind != FS_FILE ? 0 : cache_version(fs->cache, n->clip));
+    uint32_t version = n->kind != FS_FILE     ? 0
+                       : fs_is_list(fs, node) ? fs_list_version(fs->lists, n->clip)
+                                              : cache_version(fs->cache, n->clip);
+    return inode_of_node(fs, node, version);
 }
 
 struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame)
@@ -108,6 +117,11 @@ static struct timespec clip_mtime(struct fs *fs, uint32_t clip)
 static bool is_text(const struct fs *fs, const struct fs_inode *inode)
 {
     return cfg_view(fs->options->cfg, inode->view)->kind == CFG_TEXT;
+}
+
+static bool is_list(const struct fs *fs, const struct fs_inode *inode)
+{
+    return inode->what == FS_IS_FILE && fs_is_list(fs, inode->node);
 }
 
 /* The bytes of a text view's file. Appends to out. */
@@ -142,7 +156,7 @@ int fs_exists(struct fs *fs, const struct fs_inode *inode, struct cache_waiter *
     uint32_t n;
     if (inode->what == FS_IS_MEMBER)
         return cache_archive_is_current(fs->cache, inode->archive) ? 0 : -ESTALE;
-    if (inode->what == FS_IS_DIR || is_text(fs, inode))
+    if (inode->what == FS_IS_DIR || is_text(fs, inode) || is_list(fs, inode))
         return 0;
     int err = cache_count(fs->cache, inode->clip, inode->version, inode->view, w, &n);
     if (err)
@@ -198,8 +212,11 @@ int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_wait
     if (inode->what == FS_IS_MEMBER)
         return member_attributes(fs, inode, ret);
     uint64_t bytes = 0;
+    bool list = is_list(fs, inode);
     int err = fs_exists(fs, inode, w);
-    if (!err)
+    if (!err && list)
+        err = fs_list_size(fs->lists, inode->clip, inode->version, w, &bytes, &ret->st_mtim);
+    else if (!err)
         err = is_text(fs, inode) ? text_size(fs, inode, w, &bytes)
                                  : cache_size(fs->cache, inode->clip, inode->version, inode->view, w, &bytes);
     if (err)
@@ -210,7 +227,8 @@ int fs_attributes(struct fs *fs, const struct fs_inode *inode, struct cache_wait
     ret->st_nlink = 1;
     ret->st_size = (off_t)bytes;
     ret->st_blocks = (blkcnt_t)((bytes + 511) / 512);
-    ret->st_mtim = clip_mtime(fs, inode->clip);
+    if (!list)
+        ret->st_mtim = clip_mtime(fs, inode->clip);
     fill_common(fs, ret);
     return 0;
 }
@@ -237,6 +255,8 @@ ssize_t fs_read(struct fs *fs, const struct fs_inode *inode, struct cache_waiter
         return -ENOENT;
     if (inode->what == FS_IS_MEMBER)
         return cache_member_read(fs->cache, inode->archive, inode->member, w, out, len, offset);
+    if (is_list(fs, inode))
+        return fs_list_read(fs->lists, inode->clip, inode->version, w, out, len, offset);
     if (inode->what == FS_IS_FILE && is_text(fs, inode))
         return read_text(fs, inode, w, out, len, offset);
     return cache_read(fs->cache, inode->clip, inode->version, inode->view, inode->frame, w, out, len, offset);

@@ -10,8 +10,9 @@
 
 struct change {
     struct change *next;
-    size_t clip;
+    size_t clip; /* or the number of a list */
     uint32_t version;
+    bool list;
     bool same_version; /* the files stay, with other sizes and bytes */
     uint32_t n_files;  /* at most, in each view */
 };
@@ -54,12 +55,12 @@ static void forget_frames(struct fs *fs, const struct change *change, uint32_t s
  * may serve who reads them yet. */
 static void forget_clip(struct fs *fs, const struct change *change)
 {
-    for (uint32_t i = 0; i < fs->tree.n_sets; i++)
+    for (uint32_t i = 0; i < fs->tree.n_sets && !change->list; i++)
         if (fs->tree.sets[i].clip == change->clip)
             forget_frames(fs, change, i);
     for (uint32_t i = 0; i < fs->tree.n_nodes; i++) {
         const struct fs_node *n = &fs->tree.nodes[i];
-        if (n->kind != FS_FILE || n->clip != change->clip)
+        if (n->kind != FS_FILE || n->clip != change->clip || fs_is_list(fs, i) != change->list)
             continue;
         if (change->same_version)
             forget_inode(fs, fs_ino_of_node(i, change->version));
@@ -124,6 +125,19 @@ void fs_notifier_destroy(struct fs_notifier *n)
     free(n);
 }
 
+static void add_change(struct fs_notifier *n, struct change added)
+{
+    struct change *change = malloc(sizeof *change);
+    if (!change)
+        return; /* the kernel keeps what it has; reads of it fail rather than mix */
+    *change = added;
+    pthread_mutex_lock(&n->lock);
+    change->next = n->changes;
+    n->changes = change;
+    pthread_cond_signal(&n->more);
+    pthread_mutex_unlock(&n->lock);
+}
+
 void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files)
 {
     struct fs_notifier *n = notifier;
@@ -133,15 +147,13 @@ void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_fi
             fs_rescan(n->fs->rescanner);
         return;
     }
-    struct change *change = malloc(sizeof *change);
-    if (!change)
-        return; /* the kernel keeps what it has; reads of it fail rather than mix */
+    fs_lists_clip_changed(n->fs->lists, clip);
     bool same_version = cache_version(n->fs->cache, clip) == version;
-    *change =
-        (struct change){.clip = clip, .version = version, .same_version = same_version, .n_files = n_files};
-    pthread_mutex_lock(&n->lock);
-    change->next = n->changes;
-    n->changes = change;
-    pthread_cond_signal(&n->more);
-    pthread_mutex_unlock(&n->lock);
+    add_change(n, (struct change){
+                      .clip = clip, .version = version, .same_version = same_version, .n_files = n_files});
+}
+
+void fs_notify_list(struct fs_notifier *n, uint32_t list)
+{
+    add_change(n, (struct change){.clip = list, .list = true});
 }

@@ -229,6 +229,8 @@ static void look_ahead(struct listing *l, uint32_t child)
     for (uint32_t i = child + 1; i < l->children.n && i <= child + AHEAD; i++) {
         struct fs_inode inode = fs_node_now(fs, fs->tree.ids[l->children.first + i]);
         struct stat st;
+        if (inode.what == FS_IS_FILE && fs_is_list(fs, inode.node))
+            continue;
         if (l->r->plus)
             (void)fs_attributes(fs, &inode, NULL, &st);
         else
@@ -247,7 +249,8 @@ static int put_child(struct listing *l, uint32_t child, off_t next)
                                                     : fs_ino_of_node(node, inode.version);
     const mode_t type = n->kind == FS_DIR ? S_IFDIR : n->kind == FS_LINK ? S_IFLNK : S_IFREG;
     struct stat st = {.st_ino = ino, .st_mode = type};
-    bool plus = l->r->plus;
+    /* A list's size may take long, and who looks at names alone is not to wait for it. */
+    bool plus = l->r->plus && !(fs_is_list(fs, node) && !fs_list_is_made(fs->lists, n->clip));
     if (l->waiter && inode.what == FS_IS_FILE)
         look_ahead(l, child);
     int err = plus ? fs_attributes(fs, &inode, l->waiter, &st) : fs_exists(fs, &inode, l->waiter);

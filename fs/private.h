@@ -5,6 +5,7 @@
 
 #define FUSE_USE_VERSION 312
 #include "fs/fs.h"
+#include "fs/lists.h"
 #include "fs/tree.h"
 
 #include "base/histogram.h"
@@ -24,6 +25,7 @@ struct fs {
     struct fuse_session *session;
     struct fs_notifier *notifier;
     struct fs_rescanner *rescanner;
+    struct fs_lists *lists;
     struct timespec mounted; /* mtime of directories that stand for no clip */
     uid_t uid;
     gid_t gid;
@@ -72,6 +74,8 @@ fuse_ino_t fs_ino_of_member(uint32_t archive, uint32_t member);
 /* With the version that the clip has now. */
 struct fs_inode fs_node_now(const struct fs *fs, uint32_t node);
 struct fs_inode fs_frame_now(const struct fs *fs, uint32_t set, uint32_t frame);
+/* Whether a node is the file of a list view: then its clip is the number of a list (lists.h). */
+bool fs_is_list(const struct fs *fs, uint32_t node);
 
 /* Attributes. 0, -EINPROGRESS (w may be NULL), -ENOENT for a file that its clip does not give, -ESTALE for an
  * earlier version, -EIO, ... */
@@ -107,6 +111,8 @@ void fs_notifier_destroy(struct fs_notifier *n);
 /* The kernel is to forget what it was told of a version of a clip; the cache's on_change. Any thread; returns
  * at once. */
 void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files);
+/* The same for a list, whose version has ended. */
+void fs_notify_list(struct fs_notifier *n, uint32_t list);
 
 /* ---- rescan.c: scanning again while mounted ---- */
 struct fs_rescanner;
@@ -121,7 +127,8 @@ void fs_rescanner_stop(struct fs_rescanner *r);
 void fs_rescanner_destroy(struct fs_rescanner *r);
 
 /* ---- views.c ---- */
-/* A view of the configuration as the cache knows it; false: a text view, which is no matter of the cache. */
+/* A view of the configuration as the cache knows it; false: a text or list view, which is no matter of the
+ * cache. */
 bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret);
 
 #endif

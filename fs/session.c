@@ -177,6 +177,11 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         if (err)
             base_fail(why, err, "out of memory");
     }
+    if (!err) {
+        err = fs_lists_create(&fs, &fs.lists);
+        if (err)
+            base_fail(why, err, "out of memory");
+    }
     if (!err)
         err = create_cache(&fs, why);
     if (!err) {
@@ -200,6 +205,7 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
     cache_destroy(fs.cache);
     fs_notifier_destroy(fs.notifier);
     fs_rescanner_destroy(fs.rescanner);
+    fs_lists_destroy(fs.lists);
     if (fs.session) {
         fuse_session_unmount(fs.session);
         fuse_remove_signal_handlers(fs.session);

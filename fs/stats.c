@@ -83,6 +83,7 @@ void fs_stats_json(const struct fs *fs, struct base_bytes *out)
     put_number(out, "uptime_s", (uint64_t)(base_now_ns() - fs->begin_ns) / 1000000000);
     put_number(out, "problems", atomic_load(&fs->n_problems));
     put_number(out, "left_out", atomic_load(&fs->n_left_out));
+    put_number(out, "unlisted", fs_lists_n_unlisted(fs->lists));
     put_store(out, fs);
     put_jobs(out, fs);
     put_number(out, "bytes_read", atomic_load(&fs->bytes_read));

@@ -31,7 +31,7 @@ struct fs_node {
     uint32_t name; /* offset into fs_tree.names */
     union {
         uint32_t dir;  /* FS_DIR: its number in fs_tree.dirs */
-        uint32_t clip; /* FS_FILE */
+        uint32_t clip; /* FS_FILE; of a list view the number of the list */
         uint32_t archive;
     };
     uint32_t view : 7;    /* of all but directories */
@@ -80,6 +80,7 @@ struct fs_found {
     const struct cfg_clips *clips;
     /* The number of each clip, and of each file that views show; NULL: clips, then files, in their order. */
     const uint32_t *clip_ids, *file_ids;
+    const uint32_t *list_ids;        /* and of each list; NULL: in their order */
     const struct cfg_lister *lister; /* for what is in the archives; NULL when there are none */
     cfg_report *report;              /* names that are left out, one line a kind; may be NULL */
     void *context;

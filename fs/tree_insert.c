@@ -298,6 +298,20 @@ static int insert_files(struct fs_update *u, uint16_t view)
     return err;
 }
 
+static int insert_lists(struct fs_update *u, uint16_t view)
+{
+    const struct cfg_clips *clips = u->found->clips;
+    int err = 0;
+    for (size_t i = 0; !err && i < clips->n_lists; i++) {
+        const struct cfg_list_file *list = &clips->lists[i];
+        uint32_t id = u->found->list_ids ? u->found->list_ids[i] : (uint32_t)i;
+        struct fs_node node = {.kind = FS_FILE, .clip = id, .view = view & 127};
+        if (list->view == view)
+            err = insert_file(u, list->path, strlen(list->path), node);
+    }
+    return err;
+}
+
 /* A files view of an archive. */
 struct archive_view {
     struct fs_update *u;
@@ -350,6 +364,7 @@ int fs_tree_insert(struct fs_update *u)
         const struct cfg_view *v = cfg_view(u->tree->cfg, i);
         err = v->kind == CFG_FRAMES  ? insert_frames(u, i)
               : v->kind == CFG_FILES ? insert_files(u, i)
+              : v->kind == CFG_LIST  ? insert_lists(u, i)
                                      : insert_clips(u, i);
         if (!err && v->kind == CFG_FILES)
             err = insert_archives(u, i);

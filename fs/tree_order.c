@@ -32,10 +32,19 @@ static const struct cfg_view *view_of(const struct order *o, const struct fs_nod
     return cfg_view(o->t->cfg, n->view);
 }
 
-/* Files of files views; those of clips were checked by the scan. */
+/* Files of files views, and lists; those of clips were checked by the scan. */
 static bool is_shown(const struct order *o, const struct fs_node *n)
 {
-    return n->kind != FS_DIR && view_of(o, n)->kind == CFG_FILES;
+    return n->kind != FS_DIR && (view_of(o, n)->kind == CFG_FILES || view_of(o, n)->kind == CFG_LIST);
+}
+
+/* Of two files of one name, the one of the higher rank stays. */
+enum rank { SHOWN, LISTED, OF_A_CLIP, DIRECTORY };
+static enum rank rank_of(const struct order *o, const struct fs_node *n)
+{
+    if (n->kind == FS_DIR)
+        return DIRECTORY;
+    return !is_shown(o, n) ? OF_A_CLIP : view_of(o, n)->kind == CFG_LIST ? LISTED : SHOWN;
 }
 
 /* ---- Sorting ---- */
@@ -130,29 +139,29 @@ static bool are_of_one_archive(const struct order *o, const uint32_t *ids, uint3
     return true;
 }
 
-/* Which of the nodes ids[0..n), all of one name, stays: a directory, else a file of a clip, else none of
- * several files. UINT32_MAX = none. */
+/* Which of the nodes ids[0..n), all of one name, stays: a directory, else a file of a clip, else the first
+ * list, else none of several files. UINT32_MAX = none. */
 static uint32_t choose(struct order *o, const uint32_t *ids, uint32_t n)
 {
     const struct fs_node *nodes = o->t->nodes;
     uint32_t chosen = UINT32_MAX;
     if (are_of_one_archive(o, ids, n))
         return ids[n - 1]; /* as unpacking would have it */
-    const char *why = "is given by two files of the corpus";
+    static const char *const whys[] = {[SHOWN] = "is given by two files of the corpus",
+                                       [LISTED] = "is a file that another view makes",
+                                       [OF_A_CLIP] = "is a file that another view makes",
+                                       [DIRECTORY] = "is a directory, too"};
+    enum rank highest = SHOWN;
     for (uint32_t i = 0; i < n; i++) {
-        if (nodes[ids[i]].kind == FS_DIR) {
+        enum rank rank = rank_of(o, &nodes[ids[i]]);
+        if (rank > highest) {
             chosen = ids[i];
-            why = "is a directory, too";
-            break;
-        }
-        if (chosen == UINT32_MAX && !is_shown(o, &nodes[ids[i]])) {
-            chosen = ids[i];
-            why = "is a file that another view makes";
+            highest = rank;
         }
     }
     for (uint32_t i = 0; i < n; i++)
-        if (ids[i] != chosen && is_shown(o, &nodes[ids[i]]))
-            leave_out(o, ids[i], why);
+        if (ids[i] != chosen)
+            leave_out(o, ids[i], whys[highest]);
     return chosen;
 }
 

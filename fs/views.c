@@ -126,6 +126,7 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
         npy_view(&v->npy, ret);
         return true;
     case CFG_TEXT:
+    case CFG_LIST:
         break;
     }
     return false;

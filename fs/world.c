@@ -135,7 +135,8 @@ static int take_in(struct fs *fs, const struct cfg_clips *clips, cfg_report *rep
     size_t before = fs->n_clips;
     base_autofree uint32_t *clip_ids = calloc(clips->n + 1, sizeof *clip_ids);
     base_autofree uint32_t *file_ids = calloc(clips->n_files + 1, sizeof *file_ids);
-    int err = clip_ids && file_ids ? list_known(fs, clips->n + clips->n_files, &known) : -ENOMEM;
+    base_autofree uint32_t *list_ids = calloc(clips->n_lists + 1, sizeof *list_ids);
+    int err = clip_ids && file_ids && list_ids ? list_known(fs, clips->n + clips->n_files, &known) : -ENOMEM;
     if (!err)
         err = number(fs, &known, clips->clips, clips->n, clip_ids);
     if (!err)
@@ -144,10 +145,13 @@ static int take_in(struct fs *fs, const struct cfg_clips *clips, cfg_report *rep
         err = tell_cache(fs, before);
     if (err)
         fs->n_clips = before;
+    if (!err)
+        err = fs_lists_update(fs->lists, clips, clip_ids, list_ids);
     const struct cfg_lister lister = fs_lister(fs->cache);
     const struct fs_found found = {.clips = clips,
                                    .clip_ids = clip_ids,
                                    .file_ids = file_ids,
+                                   .list_ids = list_ids,
                                    .lister = &lister,
                                    .report = report,
                                    .context = context};

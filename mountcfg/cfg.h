@@ -77,6 +77,13 @@
  *              coefficients: N (mfcc), transpose: true|false }
  *       npy: { kind: fbank, rate, silence, frame_length: MS, frame_shift: MS, window, preemphasis: X,
  *              gain: X, bands, fmin, fmax, transpose }
+ *     - path: "annotation/{split}.txt"          a list for each path that the clips give
+ *       list: "{clip} {nframes+1}\n"            what it has for each clip; or
+ *       list: { begin: TEXT, each: TEXT, join: TEXT, end: TEXT, sort: FIELD or [FIELD, ...],
+ *               where: { FIELD: REGEX }, distinct: FIELD or [FIELD, ...], base: 0,
+ *               count: PATH of the frames view that {nframes} counts,
+ *               broken: leave_out|keep }        also {index}; at the ends {nclips} and {values.FIELD}
+ *       In texts and lists {FIELD:json} is a JSON string, or null; {values.FIELD:json} an array.
  *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}";
  *                       a number N instead of true: and 0 where there are fewer than N
  *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
@@ -90,7 +97,7 @@
 #include "base/base.h"
 #include "base/bytes.h"
 
-enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, CFG_FILE, CFG_NPY };
+enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, CFG_FILE, CFG_NPY, CFG_LIST };
 enum cfg_timing { CFG_TIMING_CFR, CFG_TIMING_PASSTHROUGH, CFG_TIMING_FPS };
 enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };
@@ -169,6 +176,26 @@ struct cfg_npy {
     struct cfg_features features;
 };
 
+/* A text about all clips: `begin`, then for each clip `each`, with `join` between them, then `end`; NULL:
+ * nothing. They are expanded by cfg_expand_numbers(): `each` and `join` with the clip of the entry (that
+ * behind it), `begin` and `end` with the first clip of the list, of which they take what all clips of the
+ * list share. */
+struct cfg_condition;
+struct cfg_listing {
+    struct cfg_template *begin, *each, *join, *end;
+    struct cfg_template *count; /* `count:`, the path of a frames view; NULL = the first */
+    /* The view that the clips are asked for, before they are listed: those that cannot be read are not. -1 =
+     * they are not asked. With `uses_nframes`, it is the frames view whose files are counted. */
+    int asked;
+    bool uses_nframes;
+    bool keep;                          /* `broken: keep` */
+    int base;                           /* number of the first entry; `base:`, default 0 */
+    size_t n_sort, n_distinct, n_where; /* `sort:`, `distinct:`, `where:` */
+    const size_t *sort, *distinct;      /* fields */
+    struct cfg_condition *where;        /* all of them must hold */
+    int line_count, column_count;       /* where `count` stands */
+};
+
 struct cfg_view {
     enum cfg_view_kind kind;
     struct cfg_template *path;
@@ -179,6 +206,7 @@ struct cfg_view {
         struct cfg_template *text;
         struct cfg_files files;
         struct cfg_npy npy;
+        struct cfg_listing list;
     };
     const char *file; /* where the view stands, for messages: the configuration, or "preset NAME" */
     int line, column;
@@ -316,6 +344,19 @@ struct cfg_archive {
     uint32_t number;
 };
 
+/* A file that a list view gives. */
+struct cfg_list_file {
+    size_t view;
+    const char *path; /* in the tree */
+    size_t n;
+    const uint32_t *clips; /* the entries, in their order: places in cfg_clips.clips */
+};
+/* The values that a field has, each once, sorted bytewise as by `index: sorted`. */
+struct cfg_values {
+    size_t n;
+    const char *const *values;
+};
+
 enum { CFG_MAX_UNMATCHED = 3 }; /* that are named */
 struct cfg_clips {
     size_t n;
@@ -330,6 +371,10 @@ struct cfg_clips {
     const char *const *files; /* paths that some files view takes, sorted bytewise */
     size_t n_archives;
     const struct cfg_archive *archives; /* sorted by path; those in others behind them */
+    size_t n_lists;
+    const struct cfg_list_file *lists; /* by view, then by path, bytewise */
+    /* Parallel to the fields; empty but for those that some template takes as {values.FIELD}. */
+    const struct cfg_values *values;
 };
 
 /* Lists the clips: walks the root once, entering only directories below which a pattern could match, and
@@ -376,6 +421,14 @@ bool cfg_has_archives(const struct cfg *c);
  * below) is set. */
 void cfg_expand(const struct cfg_template *t, const struct cfg_clips *clips, const struct cfg_clip *clip,
                 uint64_t frame, uint64_t nframes, struct base_bytes *out);
+/* The same with all that a template of a list view may take: {index} and {nclips}, too. clip may be NULL when
+ * it takes nothing of one. */
+struct cfg_numbers {
+    uint64_t frame, nframes, index, nclips;
+};
+void cfg_expand_numbers(const struct cfg_template *t, const struct cfg_clips *clips,
+                        const struct cfg_clip *clip, const struct cfg_numbers *numbers,
+                        struct base_bytes *out);
 /* The parts of a path of a frames view: everything before the last '/', expanded as above, and the file
  * name's literal prefix, zero-padded width (0 = plain %d) and literal suffix around {frame}. A frame's name
  * has exactly one {frame}, in its last component. Prefix and suffix are expanded with the clip's fields too.

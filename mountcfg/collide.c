@@ -50,6 +50,12 @@ static struct cfg_place view_place(const struct cfg_view *v)
     return (struct cfg_place){v->file, v->line, v->column};
 }
 
+/* Files views and lists have their files checked by the tree. */
+static bool is_of_one_clip(const struct cfg_view *v)
+{
+    return v->kind != CFG_FILES && v->kind != CFG_LIST;
+}
+
 static const char *clip_path(const struct check *k, uint32_t clip)
 {
     return k->clips->clips[clip].label;
@@ -99,7 +105,7 @@ static int check_clip(struct check *k, uint32_t index)
     for (size_t i = 0; i < k->c->n_views; i++) {
         const struct cfg_view *v = &k->c->views[i];
         size_t field;
-        if (v->kind == CFG_FILES)
+        if (!is_of_one_clip(v))
             continue;
         const char *what = cfg_template_check(v->path, clip->values, &field);
         if (!what && v->kind == CFG_TEXT)
@@ -330,11 +336,11 @@ static int check_together(struct check *k)
     k->mask = n_slots - 1;
     for (uint32_t i = 0; err == 0 && i < k->clips->n; i++) {
         for (uint32_t v = 0; err == 0 && k->drop[i] != UNFIT && v < k->c->n_views; v++)
-            err = k->c->views[v].kind == CFG_FILES ? 0 : insert(k, i, v);
+            err = is_of_one_clip(&k->c->views[v]) ? insert(k, i, v) : 0;
     }
     for (uint32_t i = 0; err == 0 && i < k->clips->n; i++) {
         for (uint32_t v = 0; err == 0 && k->drop[i] != UNFIT && v < k->c->n_views; v++)
-            err = k->c->views[v].kind == CFG_FILES ? 0 : check_dirs(k, i, v, &last[v]);
+            err = is_of_one_clip(&k->c->views[v]) ? check_dirs(k, i, v, &last[v]) : 0;
     }
     if (err == 0)
         err = report_clashes(k);

@@ -54,13 +54,17 @@ static void describe_field(struct cfg_log *log, struct cfg_place at, const struc
     base_bytes_finish(&text);
 }
 
-static void describe_view(struct cfg_log *log, struct cfg_place at, const struct cfg_view *v,
-                          const struct cfg_clips *clips)
+static void describe_view(struct cfg_log *log, struct cfg_place at, const struct cfg *c,
+                          const struct cfg_view *v, const struct cfg_clips *clips)
 {
     struct base_bytes path = {0};
     if (v->kind == CFG_FILES) {
         for (size_t i = 0; path.len == 0 && i < clips->n_files; i++)
             (void)cfg_expand_file(v, clips->files[i], strlen(clips->files[i]), NULL, &path);
+    } else if (v->kind == CFG_LIST) {
+        for (size_t i = 0; path.len == 0 && i < clips->n_lists; i++)
+            if (cfg_view(c, clips->lists[i].view) == v)
+                base_bytes_printf(&path, "%s", clips->lists[i].path);
     } else if (clips->n > 0) {
         cfg_expand(v->path, clips, &clips->clips[0], v->kind == CFG_FRAMES ? (uint64_t)v->frames.base : 0, 0,
                    &path);
@@ -96,5 +100,5 @@ void cfg_describe(const struct cfg *c, const struct cfg_clips *clips, cfg_report
     for (size_t i = 0; i < clips->n_fields; i++)
         describe_field(&log, at, clips, i);
     for (size_t i = 0; i < c->n_views; i++)
-        describe_view(&log, at, &c->views[i], clips);
+        describe_view(&log, at, c, &c->views[i], clips);
 }

@@ -81,20 +81,21 @@ int cfg_field_read(struct cfg_loader *l, struct cfg_place at, const char *what, 
     return field;
 }
 
-static void load_when(struct cfg_loader *l, struct cfg_node node, struct cfg_rule *r)
+void cfg_load_conditions(struct cfg_loader *l, struct cfg_node node, const char *what,
+                         struct cfg_condition **ret, size_t *ret_n)
 {
     size_t n = 0;
-    if (!cfg_read_pairs(l, node, "when", CFG_MAX_FIELDS, &n))
+    if (!cfg_read_pairs(l, node, what, CFG_MAX_FIELDS, &n))
         return;
-    r->conditions = cfg_keep_alloc(l, n, sizeof *r->conditions);
-    for (size_t i = 0; r->conditions && i < n; i++) {
+    *ret = cfg_keep_alloc(l, n, sizeof **ret);
+    for (size_t i = 0; *ret && i < n; i++) {
         struct cfg_entry pair = cfg_pair(node, i);
-        struct cfg_condition *condition = &r->conditions[r->n_conditions];
-        int field = cfg_field_read(l, cfg_node_place(pair.key), "when", cfg_pair_name(pair));
+        struct cfg_condition *condition = &(*ret)[*ret_n];
+        int field = cfg_field_read(l, cfg_node_place(pair.key), what, cfg_pair_name(pair));
         /* Counted first: what was compiled is freed also after a mistake. */
-        r->n_conditions++;
+        ++*ret_n;
         condition->field = field < 0 ? 0 : (size_t)field;
-        (void)cfg_regex_load(l, pair.value, "when", &condition->regex);
+        (void)cfg_regex_load(l, pair.value, what, &condition->regex);
     }
 }
 
@@ -176,7 +177,7 @@ static void load_rule(struct cfg_loader *l, struct cfg_node node, const char *na
         return;
     /* Groups that `when` and `match` name may stand in `set`. */
     if (e[RULE_WHEN].value.yaml)
-        load_when(l, e[RULE_WHEN].value, r);
+        cfg_load_conditions(l, e[RULE_WHEN].value, "when", &r->conditions, &r->n_conditions);
     if (e[RULE_MATCH].value.yaml)
         (void)cfg_regex_load(l, e[RULE_MATCH].value, "match", &r->match);
     load_value(l, e, name, r);

@@ -14,6 +14,7 @@
  *   tables.c    `tables:`
  *   fields.c    `fields:`
  *   views.c     `views:`
+ *   lists.c     `list:` of a view, and which clips are in which list
  *   npy.c       `npy:` of a view, and npy_sound.c its kinds of sound
  *   load.c      the file as a whole, with its preset
  *   options.c   and that one's options
@@ -198,14 +199,19 @@ enum cfg_part_kind {
     CFG_PART_FRAME,
     CFG_PART_NFRAMES,
     CFG_PART_PATH,
-    CFG_PART_SHARD
+    CFG_PART_SHARD,
+    CFG_PART_INDEX,
+    CFG_PART_NCLIPS,
+    CFG_PART_VALUES
 };
 struct cfg_part {
     enum cfg_part_kind kind;
     int width;        /* of a number: zero-padded to this, 0 = not padded */
     int fewest;       /* CFG_PART_NFRAMES: fewer than these are told as 0 */
     bool number;      /* CFG_PART_FIELD: the value is a whole number, written with that width */
-    size_t field;     /* CFG_PART_FIELD: index into struct cfg.fields */
+    bool json;        /* written as JSON */
+    int64_t more;     /* CFG_PART_NFRAMES: what is added */
+    size_t field;     /* CFG_PART_FIELD, CFG_PART_VALUES: index into struct cfg.fields */
     const char *text; /* CFG_PART_TEXT: len bytes */
     size_t len;
 };
@@ -222,7 +228,16 @@ struct cfg_template {
         name;     /* of a path: where its last '/' stands, and the byte behind it; both 0 without '/' */
     size_t frame; /* index of the {frame} part */
 };
-enum cfg_template_use { CFG_USE_FRAMES_PATH, CFG_USE_PATH, CFG_USE_FILES_PATH, CFG_USE_TEXT, CFG_USE_VALUE };
+/* CFG_USE_LIST: what a list has for each clip; CFG_USE_LIST_END: what it begins and ends with. */
+enum cfg_template_use {
+    CFG_USE_FRAMES_PATH,
+    CFG_USE_PATH,
+    CFG_USE_FILES_PATH,
+    CFG_USE_TEXT,
+    CFG_USE_VALUE,
+    CFG_USE_LIST,
+    CFG_USE_LIST_END
+};
 /* NULL when reported (or out of memory). Fields are looked up in l->c. */
 struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place at, const char *text,
                                         enum cfg_template_use use);
@@ -387,6 +402,10 @@ struct cfg_derived {
     size_t n_rules;
     struct cfg_rule *rules;
 };
+/* `when` of a rule, `where` of a list: fields and what they must match. ret_n counts also what was only
+ * begun, for cfg_regex_finish(). */
+void cfg_load_conditions(struct cfg_loader *l, struct cfg_node node, const char *what,
+                         struct cfg_condition **ret, size_t *ret_n);
 void cfg_load_fields(struct cfg_loader *l, struct cfg_node node);
 void cfg_derived_finish(struct cfg_derived *d);
 /* The index of a field, made when it is new; -1 when reported. `what` names the key for messages. */
@@ -418,6 +437,19 @@ void cfg_read_timing(struct cfg_loader *l, const struct cfg_entry *timing, const
                      struct cfg_frames *f);
 /* For `n_frames:` adds the text view to each frames view; it tells fewer frames than these as 0. */
 void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at, int fewest);
+
+/* ---- lists.c ---- */
+
+void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v);
+/* When all views are known. */
+void cfg_complete_lists(struct cfg_loader *l);
+void cfg_listing_finish(struct cfg_listing *list);
+/* Which clips are in which lists, and the values of fields. What cannot be listed is reported. 0 or -ENOMEM.
+ */
+int cfg_make_lists(const struct cfg *c, struct cfg_log *log, struct cfg_matcher *matcher,
+                   struct cfg_clips *clips);
+/* Order of values: runs of digits by the number that they are, other bytes as bytes. NULL is before all. */
+int cfg_compare_values(const char *a, const char *b);
 
 /* ---- npy.c ---- */
 

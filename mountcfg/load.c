@@ -175,6 +175,7 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     if (e[TOP_VIEWS].value.yaml)
         cfg_load_views(l, e[TOP_VIEWS].value);
     cfg_complete_tables(l);
+    cfg_complete_lists(l);
     int fewest = 0;
     if (e[TOP_N_FRAMES].value.yaml && cfg_read_fewest(l, e[TOP_N_FRAMES].value, "n_frames", &fewest) &&
         fewest > 0)
@@ -319,6 +320,8 @@ void cfg_destroy(struct cfg *c)
         const struct cfg_view *v = &c->views[i];
         for (size_t k = 0; v->kind == CFG_FILES && k < v->files.n_globs; k++)
             cfg_glob_destroy(v->files.globs[k]);
+        if (v->kind == CFG_LIST)
+            cfg_listing_finish(&c->views[i].list);
     }
     cfg_arena_finish(&c->arena);
     free(c);

@@ -201,7 +201,9 @@ static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
     clips->n_left_out += n - clips->n;
     if (!err)
         err = cfg_take_cues(s->c, s->log, s->arena, clips);
-    return err ? err : cfg_take_crops(s->c, s->arena, clips);
+    if (!err)
+        err = cfg_take_crops(s->c, s->arena, clips);
+    return err ? err : cfg_make_lists(s->c, s->log, &s->matcher, clips);
 }
 
 static int scan_all(struct cfg_scan *s, const struct cfg_reader *reader)

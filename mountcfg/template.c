@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mountcfg/internal.h"
 
+#include "base/json.h"
+
 #include <ctype.h>
 
 struct parser {
@@ -85,16 +87,53 @@ static bool add_frame(struct parser *p, const char *format, size_t len)
     return true;
 }
 
-static bool add_nframes(struct parser *p, bool format)
+/* {nframes}, {nframes+N} or {nframes-N}; `more` is what stands behind the name. */
+static bool add_nframes(struct parser *p, const char *more, size_t len)
 {
-    if (p->use != CFG_USE_TEXT || format) {
-        cfg_mistake(&p->l->log, p->at,
-                    format ? "{nframes} takes no format" : "{nframes} belongs into a text, not into a path");
+    size_t digits = len > 0 && (*more == '+' || *more == '-') ? strspn(more + 1, "0123456789") : 0;
+    if (p->use != CFG_USE_TEXT && p->use != CFG_USE_LIST) {
+        cfg_mistake(&p->l->log, p->at, "{nframes} belongs into a text, not into a path");
+        return false;
+    }
+    if (len > 0 && (digits == 0 || digits > 9 || digits + 1 != len)) {
+        cfg_mistake(&p->l->log, p->at, "expected {nframes}, {nframes+N} or {nframes-N}, found {nframes%.*s}",
+                    (int)BASE_MIN(len, (size_t)40), more);
         return false;
     }
     p->t->uses_nframes = true;
-    p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_NFRAMES};
+    p->t->parts[p->t->n++] =
+        (struct cfg_part){.kind = CFG_PART_NFRAMES, .more = len > 0 ? strtoll(more, NULL, 10) : 0};
     return true;
+}
+
+/* {index}, {index:0Nd}, {nclips}, {values.FIELD} and {values.FIELD:json}, which only lists have. */
+static bool is_of_lists(const struct parser *p, const char *name, size_t len, struct cfg_part *part)
+{
+    if (p->use == CFG_USE_LIST && len == 5 && memcmp(name, "index", 5) == 0)
+        part->kind = CFG_PART_INDEX;
+    else if (p->use == CFG_USE_LIST_END && len == 6 && memcmp(name, "nclips", 6) == 0)
+        part->kind = CFG_PART_NCLIPS;
+    else if ((p->use == CFG_USE_LIST_END || p->use == CFG_USE_LIST) && len > 7 &&
+             memcmp(name, "values.", 7) == 0)
+        part->kind = CFG_PART_VALUES;
+    return part->kind != CFG_PART_FIELD;
+}
+
+/* What stands behind the colon of a value: json, d or 0Nd. */
+static bool read_format(struct parser *p, const char *name, size_t name_len, size_t len,
+                        struct cfg_part *part)
+{
+    const char *format = name + name_len + 1;
+    size_t format_len = len - name_len - 1;
+    bool text = p->use == CFG_USE_TEXT || p->use == CFG_USE_LIST || p->use == CFG_USE_LIST_END;
+    part->json = text && format_len == 4 && memcmp(format, "json", 4) == 0;
+    part->number = !part->json;
+    part->width = part->json ? 0 : number_width(format, format_len);
+    if (part->width < 0)
+        cfg_mistake(&p->l->log, p->at, "{%.*s}: behind the colon stands d or 0Nd, such as {%.*s:05d}%s",
+                    (int)BASE_MIN(len, (size_t)60), name, (int)BASE_MIN(name_len, (size_t)60), name,
+                    text ? ", or json" : "");
+    return part->width >= 0;
 }
 
 static bool add_field(struct parser *p, const char *name, size_t len)
@@ -104,22 +143,28 @@ static bool add_field(struct parser *p, const char *name, size_t len)
     end_literal(p);
     if (name_len == 5 && memcmp(name, "frame", 5) == 0)
         return add_frame(p, colon ? colon + 1 : NULL, colon ? len - name_len - 1 : 0);
-    if (name_len == 7 && memcmp(name, "nframes", 7) == 0)
-        return add_nframes(p, colon != NULL);
-    struct cfg_part part = {.kind = CFG_PART_FIELD, .number = colon != NULL};
-    part.width = colon ? number_width(colon + 1, len - name_len - 1) : 0;
-    if (part.width < 0) {
-        cfg_mistake(&p->l->log, p->at, "{%.*s}: behind the colon stands d or 0Nd, such as {%.*s:05d}",
-                    (int)BASE_MIN(len, (size_t)60), name, (int)BASE_MIN(name_len, (size_t)60), name);
+    if (len >= 7 && memcmp(name, "nframes", 7) == 0 && (len == 7 || strchr("+-:", name[7])))
+        return add_nframes(p, name + 7, len - 7);
+    struct cfg_part part = {.kind = CFG_PART_FIELD};
+    if (colon && !read_format(p, name, name_len, len, &part))
         return false;
-    }
     int field = p->use == CFG_USE_FILES_PATH ? -1 : cfg_field_find(p->l->c, name, name_len);
-    if (field < 0 && p->use != CFG_USE_VALUE && len == 4 && memcmp(name, "path", 4) == 0) {
-        p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_PATH};
+    if (field < 0 && is_of_lists(p, name, name_len, &part) && part.kind != CFG_PART_VALUES) {
+        p->t->parts[p->t->n++] = part;
         return true;
     }
-    if (field < 0 && p->use != CFG_USE_VALUE && len == 5 && memcmp(name, "shard", 5) == 0) {
-        p->t->parts[p->t->n++] = (struct cfg_part){.kind = CFG_PART_SHARD};
+    if (part.kind == CFG_PART_VALUES) {
+        name += 7;
+        name_len -= 7;
+        field = cfg_field_find(p->l->c, name, name_len);
+    }
+    bool plain = part.kind == CFG_PART_FIELD && !part.number && p->use != CFG_USE_VALUE;
+    if (field < 0 && plain && name_len == 4 && memcmp(name, "path", 4) == 0)
+        part.kind = CFG_PART_PATH;
+    if (field < 0 && plain && name_len == 5 && memcmp(name, "shard", 5) == 0)
+        part.kind = CFG_PART_SHARD;
+    if (part.kind == CFG_PART_PATH || part.kind == CFG_PART_SHARD) {
+        p->t->parts[p->t->n++] = part;
         return true;
     }
     if (field < 0 && p->use == CFG_USE_FILES_PATH) {
@@ -257,7 +302,7 @@ struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place a
         l->no_memory = true;
         return NULL;
     }
-    *t = (struct cfg_template){.is_path = use != CFG_USE_TEXT && use != CFG_USE_VALUE, .parts = parts};
+    *t = (struct cfg_template){.is_path = use <= CFG_USE_FILES_PATH, .parts = parts};
     struct parser p = {.l = l, .at = at, .text = text, .use = use, .t = t, .literal = literal};
     if (t->is_path && len > CFG_MAX_PATH) {
         cfg_mistake(&l->log, at, "the path is longer than %d bytes", CFG_MAX_PATH);
@@ -311,7 +356,8 @@ bool cfg_template_equal(const struct cfg_template *a, const struct cfg_template 
     for (size_t i = 0; i < a->n; i++) {
         const struct cfg_part *p = &a->parts[i], *q = &b->parts[i];
         if (p->kind != q->kind || p->field != q->field || p->number != q->number || p->len != q->len ||
-            (p->number && p->width != q->width) || (p->len > 0 && memcmp(p->text, q->text, p->len) != 0))
+            p->json != q->json || p->more != q->more || p->width != q->width ||
+            (p->len > 0 && memcmp(p->text, q->text, p->len) != 0))
             return false;
     }
     return true;
@@ -348,6 +394,8 @@ const char *cfg_template_check(const struct cfg_template *t, const char *const *
             continue;
         const char *value = values[t->parts[i].field];
         *ret_field = t->parts[i].field;
+        if (!value && t->parts[i].json) /* null */
+            continue;
         if (!value)
             return "has no field {%s}";
         if (t->parts[i].number && !is_number(value))
@@ -360,10 +408,38 @@ const char *cfg_template_check(const struct cfg_template *t, const char *const *
     return NULL;
 }
 
+static void put_json(const char *value, struct base_bytes *out)
+{
+    if (value)
+        base_json_text(out, value);
+    else
+        base_bytes_printf(out, "null");
+}
+
+/* All values of a field: in lines, or as a JSON array. */
+static void put_values(const struct cfg_part *part, const struct cfg_clips *clips, struct base_bytes *out)
+{
+    const struct cfg_values *all = &clips->values[part->field];
+    base_bytes_append(out, "[", part->json);
+    for (size_t i = 0; i < all->n; i++) {
+        const char *between = part->json ? ", " : "\n";
+        base_bytes_append(out, between, i > 0 ? strlen(between) : 0);
+        if (part->json)
+            base_json_text(out, all->values[i]);
+        else
+            base_bytes_append(out, all->values[i], strlen(all->values[i]));
+    }
+    base_bytes_append(out, "]", part->json);
+}
+
 static void put_value(const struct cfg_template *t, const struct cfg_part *part, const char *value,
                       struct base_bytes *out)
 {
     size_t start = out->len;
+    if (part->json) {
+        put_json(value, out);
+        return;
+    }
     if (!value) /* cfg_scan() gives no such clip */
         return;
     if (part->number) {
@@ -377,43 +453,81 @@ static void put_value(const struct cfg_template *t, const struct cfg_part *part,
     }
 }
 
+/* What is put into a template. */
+struct put {
+    const struct cfg_clips *clips;
+    const struct cfg_clip *clip;
+    struct cfg_numbers n;
+};
+
+static void put_part(const struct cfg_template *t, const struct cfg_part *part, const struct put *put,
+                     struct base_bytes *out)
+{
+    const struct cfg_clip *clip = put->clip;
+    const char *text = part->kind == CFG_PART_PATH    ? clip->path
+                       : part->kind == CFG_PART_SHARD ? clip->shard
+                                                      : NULL;
+    switch (part->kind) {
+    case CFG_PART_TEXT:
+        break;
+    case CFG_PART_FIELD:
+        put_value(t, part, clip->values[part->field], out);
+        break;
+    case CFG_PART_PATH:
+    case CFG_PART_SHARD:
+        if (part->json)
+            put_json(text, out);
+        else
+            base_bytes_append(out, text ? text : "", text ? strlen(text) : 0);
+        break;
+    case CFG_PART_FRAME:
+        base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)put->n.frame);
+        break;
+    case CFG_PART_NFRAMES:
+        base_bytes_printf(
+            out, "%lld",
+            put->n.nframes < (uint64_t)part->fewest ? 0 : (long long)put->n.nframes + (long long)part->more);
+        break;
+    case CFG_PART_INDEX:
+        base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)put->n.index);
+        break;
+    case CFG_PART_NCLIPS:
+        base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)put->n.nclips);
+        break;
+    case CFG_PART_VALUES:
+        put_values(part, put->clips, out);
+        break;
+    }
+}
+
 /* Appends what stands from one cut up to another. */
 static void put_range(const struct cfg_template *t, struct cfg_cut from, struct cfg_cut to,
-                      const struct cfg_clip *clip, uint64_t frame, uint64_t nframes, struct base_bytes *out)
+                      const struct put *put, struct base_bytes *out)
 {
     for (size_t i = from.part; i < t->n && (i < to.part || (i == to.part && to.offset > 0)); i++) {
         const struct cfg_part *part = &t->parts[i];
         size_t start = i == from.part ? from.offset : 0;
         size_t end = i == to.part ? to.offset : part->len;
-        switch (part->kind) {
-        case CFG_PART_TEXT:
+        if (part->kind == CFG_PART_TEXT)
             base_bytes_append(out, part->text + start, end - start);
-            break;
-        case CFG_PART_FIELD:
-            put_value(t, part, clip->values[part->field], out);
-            break;
-        case CFG_PART_PATH:
-            base_bytes_append(out, clip->path, strlen(clip->path));
-            break;
-        case CFG_PART_SHARD:
-            base_bytes_append(out, clip->shard ? clip->shard : "", clip->shard ? strlen(clip->shard) : 0);
-            break;
-        case CFG_PART_FRAME:
-            base_bytes_printf(out, "%0*llu", part->width, (unsigned long long)frame);
-            break;
-        case CFG_PART_NFRAMES:
-            base_bytes_printf(out, "%llu",
-                              (unsigned long long)(nframes < (uint64_t)part->fewest ? 0 : nframes));
-            break;
-        }
+        else
+            put_part(t, part, put, out);
     }
+}
+
+void cfg_expand_numbers(const struct cfg_template *t, const struct cfg_clips *clips,
+                        const struct cfg_clip *clip, const struct cfg_numbers *numbers,
+                        struct base_bytes *out)
+{
+    const struct put put = {clips, clip, *numbers};
+    put_range(t, (struct cfg_cut){0, 0}, (struct cfg_cut){t->n, 0}, &put, out);
 }
 
 void cfg_expand(const struct cfg_template *t, const struct cfg_clips *clips, const struct cfg_clip *clip,
                 uint64_t frame, uint64_t nframes, struct base_bytes *out)
 {
-    (void)clips;
-    put_range(t, (struct cfg_cut){0, 0}, (struct cfg_cut){t->n, 0}, clip, frame, nframes, out);
+    const struct cfg_numbers numbers = {.frame = frame, .nframes = nframes};
+    cfg_expand_numbers(t, clips, clip, &numbers, out);
 }
 
 /* Copies what stands in a range into a terminated name. cfg_scan() has seen to it that it fits. False when
@@ -422,7 +536,8 @@ static bool put_name(const struct cfg_template *t, struct cfg_cut from, struct c
                      const struct cfg_clip *clip, char out[256])
 {
     struct base_bytes bytes = {0};
-    put_range(t, from, to, clip, 0, 0, &bytes);
+    const struct put put = {.clip = clip};
+    put_range(t, from, to, &put, &bytes);
     size_t len = BASE_MIN(bytes.len, (size_t)255);
     if (len > 0)
         memcpy(out, bytes.data, len);
@@ -436,8 +551,8 @@ void cfg_expand_frame_dir(const struct cfg_template *t, const struct cfg_clips *
                           const struct cfg_clip *clip, struct base_bytes *dir,
                           struct cfg_frame_name *ret_name)
 {
-    (void)clips;
-    put_range(t, (struct cfg_cut){0, 0}, t->dir_end, clip, 0, 0, dir);
+    const struct put put = {.clips = clips, .clip = clip};
+    put_range(t, (struct cfg_cut){0, 0}, t->dir_end, &put, dir);
     struct cfg_cut before = {t->frame, 0}, behind = {t->frame + 1, 0}, end = {t->n, 0};
     if (!put_name(t, t->name, before, clip, ret_name->prefix) ||
         !put_name(t, behind, end, clip, ret_name->suffix))

@@ -20,7 +20,7 @@ static const struct cfg_key view_keys[VIEW_N] = {
     [VIEW_PATH] = {"path", false},   [VIEW_FRAMES] = {"frames", false},
     [VIEW_AUDIO] = {"audio", false}, [VIEW_SUBTITLES] = {"subtitles", false},
     [VIEW_TEXT] = {"text", false},   [VIEW_FILES] = {"files", false},
-    [VIEW_NPY] = {"npy", false},     [VIEW_LIST] = {"list", true},
+    [VIEW_NPY] = {"npy", false},     [VIEW_LIST] = {"list", false},
     [VIEW_FILE] = {"file", false},   [VIEW_COMMAND] = {"command", true},
 };
 
@@ -283,12 +283,12 @@ static void load_text(struct cfg_loader *l, struct cfg_node node, struct cfg_vie
 static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
 {
     int kind = 0;
-    for (int i = VIEW_FRAMES; i <= VIEW_NPY; i++) {
+    for (int i = VIEW_FRAMES; i <= VIEW_LIST; i++) {
         if (!e[i].key.yaml)
             continue;
         if (kind) {
             cfg_mistake(&l->log, cfg_node_place(e[i].key),
-                        "a view is one of frames, audio, subtitles, text, files, file or npy; this "
+                        "a view is one of frames, audio, subtitles, text, files, file, npy or list; this "
                         "one has \"%s\" and \"%s\"",
                         view_keys[kind].name, view_keys[i].name);
             return 0;
@@ -296,7 +296,8 @@ static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg
         kind = i;
     }
     if (!kind)
-        cfg_mistake(&l->log, at, "a view needs one of frames, audio, subtitles, text, files, file or npy");
+        cfg_mistake(&l->log, at,
+                    "a view needs one of frames, audio, subtitles, text, files, file, npy or list");
     return kind;
 }
 
@@ -352,6 +353,8 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
         cfg_load_npy(l, value, path_at, &v);
     else if (v.kind == CFG_TEXT)
         load_text(l, value, &v);
+    else if (v.kind == CFG_LIST)
+        cfg_load_list(l, value, &v);
     l->c->views[l->c->n_views++] = v;
 }
 

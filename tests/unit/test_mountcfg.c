@@ -212,16 +212,15 @@ static const struct {
     {SOURCE "views:\n  - path: 'a/{path}'\n    files: '[a'\n",
      "c.yaml:6:12: files: pattern \"[a\": \"[\" without \"]\"\n"},
     {SOURCE "views:\n  - path: a\n",
-     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files, file or npy\n"},
+     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files, file, npy or list\n"},
     {SOURCE "views:\n  - text: a\n",
      "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
     {SOURCE "views:\n  - path: a\n    video: {}\n",
      "c.yaml:6:5: unknown key \"video\" in a view (known: "
-     "path, frames, audio, subtitles, text, files, file, npy)\n"},
-    {SOURCE "views:\n  - path: a\n    list: {}\n", "c.yaml:6:5: \"list\" in a view" LATER "\n"},
+     "path, frames, audio, subtitles, text, files, file, npy, list)\n"},
     {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
      "c.yaml:7:5: a view is one of frames, audio, subtitles, "
-     "text, files, file or npy; this one has \"audio\" and \"text\"\n"},
+     "text, files, file, npy or list; this one has \"audio\" and \"text\"\n"},
     {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
      "c.yaml:7:11: the view at line 5 has the same path\n"},
     {VIEW("{klip}", "text: x"),
@@ -242,7 +241,8 @@ static const struct {
      "c.yaml:5:11: {clip:6d}: behind the colon stands d or 0Nd, such as {clip:05d}\n"},
     {VIEW("{klip:06d}", "text: x"),
      "c.yaml:5:11: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
-    {TEXT("'{nframes:04d}'"), "c.yaml:6:11: {nframes} takes no format\n"},
+    {TEXT("'{nframes:04d}'"),
+     "c.yaml:6:11: expected {nframes}, {nframes+N} or {nframes-N}, found {nframes:04d}\n"},
     {FRAMES "{crop: '{klip}'}\n",
      "c.yaml:6:20: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     {VIEW("{nframes}", "text: x"), "c.yaml:5:11: {nframes} belongs into a text, not into a path\n"},
@@ -366,7 +366,7 @@ static const struct {
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
      "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
-     "subtitles, text, files, file, npy)\n"},
+     "subtitles, text, files, file, npy, list)\n"},
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `list:` of a view: a text about all clips. Which clips are in which list, and in what order, is known from
+ * their fields alone, once a scan; whether each of them can be read, and how many frames it has, is asked
+ * when a list is made (fs/lists.c).
+ */
+#include "mountcfg/internal.h"
+
+#include "base/hash.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/* ---- Reading ---- */
+
+enum {
+    LIST_BEGIN,
+    LIST_EACH,
+    LIST_JOIN,
+    LIST_END,
+    LIST_SORT,
+    LIST_WHERE,
+    LIST_DISTINCT,
+    LIST_COUNT,
+    LIST_BROKEN,
+    LIST_BASE,
+    LIST_N
+};
+static const struct cfg_key list_keys[LIST_N] = {
+    [LIST_BEGIN] = {"begin", false},       [LIST_EACH] = {"each", false},   [LIST_JOIN] = {"join", false},
+    [LIST_END] = {"end", false},           [LIST_SORT] = {"sort", false},   [LIST_WHERE] = {"where", false},
+    [LIST_DISTINCT] = {"distinct", false}, [LIST_COUNT] = {"count", false}, [LIST_BROKEN] = {"broken", false},
+    [LIST_BASE] = {"base", false},
+};
+
+static struct cfg_template *load_template(struct cfg_loader *l, const struct cfg_entry *e, const char *what,
+                                          enum cfg_template_use use)
+{
+    const char *text = e->value.yaml ? cfg_read_text(l, e->value, what) : NULL;
+    return text ? cfg_template_parse(l, cfg_node_place(e->value), text, use) : NULL;
+}
+
+/* A text that stands once in a list takes what all clips of the list share. */
+static struct cfg_template *load_end(struct cfg_loader *l, const struct cfg_entry *e, const char *what,
+                                     const struct cfg_template *path)
+{
+    struct cfg_template *t = load_template(l, e, what, CFG_USE_LIST_END);
+    for (size_t i = 0; t && path && i < t->n; i++) {
+        bool field = t->parts[i].kind == CFG_PART_FIELD;
+        bool other = t->parts[i].kind == CFG_PART_PATH || t->parts[i].kind == CFG_PART_SHARD;
+        if (other || (field && !cfg_template_has(path, t->parts[i].field)))
+            cfg_mistake(&l->log, cfg_node_place(e->value),
+                        "%s: {%s} is not the same for all clips of the list: it is not in the path", what,
+                        field                               ? l->c->fields[t->parts[i].field]
+                        : t->parts[i].kind == CFG_PART_PATH ? "path"
+                                                            : "shard");
+    }
+    return t;
+}
+
+/* A field, or a list of them. */
+static void load_names(struct cfg_loader *l, const struct cfg_entry *e, const char *what, const size_t **ret,
+                       size_t *ret_n)
+{
+    size_t n = 1;
+    if (!e->value.yaml)
+        return;
+    bool many = e->value.yaml->type == YAML_SEQUENCE_NODE;
+    if (many && !cfg_read_list(l, e->value, what, CFG_MAX_FIELDS, &n))
+        return;
+    size_t *fields = cfg_keep_alloc(l, n, sizeof *fields);
+    for (size_t i = 0; fields && i < n; i++) {
+        struct cfg_node item = many ? cfg_list_item(e->value, i) : e->value;
+        const char *name = cfg_read_text(l, item, what);
+        int field = name ? cfg_field_read(l, cfg_node_place(item), what, name) : -1;
+        if (field >= 0)
+            fields[(*ret_n)++] = (size_t)field;
+    }
+    *ret = fields;
+}
+
+static void load_count(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_listing *list)
+{
+    if (!e->value.yaml)
+        return;
+    struct cfg_place at = cfg_node_place(e->value);
+    list->count = load_template(l, e, "count", CFG_USE_FRAMES_PATH);
+    list->line_count = at.line;
+    list->column_count = at.column;
+    if (list->each && !list->uses_nframes)
+        cfg_mistake(&l->log, cfg_node_place(e->key), "\"count\" is for lists with {nframes} in \"each\"");
+}
+
+static void load_broken(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_listing *list)
+{
+    static const char *const names[] = {"leave_out", "keep"};
+    int chosen = 0;
+    /* What is told of a value once is no matter of single clips. */
+    list->keep = list->n_distinct > 0;
+    if (e->value.yaml && cfg_read_choice(l, e->value, "broken", names, BASE_ARRAY_LEN(names), &chosen))
+        list->keep = list->keep || chosen == 1;
+    if (e->value.yaml && chosen == 1 && list->uses_nframes)
+        cfg_mistake(&l->log, cfg_node_place(e->key),
+                    "\"broken: keep\" excludes {nframes}, which a broken clip does not have");
+}
+
+void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v)
+{
+    struct cfg_listing *list = &v->list;
+    struct cfg_entry e[LIST_N] = {0};
+    *list = (struct cfg_listing){.asked = -1};
+    if (node.yaml->type == YAML_SCALAR_NODE)
+        e[LIST_EACH].key = e[LIST_EACH].value = node;
+    else if (!cfg_read_map(l, node, "list", false, list_keys, LIST_N, e))
+        return;
+    if (!e[LIST_EACH].value.yaml)
+        cfg_mistake(&l->log, cfg_node_place(node),
+                    "a list needs \"each\", what it has for each clip, such as \"{clip} {nframes}\\n\"");
+    list->each = load_template(l, &e[LIST_EACH], "each", CFG_USE_LIST);
+    list->join = load_end(l, &e[LIST_JOIN], "join", v->path);
+    list->begin = load_end(l, &e[LIST_BEGIN], "begin", v->path);
+    list->end = load_end(l, &e[LIST_END], "end", v->path);
+    list->uses_nframes = list->each && list->each->uses_nframes;
+    load_names(l, &e[LIST_SORT], "sort", &list->sort, &list->n_sort);
+    load_names(l, &e[LIST_DISTINCT], "distinct", &list->distinct, &list->n_distinct);
+    if (e[LIST_WHERE].value.yaml)
+        cfg_load_conditions(l, e[LIST_WHERE].value, "where", &list->where, &list->n_where);
+    load_count(l, &e[LIST_COUNT], list);
+    load_broken(l, &e[LIST_BROKEN], list);
+    if (list->n_distinct > 0 && list->uses_nframes)
+        cfg_mistake(&l->log, cfg_node_place(e[LIST_DISTINCT].key),
+                    "\"distinct\" excludes {nframes}: an entry stands for several clips");
+    if (e[LIST_BASE].value.yaml)
+        (void)cfg_read_int(l, e[LIST_BASE].value, "base", 0, 1000000000, &list->base);
+}
+
+/* The first view of a kind, with this path unless that is NULL; -1 = there is none. */
+static int find_view(const struct cfg *c, enum cfg_view_kind kind, const struct cfg_template *path)
+{
+    for (size_t i = 0; i < c->n_views; i++)
+        if (c->views[i].kind == kind && c->views[i].path &&
+            (!path || cfg_template_equal(c->views[i].path, path)))
+            return (int)i;
+    return -1;
+}
+
+static void complete_list(struct cfg_loader *l, struct cfg_view *v)
+{
+    static const enum cfg_view_kind kinds[] = {CFG_FRAMES, CFG_NPY, CFG_AUDIO};
+    struct cfg_listing *list = &v->list;
+    if (list->uses_nframes) {
+        struct cfg_place at = {v->file, list->count ? list->line_count : v->line,
+                               list->count ? list->column_count : v->column};
+        list->asked = find_view(l->c, CFG_FRAMES, list->count);
+        if (list->asked < 0 && list->count)
+            cfg_mistake(&l->log, at, "count: no frames view has this path");
+        else if (list->asked < 0)
+            cfg_mistake(&l->log, at, "{nframes} counts the frames of a frames view, and there is none");
+    }
+    for (size_t i = 0; list->asked < 0 && !list->keep && i < BASE_ARRAY_LEN(kinds); i++)
+        list->asked = find_view(l->c, kinds[i], NULL);
+}
+
+void cfg_complete_lists(struct cfg_loader *l)
+{
+    for (size_t i = 0; i < l->c->n_views; i++)
+        if (l->c->views[i].kind == CFG_LIST)
+            complete_list(l, &l->c->views[i]);
+}
+
+void cfg_listing_finish(struct cfg_listing *list)
+{
+    for (size_t i = 0; i < list->n_where; i++)
+        cfg_regex_finish(&list->where[i].regex);
+}
+
+/* ---- Order ---- */
+
+int cfg_compare_values(const char *a, const char *b)
+{
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
+    const char *x = a, *y = b;
+    while (*x && *y) {
+        if (!isdigit((unsigned char)*x) || !isdigit((unsigned char)*y)) {
+            if (*x != *y)
+                return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
+            x++;
+            y++;
+            continue;
+        }
+        x += strspn(x, "0");
+        y += strspn(y, "0");
+        size_t n = strspn(x, "0123456789"), m = strspn(y, "0123456789");
+        int order = n != m ? (n < m ? -1 : 1) : strncmp(x, y, n);
+        if (order)
+            return order;
+        x += n;
+        y += m;
+    }
+    return *x || *y ? (*x != 0) - (*y != 0) : strcmp(a, b);
+}
+
+struct order {
+    const struct cfg_clips *clips;
+    const struct cfg_listing *list;
+};
+
+/* Clips that are equal stay in the order that they have. */
+static int compare_entries(const void *a, const void *b, void *context)
+{
+    const struct order *o = context;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    for (size_t i = 0; i < o->list->n_sort; i++) {
+        size_t field = o->list->sort[i];
+        int order = cfg_compare_values(o->clips->clips[x].values[field], o->clips->clips[y].values[field]);
+        if (order)
+            return order;
+    }
+    return x < y ? -1 : x > y;
+}
+
+/* ---- Which clips ---- */
+
+/* A clip that is in a list. */
+struct listed {
+    uint32_t clip, file; /* file: its place in gathering.files */
+};
+
+struct gathering {
+    const struct cfg *c;
+    struct cfg_log *log;
+    struct cfg_matcher *matcher;
+    struct cfg_clips *clips;
+    struct cfg_list files; /* struct cfg_list_file, of all views */
+    /* The view at hand: */
+    const struct cfg_view *v;
+    size_t first_file;
+    struct cfg_list listed; /* struct listed */
+    uint32_t *slots;        /* its files by path: place + 1; 0 = free */
+    size_t mask;
+    const char *what, *field; /* the first clip that cannot be listed, and why */
+    uint32_t misfit;
+    size_t n_misfits;
+};
+
+static int holds(struct gathering *g, const struct cfg_clip *clip)
+{
+    int held = 1;
+    for (size_t i = 0; held > 0 && i < g->v->list.n_where; i++) {
+        const struct cfg_condition *condition = &g->v->list.where[i];
+        const char *value = clip->values[condition->field];
+        held = value ? cfg_match(g->matcher, &condition->regex, value, strlen(value)) : 0;
+    }
+    return held;
+}
+
+/* What keeps a clip out of the list; NULL = nothing. */
+static const char *check(const struct gathering *g, const struct cfg_clip *clip, size_t *ret_field)
+{
+    const struct cfg_listing *list = &g->v->list;
+    const struct cfg_template *all[] = {g->v->path, list->each, list->begin, list->join, list->end};
+    const char *what = NULL;
+    for (size_t i = 0; !what && i < BASE_ARRAY_LEN(all); i++) {
+        what = all[i] ? cfg_template_check(all[i], clip->values, ret_field) : NULL;
+        if (!what && all[i] && !clip->shard && cfg_template_uses(all[i], CFG_PART_SHARD))
+            what = "is in no archive, and has no {shard}%s";
+    }
+    return what;
+}
+
+static void note_misfit(struct gathering *g, uint32_t clip, const char *what, const char *field)
+{
+    if (g->n_misfits++ > 0)
+        return;
+    g->misfit = clip;
+    g->what = what;
+    g->field = field;
+}
+
+static int grow_slots(struct gathering *g)
+{
+    size_t n = g->files.n - g->first_file;
+    if (g->slots && n < g->mask / 2)
+        return 0;
+    size_t mask = g->slots ? g->mask * 2 + 1 : 63;
+    uint32_t *larger = calloc(mask + 1, sizeof *larger);
+    if (!larger)
+        return -ENOMEM;
+    const struct cfg_list_file *files = g->files.items;
+    for (size_t i = g->first_file; i < g->files.n; i++) {
+        struct base_hash hash = base_hash_of(files[i].path, strlen(files[i].path));
+        size_t at;
+        memcpy(&at, hash.bytes, sizeof at);
+        for (at &= mask; larger[at]; at = (at + 1) & mask)
+            ;
+        larger[at] = (uint32_t)i + 1;
+    }
+    free(g->slots);
+    g->slots = larger;
+    g->mask = mask;
+    return 0;
+}
+
+/* The file of this path, which is made if there is none. */
+static int find_file(struct gathering *g, const char *path, size_t len, uint32_t *ret)
+{
+    int err = grow_slots(g);
+    if (err)
+        return err;
+    struct base_hash hash = base_hash_of(path, len);
+    size_t at;
+    memcpy(&at, hash.bytes, sizeof at);
+    for (at &= g->mask; g->slots[at]; at = (at + 1) & g->mask) {
+        const char *there = ((struct cfg_list_file *)g->files.items)[g->slots[at] - 1].path;
+        if (strncmp(there, path, len) == 0 && there[len] == 0)
+            break;
+    }
+    if (!g->slots[at]) {
+        struct cfg_list_file *file = cfg_list_add(&g->files, sizeof *file);
+        const char *own = file ? cfg_arena_text(g->matcher->arena, path, len) : NULL;
+        if (!own)
+            return -ENOMEM;
+        *file = (struct cfg_list_file){.view = (size_t)(g->v - g->c->views), .path = own};
+        g->slots[at] = (uint32_t)g->files.n;
+    }
+    *ret = g->slots[at] - 1;
+    return 0;
+}
+
+static int take_clip(struct gathering *g, uint32_t i, struct base_bytes *path)
+{
+    const struct cfg_clip *clip = &g->clips->clips[i];
+    size_t field = 0;
+    int held = holds(g, clip);
+    if (held <= 0)
+        return held;
+    const char *what = check(g, clip, &field);
+    const char *name = what ? g->clips->fields[field] : "";
+    if (!what) {
+        path->len = 0;
+        cfg_expand(g->v->path, g->clips, clip, 0, 0, path);
+        if (path->failed)
+            return -ENOMEM;
+        what = cfg_check_names((const char *)path->data, path->len);
+    }
+    if (what) {
+        note_misfit(g, i, what, strstr(what, "{%s}") ? name : "");
+        return 0;
+    }
+    uint32_t file;
+    int err = find_file(g, (const char *)path->data, path->len, &file);
+    struct listed *listed = err ? NULL : cfg_list_add(&g->listed, sizeof *listed);
+    if (!listed)
+        return -ENOMEM;
+    *listed = (struct listed){i, file};
+    ((struct cfg_list_file *)g->files.items)[file].n++;
+    return 0;
+}
+
+static void report_misfits(const struct gathering *g)
+{
+    struct base_reason what;
+    char more[64] = "";
+    if (g->n_misfits == 0)
+        return;
+    if (g->n_misfits > 1)
+        (void)snprintf(more, sizeof more, " (and %zu more)", g->n_misfits - 1);
+        /* The formats are literals. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(what.text, sizeof what.text, g->what, g->field);
+#pragma GCC diagnostic pop
+    cfg_mistake(g->log, (struct cfg_place){g->v->file, g->v->line, g->v->column},
+                "the clip %s %s: not in the list%s", g->clips->clips[g->misfit].label, what.text, more);
+}
+
+/* ---- One entry for each value ---- */
+
+static struct base_hash hash_of_values(const struct cfg_clips *clips, const struct cfg_listing *list,
+                                       uint32_t clip, struct base_bytes *scratch)
+{
+    scratch->len = 0;
+    for (size_t i = 0; i < list->n_distinct; i++) {
+        const char *value = clips->clips[clip].values[list->distinct[i]];
+        base_bytes_append(scratch, value ? "+" : "-", 1);
+        base_bytes_append(scratch, value ? value : "", value ? strlen(value) + 1 : 1);
+    }
+    return base_hash_of(scratch->data, scratch->len);
+}
+
+/* Leaves the first entry of each value. */
+static int keep_distinct(const struct gathering *g, uint32_t *entries, size_t *n)
+{
+    size_t mask = 63, kept = 0;
+    struct base_bytes scratch = {0};
+    while (mask / 2 < *n)
+        mask = mask * 2 + 1;
+    base_autofree struct base_hash *hashes = calloc(mask + 1, sizeof *hashes);
+    base_autofree uint8_t *used = calloc(mask + 1, 1);
+    if (!hashes || !used)
+        return -ENOMEM;
+    for (size_t i = 0; i < *n; i++) {
+        struct base_hash hash = hash_of_values(g->clips, &g->v->list, entries[i], &scratch);
+        size_t at;
+        memcpy(&at, hash.bytes, sizeof at);
+        for (at &= mask; used[at] && !base_hash_equal(&hashes[at], &hash); at = (at + 1) & mask)
+            ;
+        if (used[at])
+            continue;
+        used[at] = 1;
+        hashes[at] = hash;
+        entries[kept++] = entries[i];
+    }
+    *n = kept;
+    int err = scratch.failed ? -ENOMEM : 0;
+    base_bytes_finish(&scratch);
+    return err;
+}
+
+/* ---- Files ---- */
+
+/* Gives the view's files their entries. */
+static int place_entries(struct gathering *g)
+{
+    struct cfg_list_file *files = g->files.items;
+    const struct listed *listed = g->listed.items;
+    struct order order = {g->clips, &g->v->list};
+    uint32_t *entries = cfg_arena_alloc(g->matcher->arena, g->listed.n + 1, sizeof *entries);
+    if (!entries)
+        return -ENOMEM;
+    for (size_t i = g->first_file; i < g->files.n; i++) {
+        files[i].clips = entries;
+        entries += files[i].n;
+        files[i].n = 0;
+    }
+    for (size_t i = 0; i < g->listed.n; i++) {
+        struct cfg_list_file *file = &files[listed[i].file];
+        ((uint32_t *)(uintptr_t)file->clips)[file->n++] = listed[i].clip;
+    }
+    int err = 0;
+    for (size_t i = g->first_file; !err && i < g->files.n; i++) {
+        uint32_t *own = (uint32_t *)(uintptr_t)files[i].clips;
+        if (g->v->list.n_sort > 0)
+            qsort_r(own, files[i].n, sizeof *own, compare_entries, &order);
+        if (g->v->list.n_distinct > 0)
+            err = keep_distinct(g, own, &files[i].n);
+    }
+    return err;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(((const struct cfg_list_file *)a)->path, ((const struct cfg_list_file *)b)->path);
+}
+
+static bool has_fields(const struct cfg_template *path)
+{
+    for (size_t i = 0; i < path->n; i++)
+        if (path->parts[i].kind != CFG_PART_TEXT)
+            return true;
+    return false;
+}
+
+static int make_view(struct gathering *g)
+{
+    struct base_bytes path = {0};
+    uint32_t ignored;
+    int err = 0;
+    g->first_file = g->files.n;
+    g->listed.n = 0;
+    g->n_misfits = 0;
+    free(base_steal_pointer(g->slots));
+    /* A list of no clips is one, where its name is known. */
+    if (!has_fields(g->v->path)) {
+        cfg_expand(g->v->path, g->clips, NULL, 0, 0, &path);
+        err = path.failed ? -ENOMEM : find_file(g, (const char *)path.data, path.len, &ignored);
+    }
+    for (uint32_t i = 0; !err && i < g->clips->n; i++)
+        err = take_clip(g, i, &path);
+    base_bytes_finish(&path);
+    if (err)
+        return err;
+    report_misfits(g);
+    err = place_entries(g);
+    if (!err && g->files.n > g->first_file)
+        qsort((struct cfg_list_file *)g->files.items + g->first_file, g->files.n - g->first_file,
+              sizeof(struct cfg_list_file), compare_files);
+    return err;
+}
+
+/* ---- Values of fields ---- */
+
+static void note_values(const struct cfg_template *t, bool *wanted)
+{
+    for (size_t i = 0; t && i < t->n; i++)
+        if (t->parts[i].kind == CFG_PART_VALUES)
+            wanted[t->parts[i].field] = true;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int gather_values(struct gathering *g, size_t field, struct cfg_values *ret)
+{
+    const char **values = cfg_arena_alloc(g->matcher->arena, g->clips->n + 1, sizeof *values);
+    size_t n = 0, kept = 0;
+    if (!values)
+        return -ENOMEM;
+    for (size_t i = 0; i < g->clips->n; i++)
+        if (g->clips->clips[i].values[field])
+            values[n++] = g->clips->clips[i].values[field];
+    if (n > 1)
+        qsort(values, n, sizeof *values, compare_texts);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || strcmp(values[kept - 1], values[i]) != 0)
+            values[kept++] = values[i];
+    *ret = (struct cfg_values){kept, values};
+    return 0;
+}
+
+static int gather_all_values(struct gathering *g)
+{
+    bool wanted[CFG_MAX_FIELDS] = {false};
+    struct cfg_values *values = cfg_arena_alloc(g->matcher->arena, g->c->n_fields + 1, sizeof *values);
+    int err = values ? 0 : -ENOMEM;
+    for (size_t i = 0; i < g->c->n_views; i++) {
+        const struct cfg_view *v = &g->c->views[i];
+        if (v->kind != CFG_LIST)
+            continue;
+        note_values(v->list.begin, wanted);
+        note_values(v->list.each, wanted);
+        note_values(v->list.join, wanted);
+        note_values(v->list.end, wanted);
+    }
+    for (size_t i = 0; !err && i < g->c->n_fields; i++)
+        if (wanted[i])
+            err = gather_values(g, i, &values[i]);
+    g->clips->values = values;
+    return err;
+}
+
+int cfg_make_lists(const struct cfg *c, struct cfg_log *log, struct cfg_matcher *matcher,
+                   struct cfg_clips *clips)
+{
+    struct gathering g = {.c = c, .log = log, .matcher = matcher, .clips = clips};
+    int err = gather_all_values(&g);
+    for (size_t i = 0; !err && i < c->n_views; i++) {
+        g.v = &c->views[i];
+        if (g.v->kind == CFG_LIST)
+            err = make_view(&g);
+    }
+    if (!err) {
+        struct cfg_list_file *files = cfg_arena_alloc(matcher->arena, g.files.n + 1, sizeof *files);
+        err = files ? 0 : -ENOMEM;
+        if (files && g.files.n > 0)
+            memcpy(files, g.files.items, g.files.n * sizeof *files);
+        clips->lists = files;
+        clips->n_lists = files ? g.files.n : 0;
+    }
+    cfg_list_finish(&g.files);
+    cfg_list_finish(&g.listed);
+    free(g.slots);
+    return err;
+}
