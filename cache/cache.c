@@ -381,7 +381,9 @@ static void note_asked(struct reading *r, uint32_t frame)
 static ssize_t read_kept_frame(struct reading *r, struct cache_segment *s, uint32_t frame, uint32_t entry,
                                uint32_t last)
 {
-    bool is_whole = cache_segment_layout(s)->n_entries > 1;
+    const struct cache_view *view = &r->c->views[r->view];
+    const uint32_t of_frame = dec_entries_of_frame(&view->frames);
+    bool is_whole = cache_segment_layout(s)->n_entries > of_frame;
     pthread_mutex_lock(&r->c->lock);
     struct clip_view *v = &r->media->views[r->view];
     bool ahead = plan_answered_locked(v, frame);
@@ -391,7 +393,7 @@ static ssize_t read_kept_frame(struct reading *r, struct cache_segment *s, uint3
         expect_next(r, last);
     if (ahead)
         reading_ahead(r, TASK_FRAMES, last);
-    return read_segment(r, s, entry);
+    return read_segment(r, s, entry * of_frame + view->entry);
 }
 
 static ssize_t read_frame(struct reading *r, uint32_t frame)

@@ -35,6 +35,7 @@ enum cache_view_kind {
 
 struct cache_view {
     enum cache_view_kind kind;
+    uint8_t entry;      /* pictures of flow: 0 = x, 1 = y; both are made at once, for both views */
     bool crops_by_clip; /* frames: cache_options.crop tells each clip's */
     union {
         struct dec_frames_spec frames;

@@ -7,7 +7,7 @@
 struct frames_job {
     struct making *m;
     int source;
-    uint32_t n; /* frames */
+    uint32_t n; /* entries: one, or two, for each frame */
     struct base_hash key;
     struct cache_writer *writer;
     int64_t begin_ns;
@@ -22,15 +22,15 @@ static uint64_t max_bytes_of(const struct frames_job *f, uint32_t n)
     return (uint64_t)n * (media_view(f->m->c, t->media, t->view).frame_bytes + sizeof(struct dec_entry));
 }
 
-/* 0 or a failure that is told already. */
+/* n frames. 0 or a failure that is told already. */
 static int begin_frames(struct frames_job *f, const struct base_hash *key, uint32_t n)
 {
     f->key = *key;
-    f->n = n;
+    f->n = n * dec_entries_of_frame(&f->m->c->views[f->m->t->view].frames);
     f->begin_ns = base_now_ns();
     if (making_failed_before(f->m, key))
         return making_fail(f->m, -EIO);
-    return making_begin_output(f->m, max_bytes_of(f, n), &f->writer);
+    return making_begin_output(f->m, max_bytes_of(f, f->n), &f->writer);
 }
 
 static int keep_frames(struct frames_job *f, const struct dec_reply *reply)
@@ -96,7 +96,8 @@ static int run_frames_job(struct frames_job *f, int index, uint32_t wanted)
     int fds[DEC_N_FDS] = {f->source, cache_writer_fd(f->writer), index};
     const struct job_listener listener = {.on_first = on_first, .context = f};
     struct job_result result;
-    int err = run_job(m->worker, &job, fds, max_bytes_of(f, t->last - t->first + 1), &listener, &result);
+    const uint32_t entries = (t->last - t->first + 1) * dec_entries_of_frame(&job.frames);
+    int err = run_job(m->worker, &job, fds, max_bytes_of(f, entries), &listener, &result);
     if (f->ended)
         return f->err;
     if (!err)

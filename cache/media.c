@@ -106,8 +106,9 @@ struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
 }
 
 /* A segment holds at most this many frames; the number falls where frames are large. Made by one job, it is
- * also the longest that a reader in the middle of a run waits. */
-enum { SEGMENT_FRAMES = 32 };
+ * also the longest that a reader in the middle of a run waits; finding one flow takes as long as decoding a
+ * hundred frames. */
+enum { SEGMENT_FRAMES = 32, SEGMENT_FLOWS = 8 };
 
 _Static_assert(DEC_MAX_FRAMES <= CACHE_MAX_FILES, "as cache.h says");
 
@@ -121,9 +122,10 @@ static int count_frames(const struct dec_index *index, const struct dec_frames_s
     if (err)
         return err;
     uint64_t pixels = (uint64_t)index->width * (uint64_t)index->height * (spec->floats ? sizeof(float) : 1);
+    const uint64_t most = spec->flow ? SEGMENT_FLOWS : SEGMENT_FRAMES;
     /* About 3 bytes a pixel where nothing is compressed: keep a segment below 64 MiB, uncompressed. */
     uint64_t fits = (UINT64_C(64) << 20) / (pixels * 3 + 1);
-    uint32_t max_frames = (uint32_t)BASE_MAX((uint64_t)1, BASE_MIN(fits, (uint64_t)SEGMENT_FRAMES));
+    uint32_t max_frames = (uint32_t)BASE_MAX((uint64_t)1, BASE_MIN(fits, most));
     err = plan_starts(index, map, v->n_frames, max_frames, &v->starts, &v->n_starts);
     free(map);
     return err;

@@ -12,7 +12,9 @@ static enum dec_npy_type type_of(const struct cache_view *view)
 {
     if (view->kind == CACHE_WAVE)
         return view->sound.int16 ? DEC_NPY_I16 : DEC_NPY_F32;
-    return view->frames.floats ? DEC_NPY_F32 : DEC_NPY_U8;
+    if (view->frames.floats)
+        return DEC_NPY_F32;
+    return view->frames.flow ? DEC_NPY_I8 : DEC_NPY_U8;
 }
 
 /* Bytes. */
@@ -26,7 +28,7 @@ static struct shape shape_of(const struct cache_view *view, const struct clip_vi
         uint64_t value = dec_npy_type_bytes(type_of(view));
         return (struct shape){v->width, v->samples * value, DEC_WAVE_BLOCK * value};
     }
-    uint64_t planes = view->frames.planar ? 3 : 1, piece = v->frame_bytes / planes;
+    uint64_t planes = !view->frames.planar ? 1 : view->frames.flow ? 2 : 3, piece = v->frame_bytes / planes;
     return (struct shape){planes, piece * v->n_frames, piece};
 }
 
@@ -52,17 +54,23 @@ uint64_t wave_block_bytes(const struct dec_sound_spec *spec, const struct clip_v
     return samples * v->width * dec_npy_type_bytes(spec->int16 ? DEC_NPY_I16 : DEC_NPY_F32);
 }
 
+/* Of an array of frames or flow. */
+static struct dec_npy frames_header(const struct cache_view *view, const struct clip_view *v)
+{
+    const uint64_t t = v->n_frames, h = v->height, w = v->width, flow = view->frames.flow;
+    const enum dec_npy_type type = type_of(view);
+    if (view->frames.planar)
+        return (struct dec_npy){type, 4, {flow ? 2 : 3, t, h, w}};
+    return flow ? (struct dec_npy){type, 4, {t, 2, h, w}} : (struct dec_npy){type, 4, {t, h, w, 3}};
+}
+
 static void fill_header(const struct reading *r, uint8_t out[DEC_NPY_PAGED_HEADER])
 {
     const struct cache_view *view = &r->c->views[r->view];
-    const uint64_t t = r->v.n_frames, h = r->v.height, w = r->v.width;
-    const enum dec_npy_type type = type_of(view);
-    const struct dec_npy rows = {type, 4, {t, h, w, 3}}, planes = {type, 4, {3, t, h, w}};
-    const struct dec_npy wave = {type, 2, {w, r->v.samples}};
-    dec_npy_header(view->kind == CACHE_WAVE ? &wave
-                   : view->frames.planar    ? &planes
-                                            : &rows,
-                   out, DEC_NPY_PAGED_HEADER);
+    const struct dec_npy array = view->kind == CACHE_WAVE
+                                     ? (struct dec_npy){type_of(view), 2, {r->v.width, r->v.samples}}
+                                     : frames_header(view, &r->v);
+    dec_npy_header(&array, out, DEC_NPY_PAGED_HEADER);
 }
 
 /* Where a byte behind the header stands. */

@@ -61,7 +61,7 @@ static int check_file(const char *file)
         (void)fprintf(stderr, "%s: out of memory\n", file);
     if (err < 0)
         return 1;
-    (void)cli_find_decoder(&decoder); /* where there is none, what needs it tells so */
+    (void)cli_find_decoder(cfg_has_flow(c), &decoder); /* where there is none, what needs it tells so */
     const struct fs_options options = {.cfg = c,
                                        .decoder = decoder.path,
                                        .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES,

@@ -79,7 +79,7 @@ int cli_index(int argc, char **argv)
     struct cfg *cfg = cli_load_config(argv[1]);
     if (!cfg)
         return 1;
-    (void)cli_find_decoder(&decoder);
+    (void)cli_find_decoder(cfg_has_flow(cfg), &decoder);
     int code = run(cfg, decoder.path);
     cfg_destroy(cfg);
     return code;

@@ -83,7 +83,7 @@ static int serve(const struct arguments *a, const struct cfg *cfg, int pipe_fd)
         .on_ready = on_ready,
         .context = &ready,
     };
-    int err = cli_find_decoder(&decoder);
+    int err = cli_find_decoder(cfg_has_flow(cfg), &decoder);
     if (err)
         base_fail(&why, err, "%s: cannot run the decoder: %s", decoder.path, strerror(-err));
     else

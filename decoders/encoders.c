@@ -7,8 +7,8 @@
 enum { MAX_SLOTS = 2 * DEC_MAX_ENCODERS + 1 };
 
 struct slot {
-    AVFrame *frame;
-    struct dec_picture_input input;
+    AVFrame *frames[2]; /* the second is blank but for flow */
+    struct dec_picture_input inputs[2];
     struct dec_encoded result;
     bool done; /* guarded by dec_encoders.lock */
 };
@@ -21,6 +21,7 @@ struct encoder {
 
 /* Slots are used in turn: taken <= begun <= put, counted from the start. */
 struct dec_encoders {
+    struct dec_work *teller; /* the caller's */
     const struct dec_job *job;
     struct dec_picture *pictures;
     unsigned n;
@@ -34,20 +35,38 @@ struct dec_encoders {
     bool stopping;
 };
 
+static int encode_frame(const struct dec_job *job, struct dec_picture *picture, struct slot *slot)
+{
+    struct dec_encoded *r = &slot->result;
+    AVFrame *rendered;
+    bool lowered = false;
+    int err = dec_picture_render(picture, &slot->inputs[0], slot->frames[0], &job->frames, (int)job->width,
+                                 (int)job->height, &rendered, &r->why);
+    if (!err)
+        err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->file, &lowered, &r->why);
+    r->lowered = lowered;
+    return err;
+}
+
+static int encode_flow(const struct dec_job *job, struct dec_picture *picture, struct slot *slot)
+{
+    struct dec_encoded *r = &slot->result;
+    const struct dec_flow_frames pair = {{slot->frames[0], slot->frames[1]},
+                                         {slot->inputs[0], slot->inputs[1]}};
+    return dec_flow_make(job, picture, &pair, &r->file, &r->split, &r->lowered, &r->why);
+}
+
 static void encode(const struct dec_encoders *e, struct dec_picture *picture, struct slot *slot)
 {
     const struct dec_job *job = e->job;
     struct dec_encoded *r = &slot->result;
-    AVFrame *rendered;
-    r->file.len = 0;
-    r->lowered = false;
-    r->err = dec_picture_render(picture, &slot->input, slot->frame, &job->frames, (int)job->width,
-                                (int)job->height, &rendered, &r->why);
-    if (!r->err)
-        r->err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->file, &r->lowered, &r->why);
-    if (!r->err && r->file.len > job->file_bytes)
+    r->file.len = r->split = 0;
+    r->lowered = 0;
+    r->err = job->frames.flow ? encode_flow(job, picture, slot) : encode_frame(job, picture, slot);
+    if (!r->err && (r->split > job->file_bytes || r->file.len - r->split > job->file_bytes))
         r->err = base_fail(&r->why, -EFBIG, "it does not fit the size that the clip's files have");
-    av_frame_unref(slot->frame);
+    av_frame_unref(slot->frames[0]);
+    av_frame_unref(slot->frames[1]);
 }
 
 static void *encoder_main(void *argument)
@@ -73,8 +92,8 @@ static void *encoder_main(void *argument)
 
 static bool start(struct dec_encoders *e, unsigned n)
 {
-    for (unsigned i = 0; i < e->n_slots; i++)
-        if (!(e->slots[i].frame = av_frame_alloc()))
+    for (unsigned i = 0; i < 2 * e->n_slots; i++)
+        if (!(e->slots[i / 2].frames[i % 2] = av_frame_alloc()))
             return false;
     for (; e->n < n; e->n++) {
         struct encoder *encoder = &e->encoders[e->n];
@@ -85,12 +104,13 @@ static bool start(struct dec_encoders *e, unsigned n)
     return true;
 }
 
-struct dec_encoders *dec_encoders_create(const struct dec_job *job, struct dec_picture *pictures, unsigned n)
+struct dec_encoders *dec_encoders_create(struct dec_work *work, struct dec_picture *pictures, unsigned n)
 {
     struct dec_encoders *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
-    e->job = job;
+    e->teller = work;
+    e->job = work->job;
     e->pictures = pictures;
     e->n_slots = 2 * n + 1;
     pthread_mutex_init(&e->lock, NULL);
@@ -113,7 +133,8 @@ void dec_encoders_destroy(struct dec_encoders *e)
     for (unsigned i = 0; i < e->n; i++)
         pthread_join(e->encoders[i].thread, NULL);
     for (unsigned i = 0; i < e->n_slots; i++) {
-        av_frame_free(&e->slots[i].frame);
+        av_frame_free(&e->slots[i].frames[0]);
+        av_frame_free(&e->slots[i].frames[1]);
         base_bytes_finish(&e->slots[i].result.file);
     }
     pthread_cond_destroy(&e->done);
@@ -132,12 +153,19 @@ bool dec_encoders_are_empty(const struct dec_encoders *e)
     return e->put == e->taken;
 }
 
-int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFrame *frame, uint32_t tag)
+int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFrame *frame,
+                     const AVFrame *second, uint32_t tag)
 {
     struct slot *slot = &e->slots[e->put % e->n_slots];
-    if (av_frame_ref(slot->frame, frame) < 0)
+    if (av_frame_ref(slot->frames[0], frame) < 0)
         return -ENOMEM;
-    slot->input = dec_picture_input_of(stream, frame);
+    if (second && av_frame_ref(slot->frames[1], second) < 0) {
+        av_frame_unref(slot->frames[0]);
+        return -ENOMEM;
+    }
+    slot->inputs[0] = dec_picture_input_of(stream, frame);
+    if (second)
+        slot->inputs[1] = dec_picture_input_of(stream, second);
     slot->result.tag = tag;
     if (e->n == 0)
         encode(e, &e->pictures[0], slot);
@@ -149,12 +177,25 @@ int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFra
     return 0;
 }
 
+/* Flow of a large picture may take longer than a worker may be silent. */
+static void wait_locked(struct dec_encoders *e)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    if (pthread_cond_timedwait(&e->done, &e->lock, &until) != ETIMEDOUT)
+        return;
+    pthread_mutex_unlock(&e->lock);
+    e->teller->progress(e->teller, 0);
+    pthread_mutex_lock(&e->lock);
+}
+
 const struct dec_encoded *dec_encoders_take(struct dec_encoders *e)
 {
     struct slot *slot = &e->slots[e->taken++ % e->n_slots];
     pthread_mutex_lock(&e->lock);
     while (!slot->done)
-        pthread_cond_wait(&e->done, &e->lock);
+        wait_locked(e);
     pthread_mutex_unlock(&e->lock);
     return &slot->result;
 }

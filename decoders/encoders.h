@@ -9,7 +9,7 @@
 #ifndef DECODERS_ENCODERS_H
 #define DECODERS_ENCODERS_H
 
-#include "decoders/picture.h"
+#include "decoders/flow.h"
 
 enum { DEC_MAX_ENCODERS = 8 };
 
@@ -18,23 +18,28 @@ struct dec_encoded {
     int err;      /* of rendering or encoding, with why */
     struct base_reason why;
     struct base_bytes file;
-    bool lowered; /* to fit job->file_bytes */
+    size_t split;     /* pictures of flow: where the second file begins */
+    unsigned lowered; /* so many files, to fit job->file_bytes */
 };
 
 struct dec_encoders;
 
 /* n threads, at most DEC_MAX_ENCODERS; 0 = frames are encoded by the caller's thread as they are put.
- * pictures: of n elements, at least one; they and job are borrowed. NULL when out of memory or threads. */
-struct dec_encoders *dec_encoders_create(const struct dec_job *job, struct dec_picture *pictures, unsigned n);
+ * pictures: of n elements, at least one; they and work are borrowed. NULL when out of memory or threads. */
+struct dec_encoders *dec_encoders_create(struct dec_work *work, struct dec_picture *pictures, unsigned n);
 /* Waits for what is in work, and throws it away. Takes NULL. */
 void dec_encoders_destroy(struct dec_encoders *e);
 
 /* True when a result has to be taken before another frame can be put. */
 bool dec_encoders_are_full(const struct dec_encoders *e);
 bool dec_encoders_are_empty(const struct dec_encoders *e);
-/* Keeps a reference to the frame, and nothing of its stream. 0 or -ENOMEM. */
-int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFrame *frame, uint32_t tag);
-/* The oldest result, waited for; there must be one. Borrowed until the next frame is put. */
+/* Keeps a reference to the frame, and nothing of its stream. second: where flow is wanted, the frame that it
+ * goes to, else NULL. 0 or -ENOMEM. */
+int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFrame *frame,
+                     const AVFrame *second, uint32_t tag);
+/* The oldest result, waited for, telling the daemon so; there must be one. Borrowed until the next frame is
+ * put.
+ */
 const struct dec_encoded *dec_encoders_take(struct dec_encoders *e);
 
 #endif

@@ -98,7 +98,7 @@ static uint32_t largest_key(const struct dec_index *index)
     return best;
 }
 
-/* An array's size follows from the stream's parameters; nothing is decoded. */
+/* An array's size, or that of pictures of flow, follows from the stream's parameters; nothing is decoded. */
 static int measure_array(struct dec_work *work, struct dec_session *s, struct dec_picture *picture)
 {
     const struct dec_index *index = dec_session_index(s);
@@ -114,7 +114,10 @@ static int measure_array(struct dec_work *work, struct dec_session *s, struct de
                                   &work->why);
     work->reply->width = (uint32_t)like->width;
     work->reply->height = (uint32_t)like->height;
-    work->reply->file_bytes = dec_rgb_bytes(&work->job->frames, like);
+    const struct dec_frames_spec *spec = &work->job->frames;
+    work->reply->file_bytes = spec->format == DEC_RGB
+                                  ? dec_rgb_bytes(spec, like)
+                                  : dec_flow_file_bytes(spec, (uint64_t)like->width * (uint64_t)like->height);
     av_frame_free(&like);
     return err;
 }
@@ -134,7 +137,7 @@ int dec_run_measure_frames(struct dec_work *work)
     uint64_t largest = 0;
     if (index->n_frames == 0)
         return base_fail(&work->why, -EIO, "it has no video");
-    if (spec->format == DEC_RGB)
+    if (spec->format == DEC_RGB || spec->flow)
         return measure_array(work, s, pictures);
     if (index->n_keys > 0 && index->keys[0].frame == 0)
         err = dec_session_keyframe(s, work, 0, &frame);
@@ -165,12 +168,17 @@ struct run {
     struct dec_picture *pictures;
     struct dec_encoders *encoders;
     const struct dec_encoded *collected; /* the last one, until another frame is begun */
-    struct dec_entry *entries;
+    struct dec_entry *entries;           /* dec_entries_of_frame() for each frame */
     uint64_t offset;
+    /* Flow: the frames that were decoded last, and the number of the first. */
+    AVFrame *pair[2];
+    bool has_first;
+    uint32_t first_source;
     /* The wanted frame, when it was made before the others. */
     bool has_wanted;
-    uint32_t wanted_source;
+    const uint32_t *wanted_source; /* in the map */
     struct base_bytes wanted;
+    size_t wanted_split;
 };
 
 /* Only this frame fails: its entry stays empty, and the reply says why. */
@@ -181,15 +189,25 @@ static int leave_out(struct dec_work *work, uint32_t frame)
     return 0;
 }
 
-static int put_frame(struct run *r, const struct base_bytes *encoded, struct dec_entry *entry)
+static uint32_t entries_of_frame(const struct run *r)
+{
+    return dec_entries_of_frame(&r->work->job->frames);
+}
+
+/* Number i of the run, of one file, or of two, the second from `split` on. */
+static int put_frame(struct run *r, const struct base_bytes *encoded, size_t split, uint32_t i)
 {
     struct dec_work *work = r->work;
+    struct dec_entry *entry = &r->entries[(size_t)i * entries_of_frame(r)];
+    const uint32_t first = (uint32_t)(split > 0 ? split : encoded->len);
     if (r->offset + encoded->len > UINT32_MAX)
         return base_fail(&work->why, -EFBIG, "a run of frames over 4 GiB");
     int err = dec_output_write(work, encoded->data, encoded->len, r->offset);
     if (err)
         return err;
-    *entry = (struct dec_entry){(uint32_t)r->offset, (uint32_t)encoded->len};
+    entry[0] = (struct dec_entry){(uint32_t)r->offset, first};
+    if (split > 0)
+        entry[1] = (struct dec_entry){(uint32_t)r->offset + first, (uint32_t)encoded->len - first};
     r->offset += encoded->len;
     return 0;
 }
@@ -207,7 +225,7 @@ static int collect(struct run *r, const uint32_t *sources)
         return leave_out(work, sources[made->tag]);
     work->reply->n_lowered += made->lowered;
     r->collected = made;
-    return put_frame(r, &made->file, &r->entries[made->tag]);
+    return put_frame(r, &made->file, made->split, made->tag);
 }
 
 static int collect_all(struct run *r, const uint32_t *sources)
@@ -218,7 +236,43 @@ static int collect_all(struct run *r, const uint32_t *sources)
     return err;
 }
 
-/* Decodes sources[i], and hands it over to become entries[i]. */
+/* A frame of flow's pair, kept. */
+static int decode_kept(struct run *r, uint32_t source, AVFrame **ret)
+{
+    const AVFrame *decoded;
+    int err = 0;
+    if (!*ret && !(*ret = av_frame_alloc()))
+        err = -ENOMEM;
+    if (!err)
+        av_frame_unref(*ret);
+    if (!err)
+        err = dec_session_frame(r->session, r->work, source, &decoded);
+    return err || av_frame_ref(*ret, decoded) >= 0 ? err : base_fail(&r->work->why, -ENOMEM, "out of memory");
+}
+
+/* Decodes both frames, of which the first is often the second of the one before. */
+static int decode_pair(struct run *r, const uint32_t sources[2])
+{
+    int err = r->has_first && r->first_source == sources[0] ? 0 : decode_kept(r, sources[0], &r->pair[0]);
+    r->has_first = !err;
+    r->first_source = sources[0];
+    return err ? err : decode_kept(r, sources[1], &r->pair[1]);
+}
+
+static int begin_flow(struct run *r, const uint32_t sources[2], uint32_t i)
+{
+    int err = decode_pair(r, sources);
+    if (err)
+        return err;
+    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), r->pair[0], r->pair[1], i);
+    AVFrame *second = r->pair[1];
+    r->pair[1] = r->pair[0];
+    r->pair[0] = second;
+    r->first_source = sources[1];
+    return err ? base_fail(&r->work->why, err, "out of memory") : 0;
+}
+
+/* Decodes sources[i], and hands it over to become number i of the run. */
 static int begin_frame(struct run *r, const uint32_t *sources, uint32_t i)
 {
     struct dec_work *work = r->work;
@@ -226,44 +280,51 @@ static int begin_frame(struct run *r, const uint32_t *sources, uint32_t i)
     int err = dec_encoders_are_full(r->encoders) ? collect(r, sources) : 0;
     if (err)
         return err;
-    err = dec_session_frame(r->session, work, sources[i], &decoded);
+    err = work->job->frames.flow ? begin_flow(r, sources + i, i)
+                                 : dec_session_frame(r->session, work, sources[i], &decoded);
     if (err == -ENOENT && dec_session_index(r->session)->counted)
         return leave_out(work, sources[i]);
-    if (err)
+    if (err || work->job->frames.flow)
         return err;
-    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), decoded, i);
+    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), decoded, NULL, i);
     return err ? base_fail(&work->why, err, "out of memory") : 0;
 }
 
 static int put_table(struct run *r, uint32_t n)
 {
     struct dec_work *work = r->work;
-    uint64_t bytes = n * sizeof *r->entries;
+    const uint32_t entries = n * entries_of_frame(r);
+    uint64_t bytes = entries * sizeof *r->entries;
     work->reply->bytes = r->offset + bytes;
-    work->reply->n_frames = n;
+    work->reply->n_frames = entries;
     return dec_output_write(work, r->entries, bytes, r->offset);
 }
 
+/* Flow takes one of its own at least, so that waiting for it can be told. */
 static int start_encoders(struct run *r, unsigned threads)
 {
+    if (r->work->job->frames.flow)
+        threads = BASE_MAX(2 * threads, 1u);
     dec_encoders_destroy(r->encoders);
-    r->encoders = dec_encoders_create(r->work->job, r->pictures, BASE_MIN(threads, DEC_MAX_ENCODERS));
+    r->encoders = dec_encoders_create(r->work, r->pictures, BASE_MIN(threads, DEC_MAX_ENCODERS));
     return r->encoders ? 0 : base_fail(&r->work->why, -ENOMEM, "out of memory");
 }
 
 /* The frame that somebody waits for, before the others; they may turn out not to be wanted. */
-static int make_wanted(struct run *r, uint32_t source)
+static int make_wanted(struct run *r, const uint32_t *source)
 {
     struct dec_work *work = r->work;
     int err = start_encoders(r, 0);
     if (!err)
-        err = begin_frame(r, &source, 0);
+        err = begin_frame(r, source, 0);
     if (!err)
-        err = collect_all(r, &source);
+        err = collect_all(r, source);
     r->has_wanted = !err && r->entries[0].len > 0;
     r->wanted_source = source;
-    if (r->has_wanted)
+    if (r->has_wanted) {
         base_bytes_append(&r->wanted, r->collected->file.data, r->collected->file.len);
+        r->wanted_split = r->collected->split;
+    }
     if (r->wanted.failed)
         err = base_fail(&work->why, -ENOMEM, "out of memory");
     if (!err)
@@ -276,10 +337,24 @@ static int make_wanted(struct run *r, uint32_t source)
     return err;
 }
 
-/* A frame that is shown several times is made once. */
-static bool is_repeat(const uint32_t *sources, uint32_t i)
+static bool is_same(const struct run *r, const uint32_t *a, const uint32_t *b)
 {
-    return i > 0 && sources[i] == sources[i - 1];
+    return a[0] == b[0] && (!r->work->job->frames.flow || a[1] == b[1]);
+}
+
+/* A frame that is shown several times is made once. */
+static bool is_repeat(const struct run *r, const uint32_t *sources, uint32_t i)
+{
+    return i > 0 && is_same(r, sources + i, sources + i - 1);
+}
+
+static void put_repeats(struct run *r, const uint32_t *sources, uint32_t n)
+{
+    const uint32_t of_frame = entries_of_frame(r);
+    for (uint32_t i = 0; i < n; i++)
+        if (is_repeat(r, sources, i))
+            memcpy(&r->entries[(size_t)i * of_frame], &r->entries[(size_t)(i - 1) * of_frame],
+                   of_frame * sizeof *r->entries);
 }
 
 static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
@@ -288,23 +363,24 @@ static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
     /* Decoding and encoding take about the same time. */
     int err = start_encoders(r, n > 1 ? work->job->threads / 2 : 0);
     for (uint32_t i = 0; !err && i < n; i++) {
-        if (r->has_wanted && sources[i] == r->wanted_source && !is_repeat(sources, i))
-            err = put_frame(r, &r->wanted, &r->entries[i]);
-        else if (!is_repeat(sources, i))
+        bool repeat = is_repeat(r, sources, i);
+        if (!repeat && r->has_wanted && is_same(r, sources + i, r->wanted_source))
+            err = put_frame(r, &r->wanted, r->wanted_split, i);
+        else if (!repeat)
             err = begin_frame(r, sources, i);
         work->progress(work, 0);
     }
     if (!err)
         err = collect_all(r, sources);
-    for (uint32_t i = 0; i < n; i++)
-        if (is_repeat(sources, i))
-            r->entries[i] = r->entries[i - 1];
+    put_repeats(r, sources, n);
     return err ? err : put_table(r, n);
 }
 
 static void expect_next(struct run *r, const uint32_t *map, uint32_t n_map)
 {
     const struct dec_job *job = r->work->job;
+    if (job->frames.flow) /* needs two frames, the second of which is not `next` */
+        return;
     uint64_t next = (uint64_t)job->wanted - 1 + job->onward;
     dec_session_expect(r->session, job->onward == 0 ? 0 : next < n_map ? map[next] : UINT32_MAX);
 }
@@ -320,12 +396,12 @@ static int make_frames(struct run *r)
         return err;
     if (job->last >= n_map)
         return base_fail(&work->why, -EIO, "frames up to %u of %u", job->last, n_map);
-    r->entries = calloc(n, sizeof *r->entries);
+    r->entries = calloc((size_t)n * entries_of_frame(r), sizeof *r->entries);
     if (!r->entries)
         return base_fail(&work->why, -ENOMEM, "out of memory");
     if (job->wanted) {
         expect_next(r, map, n_map);
-        err = make_wanted(r, map[job->wanted - 1]);
+        err = make_wanted(r, map + job->wanted - 1);
     }
     if (err || work->ended)
         return err;
@@ -351,6 +427,8 @@ int dec_run_frames(struct dec_work *work)
     if (err && r.session)
         dec_session_drop(r.session);
     free(r.entries);
+    av_frame_free(&r.pair[0]);
+    av_frame_free(&r.pair[1]);
     base_bytes_finish(&r.wanted);
     return err;
 }

@@ -73,8 +73,9 @@ int dec_index_unpack(const uint8_t *data, size_t len, struct dec_index *ret);
  * `%06d.png`: cfr its default -fps_mode for images, passthrough `-fps_mode passthrough`, fps `-vf fps=N`.
  * Sources: ffmpeg's documentation of -fps_mode and of the fps filter; equality is tested against its command
  * line. has_filters: the view scales or crops, as `-vf scale=...` does; ffmpeg then takes durations from the
- * frame rate instead of the packets. Then what the spec cuts out of it, then what it samples. 0, -EFBIG for
- * more than DEC_MAX_FRAMES, -ENOMEM. The caller frees *ret_map. */
+ * frame rate instead of the packets. Then what the spec cuts out of it, then what it samples. Of flow, number
+ * i is between ret_map[i] and ret_map[i + 1]: the map has one entry more. 0, -EFBIG for more than
+ * DEC_MAX_FRAMES, -ENOMEM. The caller frees *ret_map. */
 int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *spec, uint32_t **ret_map,
                    uint32_t *ret_n);
 

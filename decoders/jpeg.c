@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A baseline JPEG from planes of YUV, with the tables that `quality` means everywhere (those of T.81, K.1 and
- * K.2, scaled as the IJG's library does).
+ * A baseline JPEG from planes of YUV, or of grey alone, with the tables that `quality` means everywhere
+ * (those of T.81, K.1 and K.2, scaled as the IJG's library does).
  *
  * What a library would not do is leave out weak coefficients: one whose loss is hardly to be seen costs a
  * reader as much time, and the file as many bytes, as a strong one. docs/design.md, "Pictures", has the
@@ -50,6 +50,7 @@ struct component {
 struct scan {
     AVDCT *dct;
     struct component components[3];
+    uint8_t n;                      /* of them: 3, or 1 of a grey picture */
     struct quantiser quantisers[2]; /* by kind */
     struct base_bytes symbols;      /* uint32_t */
 };
@@ -144,7 +145,7 @@ static uint32_t *add_row(struct scan *s, int y, uint32_t *symbols)
 {
     const struct component *luma = &s->components[0];
     for (int unit = 0; unit * 8 * luma->across < luma->width; unit++)
-        for (size_t i = 0; i < BASE_ARRAY_LEN(s->components); i++) {
+        for (uint8_t i = 0; i < s->n; i++) {
             struct component *c = &s->components[i];
             int left = unit * 8 * c->across, top = y / luma->down * c->down;
             for (int block = 0; block < c->across * c->down; block++)
@@ -171,7 +172,7 @@ static void put_headers(const struct scan *s, struct base_bytes *out)
     static const uint8_t start[] = {0xff, 0xd8, 0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F',
                                     0,    1,    1,    0,    0, 1,  0,   1,   0,   0};
     base_bytes_append(out, start, sizeof start);
-    for (uint8_t i = 0; i < 2; i++) {
+    for (uint8_t i = 0; i < BASE_MIN(s->n, 2); i++) {
         const uint8_t head[] = {0xff, 0xdb, 0, 2 + 1 + 64, i};
         base_bytes_append(out, head, sizeof head);
         base_bytes_append(out, s->quantisers[i].table, 64);
@@ -180,13 +181,13 @@ static void put_headers(const struct scan *s, struct base_bytes *out)
     const uint8_t frame[] = {0xff,
                              0xc0,
                              0,
-                             8 + 3 * 3,
+                             (uint8_t)(8 + 3 * s->n),
                              8,
                              (uint8_t)(luma->height >> 8),
                              (uint8_t)luma->height,
                              (uint8_t)(luma->width >> 8),
                              (uint8_t)luma->width,
-                             3,
+                             s->n,
                              1,
                              (uint8_t)(luma->across << 4 | luma->down),
                              0,
@@ -196,14 +197,15 @@ static void put_headers(const struct scan *s, struct base_bytes *out)
                              3,
                              0x11,
                              1};
-    base_bytes_append(out, frame, sizeof frame);
+    base_bytes_append(out, frame, sizeof frame - 3 * (3u - s->n));
 }
 
 static void begin(struct scan *s, const AVFrame *yuv, const AVPixFmtDescriptor *format, int quality)
 {
     make_quantiser(luma_table, quality, &s->quantisers[DEC_JPEG_LUMA]);
     make_quantiser(chroma_table, quality, &s->quantisers[DEC_JPEG_CHROMA]);
-    for (int i = 0; i < 3; i++) {
+    s->n = format->nb_components;
+    for (int i = 0; i < s->n; i++) {
         int across = i > 0 ? format->log2_chroma_w : 0, down = i > 0 ? format->log2_chroma_h : 0;
         s->components[i] = (struct component){
             .samples = yuv->data[i],
@@ -217,8 +219,10 @@ static void begin(struct scan *s, const AVFrame *yuv, const AVPixFmtDescriptor *
     }
 }
 
-static bool is_planar_yuv(const AVPixFmtDescriptor *d)
+static bool is_planar(const AVPixFmtDescriptor *d)
 {
+    if (d->nb_components == 1)
+        return d->comp[0].depth == 8 && !(d->flags & AV_PIX_FMT_FLAG_PAL);
     return d->nb_components == 3 && d->comp[0].depth == 8 && (d->flags & AV_PIX_FMT_FLAG_PLANAR) &&
            !(d->flags & AV_PIX_FMT_FLAG_RGB) && d->log2_chroma_w <= 1 && d->log2_chroma_h <= d->log2_chroma_w;
 }
@@ -226,9 +230,10 @@ static bool is_planar_yuv(const AVPixFmtDescriptor *d)
 int dec_jpeg_encode(AVFrame *yuv, int quality, struct base_bytes *out, struct base_reason *why)
 {
     static const uint8_t scan[] = {0xff, 0xda, 0, 6 + 2 * 3, 3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0};
+    static const uint8_t grey_scan[] = {0xff, 0xda, 0, 6 + 2, 1, 1, 0x00, 0, 63, 0};
     static const uint8_t end[] = {0xff, 0xd9};
     const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(yuv->format);
-    if (!format || !is_planar_yuv(format) || yuv->width > UINT16_MAX || yuv->height > UINT16_MAX)
+    if (!format || !is_planar(format) || yuv->width > UINT16_MAX || yuv->height > UINT16_MAX)
         return base_fail(why, -EINVAL, "no JPEG of pixel format %s", av_get_pix_fmt_name(yuv->format));
     struct scan s = {.dct = avcodec_dct_alloc()};
     int err = s.dct && avcodec_dct_init(s.dct) >= 0 ? 0 : -ENOMEM;
@@ -239,7 +244,9 @@ int dec_jpeg_encode(AVFrame *yuv, int quality, struct base_bytes *out, struct ba
     if (!err) {
         put_headers(&s, out);
         const uint32_t *symbols = (const uint32_t *)(const void *)s.symbols.data;
-        err = dec_jpeg_put_scan(out, scan, sizeof scan, symbols, s.symbols.len / sizeof *symbols);
+        const bool grey = s.n == 1;
+        err = dec_jpeg_put_scan(out, grey ? grey_scan : scan, grey ? sizeof grey_scan : sizeof scan, symbols,
+                                s.symbols.len / sizeof *symbols);
         base_bytes_append(out, end, sizeof end);
     }
     base_bytes_finish(&s.symbols);

@@ -215,7 +215,8 @@ int dec_jpeg_put_scan(struct base_bytes *out, const uint8_t *head, size_t head_l
         struct table table;
         make_table(uses + (size_t)i * TABLE_CODES, &table);
         make_codes(&table, codes + (size_t)i * TABLE_CODES);
-        put_table(out, i, &table);
+        if (table.n > 0) /* a grey picture has no chroma */
+            put_table(out, i, &table);
     }
     base_bytes_append(out, head, head_len);
     for (unsigned i = 0; i < ALL_CODES; i++)

@@ -6,7 +6,7 @@
 
 uint64_t dec_rgb_bytes(const struct dec_frames_spec *spec, const AVFrame *picture)
 {
-    return (uint64_t)picture->width * (uint64_t)picture->height * 3 * (spec->floats ? sizeof(float) : 1);
+    return dec_row_bytes(spec, (uint32_t)picture->width, (uint32_t)picture->height);
 }
 
 /* What each value of a channel becomes: with one rounding a step, as NumPy does it in float32. */

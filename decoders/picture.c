@@ -56,6 +56,8 @@ static int subsampling_of(const AVFrame *f)
  * here is faster (render()). */
 static const char *sink_formats(const struct dec_frames_spec *spec, const AVFrame *in)
 {
+    if (spec->flow)
+        return spec->luma ? "gray" : "rgb24";
     if (spec->format == DEC_PNG)
         return "rgb24|rgba|rgb48be|rgba64be|gray|ya8|gray16be|ya16be";
     if (spec->format == DEC_PPM)
@@ -299,7 +301,7 @@ int dec_picture_render(struct dec_picture *p, const struct dec_picture_input *in
         drop_graph(p);
         return dec_media_fail(why, err, "cannot scale a picture");
     }
-    if (spec->format == DEC_JPG && is_yuv(frame) && !is_full_range(frame)) {
+    if (spec->format == DEC_JPG && !spec->flow && is_yuv(frame) && !is_full_range(frame)) {
         err = av_frame_make_writable(p->out);
         if (err < 0)
             return dec_media_fail(why, err, "cannot scale a picture");

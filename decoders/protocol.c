@@ -13,6 +13,16 @@ static bool is_terminated(const char *text, size_t room)
     return memchr(text, 0, room) != NULL;
 }
 
+uint32_t dec_entries_of_frame(const struct dec_frames_spec *spec)
+{
+    return spec->flow && spec->format == DEC_JPG ? 2 : 1;
+}
+
+uint64_t dec_row_bytes(const struct dec_frames_spec *spec, uint32_t width, uint32_t height)
+{
+    return (uint64_t)width * height * (spec->flow ? 2 : 3) * (spec->floats ? sizeof(float) : 1);
+}
+
 bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, uint64_t max_bytes)
 {
     if (reply->magic != DEC_MAGIC || reply->version != DEC_VERSION || reply->id != job->id)
@@ -25,7 +35,8 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
     case DEC_PROGRESS:
         return true;
     case DEC_FIRST:
-        return job->kind == DEC_FRAMES && job->wanted != 0 && reply->n_frames == 1;
+        return job->kind == DEC_FRAMES && job->wanted != 0 &&
+               reply->n_frames == dec_entries_of_frame(&job->frames);
     case DEC_FAILED:
         return reply->error > 0 && reply->error < 4096;
     case DEC_DONE:
@@ -38,10 +49,9 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
         return reply->width > 0 && reply->height > 0 && reply->width <= 16384 && reply->height <= 16384 &&
                reply->file_bytes > 0 && reply->file_bytes <= UINT32_MAX &&
                (job->frames.format != DEC_RGB ||
-                reply->file_bytes ==
-                    (uint64_t)reply->width * reply->height * 3 * (job->frames.floats ? sizeof(float) : 1));
+                reply->file_bytes == dec_row_bytes(&job->frames, reply->width, reply->height));
     case DEC_FRAMES:
-        return reply->n_frames == job->last - job->first + 1;
+        return reply->n_frames == (job->last - job->first + 1) * dec_entries_of_frame(&job->frames);
     case DEC_AUDIO:
     case DEC_SOUND:
         return reply->bytes == job->file_bytes;
@@ -81,6 +91,13 @@ static bool floats_make_sense(const struct dec_frames_spec *spec)
         if (!isfinite(spec->mean[i]) || !isnormal(spec->std[i]))
             return false;
     return spec->top == 1 || spec->top == 255;
+}
+
+static bool flow_makes_sense(const struct dec_frames_spec *spec)
+{
+    const float most = spec->format == DEC_RGB && !spec->floats ? INT8_MAX : DEC_MAX_BOUND;
+    return spec->flow <= DEC_DIS && spec->luma <= 1 && (spec->format == DEC_JPG || spec->format == DEC_RGB) &&
+           spec->bound > 0 && spec->bound <= most;
 }
 
 static bool features_check(const struct dec_sound_spec *spec)
@@ -125,7 +142,8 @@ bool dec_job_check(const struct dec_job *job)
             return false;
         if (spec->timing == DEC_FPS && (spec->fps_num <= 0 || spec->fps_den <= 0))
             return false;
-        if (spec->n_sampled > DEC_MAX_FRAMES || (spec->floats && !floats_make_sense(spec)))
+        if (spec->n_sampled > DEC_MAX_FRAMES ||
+            (spec->flow ? !flow_makes_sense(spec) : spec->floats && !floats_make_sense(spec)))
             return false;
         if (!is_terminated(spec->size, sizeof spec->size) || !is_terminated(spec->crop, sizeof spec->crop))
             return false;

@@ -23,8 +23,10 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 10u
+#define DEC_VERSION 11u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
+
+#define DEC_MAX_BOUND 10000.0f /* of flow */
 
 #define DEC_MAX_US (INT64_C(1) << 50) /* times of cuts: 35 years */
 
@@ -47,17 +49,25 @@ enum dec_kind {
 enum dec_timing { DEC_CFR, DEC_PASSTHROUGH, DEC_FPS };
 enum dec_frame_format { DEC_JPG, DEC_PNG, DEC_PPM, DEC_RGB /* a row of an array: its samples */ };
 enum dec_sampling { DEC_SPREAD, DEC_CENTRE };
+/* Instead of frames, how the picture moves from each to the next, as OpenCV finds it: by its DualTVL1 and
+ * DISOpticalFlow (medium preset) with their defaults. Of n frames there are n - 1. */
+enum dec_flow { DEC_NO_FLOW, DEC_TVL1, DEC_DIS };
 enum dec_audio_format { DEC_MP3, DEC_WAV };
 
 /* How a view's frames are chosen and made. All of it goes into the name of a segment. Zero the padding. */
 struct dec_frames_spec {
-    uint8_t timing;           /* enum dec_timing */
-    uint8_t format;           /* enum dec_frame_format */
-    uint8_t quality;          /* JPEG 1..100 */
-    uint8_t sampling;         /* enum dec_sampling */
-    uint16_t subsampling;     /* JPEG 420, 422, 444; 0 = as the video has it */
-    uint8_t planar;           /* DEC_RGB: all red samples, then green, then blue; else pixel by pixel */
-    uint8_t floats;           /* DEC_RGB: float32, (value - mean) / std; else uint8 */
+    uint8_t timing;       /* enum dec_timing */
+    uint8_t format;       /* enum dec_frame_format */
+    uint8_t quality;      /* JPEG 1..100 */
+    uint8_t sampling;     /* enum dec_sampling */
+    uint16_t subsampling; /* JPEG 420, 422, 444; 0 = as the video has it */
+    uint8_t planar;       /* DEC_RGB: all red samples, then green, then blue; else pixel by pixel */
+    uint8_t floats;       /* DEC_RGB: float32, (value - mean) / std; else uint8 */
+    /* enum dec_flow. DEC_JPG: two grey pictures, of x and of y. DEC_RGB: x, then y, of each pixel, in pixels:
+     * float32, or int8, rounded. */
+    uint8_t flow;
+    uint8_t luma; /* flow: of the luma, in full range; else of what OpenCV makes of RGB */
+    uint8_t unused[6];
     int32_t fps_num, fps_den; /* DEC_FPS */
     uint32_t stride;          /* of the frames that the timing gives every so manieth; 0 = each */
     uint32_t n_sampled;       /* of those so many (dec_sample()); 0 = all */
@@ -66,9 +76,9 @@ struct dec_frames_spec {
     int64_t from_us, to_us;
     float top;             /* floats: what 255 becomes before mean and std: 1 or 255 */
     float mean[3], std[3]; /* floats: red, green, blue */
-    uint32_t reserved;
-    char size[64]; /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
-    char crop[64]; /* left, right, W:H:X:Y, terminated; "" = none */
+    float bound;           /* flow: is clipped to -bound..bound; in pictures these are black and white */
+    char size[64];         /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
+    char crop[64];         /* left, right, W:H:X:Y, terminated; "" = none */
 };
 
 struct dec_audio_spec {
@@ -211,6 +221,11 @@ struct dec_entry {
 bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, uint64_t max_bytes);
 /* True when a job is well-formed (the worker's side). */
 bool dec_job_check(const struct dec_job *job);
+
+/* How many entries stand in the output of DEC_FRAMES for each frame: 2 for pictures of flow, x and y. */
+uint32_t dec_entries_of_frame(const struct dec_frames_spec *spec);
+/* Bytes of a row of an array, DEC_RGB. */
+uint64_t dec_row_bytes(const struct dec_frames_spec *spec, uint32_t width, uint32_t height);
 
 /* Send or receive one message with up to DEC_N_FDS descriptors (-1 = not sent; all after the first -1 are
  * ignored). Receiving returns 0, -EPIPE at the end of the conversation, -EPROTO for a message of another

@@ -271,6 +271,6 @@ int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *
         return err;
     }
     *ret_map = c.map.frames;
-    *ret_n = n;
+    *ret_n = spec->flow && n > 0 ? n - 1 : n;
     return 0;
 }

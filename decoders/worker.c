@@ -8,6 +8,7 @@
  * audio.c, subtitles.c, listing.c: one kind of job each.
  */
 #include "base/io.h"
+#include "decoders/flow_engine.h"
 #include "decoders/media.h"
 #include "decoders/sandbox.h"
 #include "decoders/session.h"
@@ -186,6 +187,10 @@ int main(int argc, char **argv)
     }
     av_log_set_level(AV_LOG_QUIET);
     keep_freed_memory();
+#ifdef CORPUSFS_FLOW_WORKER
+    dec_flow_opencv_start();
+    dec_flow_engine = dec_flow_opencv;
+#endif
     int err = dec_sandbox_enter(strtoull(argv[1], NULL, 10), &why);
     if (err) {
         (void)fprintf(stderr, "corpusfs-decoder: %s\n", why.text);

@@ -114,11 +114,16 @@ int64_t fs_frame_number(const struct fs_frame_set *set, const char *name)
 int fs_counted_view(const struct fs_tree *t, const struct fs_node *text)
 {
     struct fs_span sets = fs_sets(t, text->parent);
-    for (uint32_t i = sets.first; i < sets.first + sets.n; i++)
-        if (t->sets[t->ids[i]].clip == text->clip)
-            return t->sets[t->ids[i]].view;
-    for (size_t i = 0; i < cfg_n_views(t->cfg); i++)
-        if (cfg_view(t->cfg, i)->kind == CFG_FRAMES)
+    int flow = -1; /* counts where there is nothing else */
+    for (uint32_t i = sets.first; i < sets.first + sets.n; i++) {
+        const struct fs_frame_set *set = &t->sets[t->ids[i]];
+        if (set->clip == text->clip && !cfg_view(t->cfg, set->view)->frames.is_flow)
+            return set->view;
+        if (set->clip == text->clip)
+            flow = set->view;
+    }
+    for (size_t i = 0; flow < 0 && i < cfg_n_views(t->cfg); i++)
+        if (cfg_view(t->cfg, i)->kind == CFG_FRAMES && !cfg_view(t->cfg, i)->frames.is_flow)
             return (int)i;
-    return -1;
+    return flow;
 }

@@ -21,7 +21,15 @@ static struct dec_frames_spec frames_spec(const struct cfg_frames *f)
     return spec;
 }
 
-static struct dec_frames_spec rgb_spec(const struct cfg_npy *npy)
+static void set_flow(const struct cfg_flow *flow, struct dec_frames_spec *spec)
+{
+    spec->flow = flow->method == CFG_DIS ? DEC_DIS : DEC_TVL1;
+    spec->bound = (float)flow->bound;
+    spec->luma = flow->luma;
+}
+
+/* Of pictures, or of flow. */
+static struct dec_frames_spec array_spec(const struct cfg_npy *npy)
 {
     struct dec_frames_spec spec = frames_spec(&npy->frames);
     spec.format = DEC_RGB;
@@ -30,7 +38,9 @@ static struct dec_frames_spec rgb_spec(const struct cfg_npy *npy)
     spec.n_sampled = (uint32_t)npy->n_frames;
     spec.planar = npy->planar;
     spec.floats = npy->floats;
-    if (npy->floats) {
+    if (npy->kind == CFG_NPY_FLOW) {
+        set_flow(&npy->frames.flow, &spec);
+    } else if (npy->floats) {
         spec.top = (float)npy->top;
         memcpy(spec.mean, npy->mean, sizeof spec.mean);
         memcpy(spec.std, npy->std, sizeof spec.std);
@@ -81,9 +91,9 @@ static struct dec_sound_spec sound_spec(const struct cfg_npy *npy)
 
 static void npy_view(const struct cfg_npy *npy, struct cache_view *ret)
 {
-    if (npy->kind == CFG_NPY_RGB) {
+    if (npy->kind == CFG_NPY_RGB || npy->kind == CFG_NPY_FLOW) {
         ret->kind = CACHE_ARRAY;
-        ret->frames = rgb_spec(npy);
+        ret->frames = array_spec(npy);
     } else {
         ret->kind = npy->kind == CFG_NPY_WAVE ? CACHE_WAVE : CACHE_FEATURES;
         ret->sound = sound_spec(npy);
@@ -100,6 +110,9 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
     case CFG_FRAMES:
         ret->kind = CACHE_FRAMES;
         ret->frames = frames_spec(&v->frames);
+        ret->entry = v->frames.flow_y;
+        if (v->frames.is_flow)
+            set_flow(&v->frames.flow, &ret->frames);
         return true;
     case CFG_AUDIO:
         ret->kind = CACHE_AUDIO;

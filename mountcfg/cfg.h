@@ -55,7 +55,8 @@
  *   views:              each has a path and one of:
  *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
  *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N|none, crop:
- * left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N }
+ * left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N,
+ *                 flow: x|y, method: tvl1|dis, bound: X, grey: rgb|luma }
  *     - path: "mp3/{clip}.mp3"                 .mp3 .wav
  *       audio: { rate: HZ, channels: 1|2, bitrate: 128k, silence: true|false }
  *     - path: "srt/{clip}.srt"
@@ -70,6 +71,8 @@
  *     - path: "rgb/{clip}.npy"
  *       npy: { kind: rgb, timing, fps, size, crop (as frames), stride: N, frames: N, sample: uniform|centre,
  *              layout: thwc|cthw, dtype: uint8|float32, top: 1|255, mean: X or [R, G, B], std: likewise }
+ *       npy: { kind: flow, method, bound, grey, timing, fps, size, crop (as frames), stride, frames, sample,
+ *              layout: cthw|tchw, dtype: int8|float32 }
  *       npy: { kind: wave, rate: HZ or FORMULA, channels: N, dtype: float32|int16, silence: true|false }
  *       npy: { kind: logmel|mfcc, rate, silence, n_fft: N, hop: N, window: hann|hamming|povey|rectangular,
  *              win_length: N, centre: true|false, pad: constant|reflect, bands: N, fmin: HZ, fmax: HZ,
@@ -101,10 +104,18 @@ enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, 
 enum cfg_timing { CFG_TIMING_CFR, CFG_TIMING_PASSTHROUGH, CFG_TIMING_FPS };
 enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };
+enum cfg_flow_method { CFG_TVL1, CFG_DIS };
 enum cfg_subtitle_source { CFG_SIDECAR, CFG_EMBEDDED, CFG_TABLE };
 
 /* A path or text with {field}, {field:05d}, {frame:06d} and literal parts; {{ and }} are braces. */
 struct cfg_template;
+
+/* How the picture moves from each frame to the next. */
+struct cfg_flow {
+    enum cfg_flow_method method; /* `method:`, default tvl1 */
+    double bound;                /* pixels; more is clipped; `bound:`, default 20 */
+    bool luma;                   /* of the luma, rather than of grey made of RGB; `grey:` */
+};
 
 struct cfg_frames {
     enum cfg_timing timing;       /* `timing: cfr|passthrough`, or fps: N (then CFG_TIMING_FPS) */
@@ -116,6 +127,8 @@ struct cfg_frames {
     char crop[64];   /* `crop:` left, right or W:H:X:Y; "" = none */
     struct cfg_template *crop_of_clip; /* `crop:` with a field in it: see cfg_clip.crops; NULL = as above */
     int base;                          /* number of the first frame; `base:`, default 1 */
+    bool is_flow, flow_y;              /* `flow: x|y`: pictures of that, in grey */
+    struct cfg_flow flow;
 };
 
 struct cfg_audio {
@@ -140,7 +153,7 @@ struct cfg_files {
     struct cfg_glob **globs;
 };
 
-enum cfg_npy_kind { CFG_NPY_RGB, CFG_NPY_WAVE, CFG_NPY_LOGMEL, CFG_NPY_MFCC, CFG_NPY_FBANK };
+enum cfg_npy_kind { CFG_NPY_RGB, CFG_NPY_FLOW, CFG_NPY_WAVE, CFG_NPY_LOGMEL, CFG_NPY_MFCC, CFG_NPY_FBANK };
 enum cfg_window { CFG_HANN, CFG_HAMMING, CFG_POVEY, CFG_RECTANGULAR };
 
 /* Features as librosa has them, and Kaldi's filter banks. */
@@ -159,12 +172,12 @@ struct cfg_features {
 
 struct cfg_npy {
     enum cfg_npy_kind kind;   /* `kind:` */
-    struct cfg_frames frames; /* timing, fps, size, crop */
+    struct cfg_frames frames; /* timing, fps, size, crop; flow */
     int stride;               /* every so manieth of these; `stride:`, default 1 */
     int n_frames;             /* of those so many; `frames:`, 0 = all */
     bool centre;              /* the ones in the middle, rather than spread over all; `sample:` */
-    bool planar;              /* (C,T,H,W) rather than (T,H,W,C); `layout:` */
-    bool floats;              /* float32 rather than uint8; `dtype:` */
+    bool planar;              /* rgb: (C,T,H,W) rather than (T,H,W,C); flow: than (T,2,H,W); `layout:` */
+    bool floats;              /* float32 rather than uint8, or flow's int8; `dtype:` */
     int top;                  /* floats: what 255 becomes: 1 (default) or 255; `top:` */
     float mean[3], std[3];    /* floats: then (value - mean) / std; red, green, blue; default 0 and 1 */
     /* sound */
@@ -236,6 +249,8 @@ int cfg_workers(const struct cfg *c); /* decoder processes; `workers:`, 0 = as m
 /* Seconds between looks for changes; `refresh:`, default 60; 0 with `immutable: true`. */
 uint32_t cfg_refresh_seconds(const struct cfg *c);
 size_t cfg_n_views(const struct cfg *c);
+/* Whether any view is of optical flow: then workers have to be of the program that finds it. */
+bool cfg_has_flow(const struct cfg *c);
 const struct cfg_view *cfg_view(const struct cfg *c, size_t i);
 
 /* ---- Tables: files of the corpus, which this room does not look into ---- */

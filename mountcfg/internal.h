@@ -453,6 +453,10 @@ int cfg_compare_values(const char *a, const char *b);
 
 /* ---- npy.c ---- */
 
+/* The settings of optical flow; at: the key that asks for it; most: the largest bound. */
+void cfg_load_flow(struct cfg_loader *l, struct cfg_node at, const struct cfg_entry *method,
+                   const struct cfg_entry *bound, const struct cfg_entry *grey, double most,
+                   struct cfg_flow *ret);
 void cfg_load_npy(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at, struct cfg_view *v);
 /* Its keys. */
 enum {
@@ -472,6 +476,9 @@ enum {
     NPY_RATE,
     NPY_CHANNELS,
     NPY_SILENCE,
+    NPY_METHOD,
+    NPY_BOUND,
+    NPY_GREY,
     NPY_N_FFT,
     NPY_HOP,
     NPY_WINDOW,

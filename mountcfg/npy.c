@@ -4,13 +4,15 @@
 
 enum {
     RGB = 1 << CFG_NPY_RGB,
+    FLOW = 1 << CFG_NPY_FLOW,
+    PICTURES = RGB | FLOW,
     WAVE = 1 << CFG_NPY_WAVE,
     LIBROSA = 1 << CFG_NPY_LOGMEL | 1 << CFG_NPY_MFCC,
     MFCC = 1 << CFG_NPY_MFCC,
     FBANK = 1 << CFG_NPY_FBANK,
     FEATURES = LIBROSA | FBANK,
     SOUND = WAVE | FEATURES,
-    ALL = RGB | SOUND,
+    ALL = PICTURES | SOUND,
 };
 /* The keys, and the kinds that have them. */
 static const struct {
@@ -18,21 +20,24 @@ static const struct {
     int kinds;
 } keys[NPY_N] = {
     [NPY_KIND] = {"kind", ALL},
-    [NPY_TIMING] = {"timing", RGB},
-    [NPY_FPS] = {"fps", RGB},
-    [NPY_SIZE] = {"size", RGB},
-    [NPY_CROP] = {"crop", RGB},
-    [NPY_STRIDE] = {"stride", RGB},
-    [NPY_FRAMES] = {"frames", RGB},
-    [NPY_SAMPLE] = {"sample", RGB},
-    [NPY_LAYOUT] = {"layout", RGB},
-    [NPY_DTYPE] = {"dtype", RGB | WAVE},
+    [NPY_TIMING] = {"timing", PICTURES},
+    [NPY_FPS] = {"fps", PICTURES},
+    [NPY_SIZE] = {"size", PICTURES},
+    [NPY_CROP] = {"crop", PICTURES},
+    [NPY_STRIDE] = {"stride", PICTURES},
+    [NPY_FRAMES] = {"frames", PICTURES},
+    [NPY_SAMPLE] = {"sample", PICTURES},
+    [NPY_LAYOUT] = {"layout", PICTURES},
+    [NPY_DTYPE] = {"dtype", PICTURES | WAVE},
     [NPY_TOP] = {"top", RGB},
     [NPY_MEAN] = {"mean", RGB},
     [NPY_STD] = {"std", RGB},
     [NPY_RATE] = {"rate", SOUND},
     [NPY_CHANNELS] = {"channels", WAVE},
     [NPY_SILENCE] = {"silence", SOUND},
+    [NPY_METHOD] = {"method", FLOW},
+    [NPY_BOUND] = {"bound", FLOW},
+    [NPY_GREY] = {"grey", FLOW},
     [NPY_N_FFT] = {"n_fft", LIBROSA},
     [NPY_HOP] = {"hop", LIBROSA},
     [NPY_WINDOW] = {"window", FEATURES},
@@ -55,8 +60,8 @@ static const struct {
     [NPY_TRANSPOSE] = {"transpose", FEATURES},
 };
 static const char *const kinds[] = {
-    [CFG_NPY_RGB] = "rgb",   [CFG_NPY_WAVE] = "wave",   [CFG_NPY_LOGMEL] = "logmel",
-    [CFG_NPY_MFCC] = "mfcc", [CFG_NPY_FBANK] = "fbank",
+    [CFG_NPY_RGB] = "rgb",       [CFG_NPY_FLOW] = "flow", [CFG_NPY_WAVE] = "wave",
+    [CFG_NPY_LOGMEL] = "logmel", [CFG_NPY_MFCC] = "mfcc", [CFG_NPY_FBANK] = "fbank",
 };
 
 enum { MAX_SAMPLED = 1000000 };
@@ -121,7 +126,17 @@ static void load_values(struct cfg_loader *l, const struct cfg_entry *e, struct 
         load_channels(l, e[NPY_STD].value, "std", 1e-6, npy->std);
 }
 
-static void load_rgb(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_npy *npy)
+static void load_flow(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_npy *npy)
+{
+    bool rows_first = false;
+    cfg_read_either(l, &e[NPY_LAYOUT], "cthw", "tchw", &rows_first);
+    npy->planar = !rows_first;
+    cfg_read_either(l, &e[NPY_DTYPE], "int8", "float32", &npy->floats);
+    cfg_load_flow(l, e[NPY_KIND].key, &e[NPY_METHOD], &e[NPY_BOUND], &e[NPY_GREY], npy->floats ? 10000 : 127,
+                  &npy->frames.flow);
+}
+
+static void load_pictures(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_npy *npy)
 {
     cfg_read_timing(l, &e[NPY_TIMING], &e[NPY_FPS], &npy->frames);
     if (e[NPY_SIZE].value.yaml)
@@ -129,7 +144,10 @@ static void load_rgb(struct cfg_loader *l, const struct cfg_entry *e, struct cfg
     if (e[NPY_CROP].value.yaml)
         cfg_load_crop(l, e[NPY_CROP].value, &npy->frames);
     load_sampling(l, e, npy);
-    load_values(l, e, npy);
+    if (npy->kind == CFG_NPY_FLOW)
+        load_flow(l, e, npy);
+    else
+        load_values(l, e, npy);
 }
 
 /* The kind, and no keys that it does not have. False when there is no going on. */
@@ -163,8 +181,8 @@ void cfg_load_npy(struct cfg_loader *l, struct cfg_node node, struct cfg_place p
         (void)cfg_read_extension(l, path_at, v->path, "an npy view", extensions, 1);
     if (!cfg_read_map(l, node, "npy", false, names, NPY_N, e) || !load_kind(l, node, e, &v->npy))
         return;
-    if (v->npy.kind == CFG_NPY_RGB)
-        load_rgb(l, e, &v->npy);
+    if (v->npy.kind == CFG_NPY_RGB || v->npy.kind == CFG_NPY_FLOW)
+        load_pictures(l, e, &v->npy);
     else
         cfg_load_npy_sound(l, e, &v->npy);
 }

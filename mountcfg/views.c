@@ -47,12 +47,27 @@ int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct c
 
 /* ---- frames ---- */
 
-enum { F_TIMING, F_FPS, F_SIZE, F_CROP, F_QUALITY, F_SUBSAMPLING, F_BASE, F_N };
+enum {
+    F_TIMING,
+    F_FPS,
+    F_SIZE,
+    F_CROP,
+    F_QUALITY,
+    F_SUBSAMPLING,
+    F_BASE,
+    F_FLOW,
+    F_METHOD,
+    F_BOUND,
+    F_GREY,
+    F_N
+};
 static const struct cfg_key frames_keys[F_N] = {
     [F_TIMING] = {"timing", false},   [F_FPS] = {"fps", false},
     [F_SIZE] = {"size", false},       [F_CROP] = {"crop", false},
     [F_QUALITY] = {"quality", false}, [F_SUBSAMPLING] = {"subsampling", false},
-    [F_BASE] = {"base", false},
+    [F_BASE] = {"base", false},       [F_FLOW] = {"flow", false},
+    [F_METHOD] = {"method", false},   [F_BOUND] = {"bound", false},
+    [F_GREY] = {"grey", false},
 };
 
 void cfg_read_timing(struct cfg_loader *l, const struct cfg_entry *timing, const struct cfg_entry *fps,
@@ -99,6 +114,25 @@ void cfg_load_crop(struct cfg_loader *l, struct cfg_node node, struct cfg_frames
         (void)cfg_read_crop(l, node, "crop", f->crop);
 }
 
+/* Keys that only make sense together with `flow:`. */
+static void load_flow_pictures(struct cfg_loader *l, const struct cfg_entry e[F_N], struct cfg_frames *f)
+{
+    f->is_flow = e[F_FLOW].value.yaml != NULL;
+    for (int i = F_METHOD; i <= F_GREY; i++)
+        if (e[i].value.yaml && !f->is_flow)
+            cfg_mistake(&l->log, cfg_node_place(e[i].key), "\"%s\" is for optical flow: say flow: x or y",
+                        frames_keys[i].name);
+    if (!f->is_flow)
+        return;
+    cfg_read_either(l, &e[F_FLOW], "x", "y", &f->flow_y);
+    cfg_load_flow(l, e[F_FLOW].key, &e[F_METHOD], &e[F_BOUND], &e[F_GREY], 10000, &f->flow);
+    if (f->format != CFG_JPG)
+        cfg_mistake(&l->log, cfg_node_place(e[F_FLOW].key), "pictures of flow are .jpg");
+    if (e[F_SUBSAMPLING].value.yaml)
+        cfg_mistake(&l->log, cfg_node_place(e[F_SUBSAMPLING].key),
+                    "pictures of flow are grey: they have no \"subsampling\"");
+}
+
 static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at,
                         struct cfg_view *v)
 {
@@ -121,6 +155,7 @@ static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_p
         cfg_load_crop(l, e[F_CROP].value, f);
     if (e[F_BASE].value.yaml)
         (void)cfg_read_int(l, e[F_BASE].value, "base", 0, 1000000000, &f->base);
+    load_flow_pictures(l, e, f);
 }
 
 /* ---- audio ---- */
@@ -413,7 +448,7 @@ void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at, int fewest)
     size_t n = l->c->n_views;
     for (size_t i = 0; i < n; i++) {
         const struct cfg_view *frames = &l->c->views[i];
-        if (frames->kind != CFG_FRAMES || !frames->path)
+        if (frames->kind != CFG_FRAMES || !frames->path || frames->frames.is_flow)
             continue;
         struct cfg_view v = {.kind = CFG_TEXT, .file = at.file, .line = at.line, .column = at.column};
         v.path = cfg_template_beside(l, frames->path, "n_frames");

@@ -14,7 +14,7 @@ from lib import harness, source
 class Format(unittest.TestCase):
 
     def test_clang_format(self):
-        done = subprocess.run(['clang-format', '--dry-run', '-Werror', *source.files('.c', '.h')], cwd=source.ROOT,
+        done = subprocess.run(['clang-format', '--dry-run', '-Werror', *source.files('.c', '.h', '.cpp')], cwd=source.ROOT,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         said = done.stdout.decode(errors='replace')
         differing = sorted(set(re.findall(r'^(\S+?):\d+:\d+: error:', said, re.MULTILINE)))
@@ -22,7 +22,7 @@ class Format(unittest.TestCase):
         self.assertEqual(done.returncode, 0, said)
 
     def test_licence_lines(self):
-        for name in source.files('.c', '.h', '.py', 'meson.build', 'meson_options.txt', '.sh', '.yaml'):
+        for name in source.files('.c', '.cpp', '.h', '.py', 'meson.build', 'meson_options.txt', '.sh', '.yaml'):
             with self.subTest(name=name):
                 head = (source.ROOT / name).read_text(encoding='utf-8').split('\n')[:3]
                 self.assertTrue(any('SPDX-License-Identifier: Apache-2.0' in line for line in head))

@@ -18,6 +18,8 @@ def flags_of_rooms():
     commands = json.loads((harness.BUILD / 'compile_commands.json').read_text(encoding='utf-8'))
     found = {}
     for entry in commands:
+        if not entry['file'].endswith('.c'):
+            continue
         name = os.path.relpath(os.path.join(entry['directory'], entry['file']), source.ROOT)
         words = shlex.split(entry['command'])
         while '-o' in words or '-MF' in words or '-MQ' in words:

@@ -26,6 +26,7 @@ LIBRARIES = {
     r'yaml': {'mountcfg'},
     r'pcre2': {'mountcfg', 'decoders'},
     r'seccomp': {'decoders'},
+    r'opencv2': {'decoders'},
 }
 
 
@@ -33,7 +34,7 @@ class Rooms(unittest.TestCase):
 
     def test_includes(self):
         seen = 0
-        for name in source.files('.c', '.h'):
+        for name in source.files('.c', '.cpp', '.h'):
             room = name.partition('/')[0]
             if room not in OWN:
                 continue

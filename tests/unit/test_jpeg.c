@@ -18,7 +18,8 @@ static const struct shape shapes[] = {
     {17, 15, AV_PIX_FMT_YUVJ420P, TJSAMP_420},   {97, 65, AV_PIX_FMT_YUV420P, TJSAMP_420},
     {160, 120, AV_PIX_FMT_YUVJ420P, TJSAMP_420}, {33, 31, AV_PIX_FMT_YUVJ422P, TJSAMP_422},
     {50, 16, AV_PIX_FMT_YUV422P, TJSAMP_422},    {9, 100, AV_PIX_FMT_YUVJ444P, TJSAMP_444},
-    {64, 64, AV_PIX_FMT_YUV444P, TJSAMP_444},
+    {64, 64, AV_PIX_FMT_YUV444P, TJSAMP_444},    {1, 1, AV_PIX_FMT_GRAY8, TJSAMP_GRAY},
+    {61, 43, AV_PIX_FMT_GRAY8, TJSAMP_GRAY},
 };
 static const int qualities[] = {1, 20, 50, 75, 92, 95, 98, 100};
 
@@ -50,6 +51,11 @@ static int height_of(const struct shape *s, int plane)
     return plane ? tjPlaneHeight(plane, s->height, s->subsampling) : s->height;
 }
 
+static int planes_of(const struct shape *s)
+{
+    return s->subsampling == TJSAMP_GRAY ? 1 : 3;
+}
+
 /* flipped: the lines stand in memory from the last to the first, as a filter may give them. */
 static AVFrame *new_picture(const struct shape *s, enum content content, bool flipped)
 {
@@ -59,7 +65,7 @@ static AVFrame *new_picture(const struct shape *s, enum content content, bool fl
     f->format = s->format;
     if (!CHECK(av_frame_get_buffer(f, 0) == 0))
         abort();
-    for (int plane = 0; plane < 3; plane++) {
+    for (int plane = 0; plane < planes_of(s); plane++) {
         int width = width_of(s, plane), height = height_of(s, plane);
         if (flipped) {
             f->data[plane] += (ptrdiff_t)(height - 1) * f->linesize[plane];
@@ -115,7 +121,7 @@ static double error_of(const struct base_bytes *jpeg, const struct shape *s, enu
         (void)fprintf(stderr, "%s\n", tjGetErrorStr2(decoder));
     tjDestroy(decoder);
     double sum = 0, n = 0;
-    for (int plane = 0; plane < 3; plane++)
+    for (int plane = 0; plane < planes_of(s); plane++)
         for (int y = 0; y < height_of(s, plane); y++)
             for (int x = 0; x < width_of(s, plane); x++, n++) {
                 double d = truth->data[plane][(ptrdiff_t)y * truth->linesize[plane] + x] -

@@ -278,7 +278,7 @@ static const struct {
     /* frames */
     {FRAMES "{ sise: 1 }",
      "c.yaml:6:15: unknown key \"sise\" in frames; did you mean \"size\"? (known: timing, fps, "
-     "size, crop, quality, subsampling, base)\n"},
+     "size, crop, quality, subsampling, base, flow, method, bound, grey)\n"},
     {FRAMES "[]", "c.yaml:6:13: frames: expected a mapping (key: value), found a list\n"},
     {FRAMES "{ timing: sometimes }",
      "c.yaml:6:23: timing: expected cfr or passthrough, found \"sometimes\"\n"},
@@ -308,9 +308,23 @@ static const struct {
      "c.yaml:6:28: subsampling: expected 420, 422 or 444, found \"421\"; did you mean 420?\n"},
     {FRAMES "{ base: x }", "c.yaml:6:21: base: " WHOLE("0", "1000000000") ", found \"x\"\n"},
     {PNG "{ quality: 5 }", "c.yaml:6:15: \"quality\" is for .jpg only\n"},
+    {FRAMES "{ bound: 5 }", "c.yaml:6:15: \"bound\" is for optical flow: say flow: x or y\n"},
+#if CORPUSFS_HAVE_FLOW
+    {FRAMES "{ flow: z }", "c.yaml:6:21: flow: expected x or y, found \"z\"\n"},
+    {FRAMES "{ flow: x, subsampling: 444 }",
+     "c.yaml:6:24: pictures of flow are grey: they have no \"subsampling\"\n"},
+    {PNG "{ flow: x }", "c.yaml:6:15: pictures of flow are .jpg\n"},
+    {NPY "{ kind: flow, bound: 128 }",
+     "c.yaml:6:31: bound: expected a number from 0.01 to 127, found \"128\"\n"},
+    {NPY "{ kind: flow, mean: 1 }", "c.yaml:6:24: kind: flow has no \"mean\"\n"},
+#else
+    {FRAMES "{ flow: x }",
+     "c.yaml:6:15: this corpusfs cannot find optical flow: it was built without OpenCV; install "
+     "libopencv-contrib-dev, liblapack-dev and libglx-dev, and build it anew\n"},
+#endif
     {NPY "{}", "c.yaml:6:10: npy needs a \"kind\", such as rgb\n"},
-    {NPY "{ kind: rbg }",
-     "c.yaml:6:18: kind: expected rgb, wave, logmel, mfcc or fbank, found \"rbg\"; did you mean rgb?\n"},
+    {NPY "{ kind: rbg }", "c.yaml:6:18: kind: expected rgb, flow, wave, logmel, mfcc or fbank, found "
+                          "\"rbg\"; did you mean rgb?\n"},
     {VIEW("{clip}.npz", "npy: { kind: rgb }"),
      "c.yaml:5:11: the path of an npy view ends in .npy, found .npz\n"},
     {NPY "{ kind: rgb, sample: centre }",
@@ -477,6 +491,25 @@ static void test_frames(void)
     cfg_destroy(c);
 }
 
+#if CORPUSFS_HAVE_FLOW
+static void test_flow(void)
+{
+    struct cfg *c = load(FRAMES "{ flow: y, method: dis, bound: 7.5, grey: luma }\n");
+    const struct cfg_frames *f = c ? &cfg_view(c, 0)->frames : NULL;
+    CHECK(f && f->is_flow && f->flow_y && f->flow.method == CFG_DIS && f->flow.luma && cfg_has_flow(c));
+    CHECK(f && f->flow.bound > 7.4 && f->flow.bound < 7.6);
+    cfg_destroy(c);
+    c = load(NPY "{ kind: flow, layout: tchw }\n");
+    const struct cfg_npy *npy = c ? &cfg_view(c, 0)->npy : NULL;
+    CHECK(npy && npy->kind == CFG_NPY_FLOW && npy->frames.flow.method == CFG_TVL1 && !npy->planar &&
+          !npy->floats && npy->frames.flow.bound > 19.9 && cfg_has_flow(c));
+    cfg_destroy(c);
+    c = load(NPY "{ kind: rgb }\n");
+    CHECK(c && !cfg_has_flow(c));
+    cfg_destroy(c);
+}
+#endif
+
 static void test_sound_and_text(void)
 {
     struct cfg *c = load(AUDIO "{ rate: 44100, channels: 2, bitrate: 128k, silence: true }\n");
@@ -601,6 +634,9 @@ int main(void)
     CHECK_RUN(test_mistakes);
     CHECK_RUN(test_bounds);
     CHECK_RUN(test_frames);
+#if CORPUSFS_HAVE_FLOW
+    CHECK_RUN(test_flow);
+#endif
     CHECK_RUN(test_sound_and_text);
     CHECK_RUN(test_top);
     CHECK_RUN(test_merge);
