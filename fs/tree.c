@@ -122,8 +122,10 @@ int fs_counted_view(const struct fs_tree *t, const struct fs_node *text)
         if (set->clip == text->clip)
             flow = set->view;
     }
-    for (size_t i = 0; flow < 0 && i < cfg_n_views(t->cfg); i++)
-        if (cfg_view(t->cfg, i)->kind == CFG_FRAMES && !cfg_view(t->cfg, i)->frames.is_flow)
-            return (int)i;
+    if (flow >= 0)
+        return flow;
+    for (size_t i = cfg_n_views(t->cfg); i-- > 0;)
+        if (cfg_view(t->cfg, i)->kind == CFG_FRAMES && (flow < 0 || !cfg_view(t->cfg, i)->frames.is_flow))
+            flow = (int)i;
     return flow;
 }
