@@ -213,6 +213,12 @@ static int need_view(struct cache *c, size_t clip, size_t view, struct media *m,
         return 0;
     struct cache_task task = {.kind = TASK_MEASURE, .clip = clip, .view = view, .media = m};
     task.key = key_of_size(c, m, view);
+    if (ret->unmade && (!w || w->glances))
+        return -ENODATA;
+    if (ret->unmade) {
+        task.kind = TASK_COMMAND;
+        task.key = key_of_segment(c, m, view, 0, 0);
+    }
     if (c->views[view].kind == CACHE_SUBTITLES) {
         task.kind = TASK_SUBTITLES;
         task.key = key_of_segment(c, m, view, 0, 0);
@@ -485,6 +491,8 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
         n = read_array(&r);
     else if (c->views[view].kind == CACHE_FEATURES)
         n = read_whole(&r, TASK_SOUND);
+    else if (c->views[view].kind == CACHE_COMMAND)
+        n = read_whole(&r, TASK_COMMAND);
     else
         n = read_whole(&r, c->views[view].kind == CACHE_AUDIO ? TASK_AUDIO : TASK_SUBTITLES);
     media_unref(r.media);

@@ -6,7 +6,8 @@
  * workers, and lets each missing thing be made once, however many readers wait. It knows nothing of FUSE,
  * paths of the tree or the configuration's language, and parses no byte of the corpus: workers do. Start with
  * cache_read() in cache.c; jobs.c has the queue and the threads, make*.c what they do with a task, media.c
- * what is known of a source, plan.c how frames are cut into segments, worker_process.c the processes.
+ * what is known of a source, plan.c how frames are cut into segments, worker_process.c the processes;
+ * commands.c and run_command.c the programs of the user.
  *
  * Questions never block for decoding. When the answer has to be made first, they return -EINPROGRESS and
  * remember the waiter; its wake() is called once, and then the same question is asked again. (Without a
@@ -22,7 +23,7 @@
 #include "decoders/protocol.h"
 
 /* CACHE_FILE: the file itself. CACHE_ARRAY: the frames as one .npy file; `frames` has the format DEC_RGB.
- * CACHE_WAVE, CACHE_FEATURES: sound as one .npy file. */
+ * CACHE_WAVE, CACHE_FEATURES: sound as one .npy file. CACHE_COMMAND: what a program of the user makes. */
 enum cache_view_kind {
     CACHE_FRAMES,
     CACHE_AUDIO,
@@ -31,6 +32,22 @@ enum cache_view_kind {
     CACHE_ARRAY,
     CACHE_WAVE,
     CACHE_FEATURES,
+    CACHE_COMMAND,
+};
+
+/* A program of the user, which gets the source, or a path of the tree, and writes one file. */
+struct cache_command {
+    struct base_hash what; /* of all that its bytes hang on, but for the source and the arguments */
+    int input_view;        /* that makes its input: frames or an array or sound; -1 = the source is */
+    bool npy;              /* its file must be a .npy */
+    uint32_t timeout_s, at_once;
+    uint64_t max_bytes; /* of its file */
+    char suffix[16];    /* of its file's name, as ".npy" */
+};
+/* What its arguments hang on besides the clip. */
+struct cache_command_values {
+    const char *source, *output; /* paths; NULL: these are left open, and the arguments only looked at */
+    const char *start, *end;     /* of the clip in the source, in seconds */
 };
 
 struct cache_view {
@@ -47,6 +64,7 @@ struct cache_view {
             bool empty;             /* no text: an empty file (true) or none */
             int64_t from_us, to_us; /* the cache's own: of a cut */
         } subtitles;
+        struct cache_command command;
     };
 };
 enum cache_subtitle_source { CACHE_SIDECAR, CACHE_EMBEDDED, CACHE_TABLE /* cache_options.cues tells it */ };
@@ -94,7 +112,12 @@ struct cache_options {
     /* What tables say of a clip for a subtitles view: an SRT file with times of its source; NULL or empty =
      * nothing. The same each time. Any thread; NULL when no view has it from tables. */
     const char *(*cues)(const void *clip_context, size_t clip, size_t view);
+    /* Appends the arguments of a command view's program for a clip, each with its terminator. 0 or -ENOMEM.
+     * Any thread; NULL when there is no such view. */
+    int (*command)(const void *clip_context, size_t clip, size_t view,
+                   const struct cache_command_values *values, struct base_bytes *out);
     const void *clip_context;
+    const char *command_dir; /* where they run */
 };
 
 struct cache;
@@ -121,6 +144,7 @@ struct cache_waiter {
         struct cache_waiter *w); /* called once for each -EINPROGRESS, from another thread, no locks held */
     uint64_t reader;             /* the thread that asks, for the access pattern; 0 = not known */
     bool insists;                /* on all that is asked for: cache_read() */
+    bool glances;                /* and wants no size that is known only when the file is made */
     /* private to the cache */
     struct cache_waiter *next;
     struct cache_task *task;
@@ -150,7 +174,8 @@ uint32_t cache_version(struct cache *c, size_t clip);
  * (not its version now), or another negative errno. */
 int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
                 uint32_t *ret);
-/* The size in bytes of each of these files. Errors as above. w may be NULL. */
+/* The size in bytes of each of these files. Errors as above; -ENODATA: the file would have to be made, which
+ * the waiter does not want, and nobody who does not wait. w may be NULL. */
 int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
                uint64_t *ret_bytes);
 /* Modification time of a clip's source, in ns. One stat at most; on_change tells when it is no longer so. 0,
@@ -164,7 +189,8 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
 
 /* What was done since start, and what is being done. */
 struct cache_counters {
-    uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles, jobs_list, jobs_unpack;
+    uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles, jobs_list, jobs_unpack,
+        jobs_command;
     uint64_t members_refused; /* of archives that are open */
     uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
     /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which

@@ -85,6 +85,10 @@ static void enter_bucket_locked(struct cache *c, struct cache_task *t)
 static void begin_locked(struct cache *c, struct cache_task *t)
 {
     enter_bucket_locked(c, t);
+    if (t->kind == TASK_COMMAND) {
+        commands_enqueue_locked(c, t);
+        return;
+    }
     if (t->kind == TASK_FRAMES) {
         ++*making_of_view_locked(t);
         survey_note_locked(c, t->clip, t->view);
@@ -325,9 +329,8 @@ bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment
     return goes_on;
 }
 
-/* w: the worker that did it, NULL = none. */
-static void finish_task(struct cache *c, struct worker_thread *w, struct cache_task *t, int error,
-                        struct cache_segment *segment)
+void jobs_finish(struct cache *c, struct worker_thread *w, struct cache_task *t, int error,
+                 struct cache_segment *segment)
 {
     pthread_mutex_lock(&c->lock);
     if (w)
@@ -494,7 +497,7 @@ static void *worker_main(void *argument)
         pthread_mutex_unlock(&c->lock);
         struct cache_segment *segment = NULL;
         int err = make_task(w, t, &segment);
-        finish_task(c, w, t, err, segment);
+        jobs_finish(c, w, t, err, segment);
         cache_segment_unref(segment);
         pthread_mutex_lock(&c->lock);
     }
@@ -519,7 +522,7 @@ int jobs_start(struct cache *c)
             return -err;
         }
     }
-    return 0;
+    return commands_start(c);
 }
 
 /* A thread may have been about to start a process when the first was killed: kill until it ends. */
@@ -541,6 +544,7 @@ void jobs_stop(struct cache *c)
     c->stopping = true;
     pthread_cond_broadcast(&c->work);
     pthread_cond_broadcast(&c->linger);
+    commands_stop_locked(c);
     pthread_mutex_unlock(&c->lock);
     for (size_t i = 0; i < c->n_workers && c->workers; i++)
         end_thread(&c->workers[i]);
@@ -549,7 +553,9 @@ void jobs_stop(struct cache *c)
         pthread_mutex_lock(&c->lock);
         dequeue_locked(c, t);
         pthread_mutex_unlock(&c->lock);
-        finish_task(c, NULL, t, -EIO, NULL);
+        jobs_finish(c, NULL, t, -EIO, NULL);
     }
+    /* After those that what a program reads may wait for. */
+    commands_finish(c);
     free(base_steal_pointer(c->workers));
 }

@@ -38,7 +38,8 @@ struct base_hash key_of_view(const struct cache_view *v)
         return base_hash_of(&v->audio, sizeof v->audio);
     case CACHE_SUBTITLES:
         break;
-    case CACHE_FILE: /* nothing is made of it */
+    case CACHE_FILE:    /* nothing is made of it */
+    case CACHE_COMMAND: /* key_of_command() */
         return (struct base_hash){0};
     }
     struct {
@@ -90,6 +91,37 @@ static struct base_hash hash_of_view(const struct cache *c, const struct media *
     return key_of_view(&v);
 }
 
+/* Of what a command makes of the source nothing hangs on how this version decodes: making it again is dear.
+ */
+static struct base_hash key_of_command(const struct cache *c, const struct media *m, size_t view)
+{
+    const struct cache_command *command = &c->views[view].command;
+    struct {
+        char kind[16];
+        struct base_hash identity, what, arguments, input;
+    } key = {.kind = "command", .identity = m->identity, .what = command->what};
+    char start[CACHE_SECONDS_ROOM], end[CACHE_SECONDS_ROOM];
+    const struct cache_command_values values = {.start = media_seconds(m->from_us, start),
+                                                .end = media_seconds(m->from_us + m->clip_us, end)};
+    struct base_bytes arguments = {0};
+    if (c->options.command(c->options.clip_context, m->clip, view, &values, &arguments) == 0)
+        key.arguments = base_hash_of(arguments.data, arguments.len);
+    base_bytes_finish(&arguments);
+    if (command->input_view >= 0)
+        key.input = key_of_segment(c, m, (size_t)command->input_view, 0, UINT32_MAX);
+    return base_hash_of(&key, sizeof key);
+}
+
+struct base_hash key_of_attempt(const struct base_hash *key, const struct cache_command *command)
+{
+    struct {
+        struct base_hash key;
+        uint64_t max_bytes;
+        uint32_t timeout_s, npy;
+    } attempt = {*key, command->max_bytes, command->timeout_s, command->npy};
+    return base_hash_of(&attempt, sizeof attempt);
+}
+
 struct base_hash key_of_index(const struct base_hash *identity)
 {
     return key_of("index", identity, NULL, 0, 0);
@@ -107,6 +139,10 @@ struct base_hash key_of_list(const struct base_hash *identity)
 
 struct base_hash key_of_size(const struct cache *c, const struct media *m, size_t view)
 {
+    if (c->views[view].kind == CACHE_COMMAND) {
+        struct base_hash command = key_of_command(c, m, view);
+        return base_hash_of(&command, sizeof command);
+    }
     struct cache_view v = view_to_measure(c, m, view);
     struct base_hash hash = key_of_view(&v);
     return key_of("size", &m->hash, &hash, 0, 0);
@@ -115,6 +151,8 @@ struct base_hash key_of_size(const struct cache *c, const struct media *m, size_
 struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,
                                 uint32_t last)
 {
+    if (c->views[view].kind == CACHE_COMMAND)
+        return key_of_command(c, m, view);
     struct base_hash hash = hash_of_view(c, m, view);
     return key_of("segment", &m->hash, &hash, first, last);
 }

@@ -25,6 +25,8 @@ int make_task(struct worker_thread *w, struct cache_task *t, struct cache_segmen
         return make_list(&m);
     case TASK_UNPACK:
         return make_unpack(&m, ret_segment);
+    case TASK_COMMAND: /* on a thread of its own */
+        break;
     }
     return -EIO;
 }

@@ -74,6 +74,8 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
 
 int make_size(struct making *m)
 {
+    if (m->c->views[m->t->view].kind == CACHE_COMMAND)
+        return make_command_size(m);
     struct kept_size size;
     struct base_hash key = key_of_size(m->c, m->t->media, m->t->view);
     if (!find_size(m, &key, &size)) {

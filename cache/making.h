@@ -85,6 +85,11 @@ int make_unpack(struct making *m, struct cache_segment **ret);
 /* ---- make_list.c ---- */
 int make_list(struct making *m);
 
+/* ---- make_command.c ---- */
+int make_command(struct making *m, struct cache_segment **ret);
+/* Finds out whether one has run, and what size its file has. */
+int make_command_size(struct making *m);
+
 /* ---- make_index.c ---- */
 int make_index(struct making *m);
 /* Decoding did not find what packets had promised: counts the frames by decoding, once. -EAGAIN: the media is

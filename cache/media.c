@@ -19,6 +19,13 @@ void media_unref(struct media *m)
     free(m);
 }
 
+const char *media_seconds(int64_t us, char out[CACHE_SECONDS_ROOM])
+{
+    (void)snprintf(out, CACHE_SECONDS_ROOM, "%lld.%06lld", (long long)(us / 1000000),
+                   (long long)(us % 1000000));
+    return out;
+}
+
 uint32_t media_mark(const struct media *m)
 {
     uint32_t mark;
@@ -147,6 +154,8 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
             v->n_files = m->has_audio || c->views[i].audio.silence;
         if (c->views[i].kind == CACHE_WAVE || c->views[i].kind == CACHE_FEATURES)
             v->n_files = m->has_audio || c->views[i].sound.silence;
+        if (c->views[i].kind == CACHE_COMMAND)
+            v->n_files = 1;
         v->counted = c->views[i].kind != CACHE_SUBTITLES;
     }
     return err;

@@ -378,7 +378,6 @@ int cache_member_identity(struct cache *c, uint32_t archive, uint32_t content, s
     return err;
 }
 
-/* Into a file in memory. */
 static int copy_all(struct cache *c, uint32_t archive, uint32_t content, uint64_t size, int fd)
 {
     uint8_t block[64 * 1024];
@@ -396,6 +395,13 @@ static int copy_all(struct cache *c, uint32_t archive, uint32_t content, uint64_
     }
     blocking_finish(&b);
     return err;
+}
+
+int member_copy_to(struct cache *c, uint32_t archive, uint32_t content, int fd)
+{
+    struct cache_member m;
+    int err = cache_member_get(c, archive, content, &m);
+    return err ? err : copy_all(c, archive, content, m.size, fd);
 }
 
 int cache_member_copy(struct cache *c, uint32_t archive, uint32_t content, int *ret_fd)

@@ -110,8 +110,8 @@ static int reap_file(const char *dir, struct cache_db *db, int64_t id, const cha
     int err = cache_owner_reap(dir, db, id);
     struct cache_path tmp = cache_path_in(dir, "tmp");
     struct cache_path path = cache_path_in(tmp.text, name);
-    if (!err)
-        (void)unlink(path.text);
+    if (!err && unlink(path.text) < 0 && errno == EISDIR)
+        cache_remove_tree(path.text);
     return err;
 }
 

@@ -21,6 +21,7 @@ struct stat;
 struct clip_view {
     bool counted;  /* n_files, n_frames and starts are known */
     bool measured; /* file_bytes is known */
+    bool unmade;   /* a command's: it is known that nothing is known before it is made */
     uint32_t n_files;
     uint32_t n_frames;      /* frames: n_files; of an array its rows; of a wave its blocks */
     uint32_t width, height; /* frames; width: channels of a wave */
@@ -98,7 +99,8 @@ enum task_kind {
     TASK_SUBTITLES,
     TASK_LIST,
     TASK_UNPACK,
-    TASK_SOUND
+    TASK_SOUND,
+    TASK_COMMAND
 };
 
 /* A place where an archive is: a file of the corpus, or a member of an archive. */
@@ -231,6 +233,7 @@ struct cache {
     struct cache_task *queue_head, *queue_tail;
     size_t n_queued;
     size_t n_idle, n_lingering; /* threads that wait for work, or for company of the frame they made */
+    struct commands *commands;  /* NULL: no view has one */
     struct survey survey;
     const struct worker_thread *surveyor; /* that is at it; NULL = none is */
     uint64_t last_session;
@@ -258,6 +261,9 @@ struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
 int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
                  const struct base_hash *identity, const struct cache_file_stamp *stamp, struct media **ret);
 
+/* A time as seconds. Returns out. */
+enum { CACHE_SECONDS_ROOM = 32 };
+const char *media_seconds(int64_t us, char out[CACHE_SECONDS_ROOM]);
 /* Tells media of different content apart; never 0. */
 uint32_t media_mark(const struct media *m);
 /* A clip that has none gets it, and the reference. */
@@ -337,6 +343,8 @@ int blocking_wait(struct blocking_waiter *b);
 void blocking_finish(struct blocking_waiter *b);
 
 /* ---- members.c ---- */
+/* Copies a member to the beginning of a file; waits. 0 or a negative errno. */
+int member_copy_to(struct cache *c, uint32_t archive, uint32_t content, int fd);
 /* What holds the bytes of a packed member, whole. */
 struct unpack unpack_of_member(uint32_t archive, uint32_t number, const struct dec_member *member);
 /* a: the archive that it is of. */
@@ -421,6 +429,8 @@ struct base_hash key_of_size(const struct cache *c, const struct media *m, size_
 struct base_hash key_of_segment(const struct cache *c, const struct media *m, size_t view, uint32_t first,
                                 uint32_t last);
 struct base_hash key_of_failure(const struct base_hash *key);
+/* What a command's failure hangs on besides `key`: more time, or room, may help. */
+struct base_hash key_of_attempt(const struct base_hash *key, const struct cache_command *command);
 struct base_hash key_of_subtitles(const struct cache *c, const struct media *m, size_t view,
                                   const struct base_hash *text_identity);
 
@@ -443,6 +453,22 @@ uint32_t jobs_wanted(struct cache *c, struct cache_task *t);
 /* Called likewise: that frame is made, in a segment of its own. Wakes who waits for it, and waits a moment
  * for others. true: the whole segment is wanted; false: the task has ended. */
 bool jobs_made_first(struct cache *c, struct cache_task *t, struct cache_segment *segment);
+
+/* The task has ended, with an error or a segment: tells all who wait. w: the worker that did it, NULL = none.
+ */
+void jobs_finish(struct cache *c, struct worker_thread *w, struct cache_task *t, int error,
+                 struct cache_segment *segment);
+
+/* ---- commands.c: programs of the user. Each view with one has threads of its own: what such a program reads
+ * of the mount is made by workers, so none of these may wait for it ---- */
+int commands_start(struct cache *c);
+void commands_enqueue_locked(struct cache *c, struct cache_task *t);
+/* From now on none begins, and those that run are ended. */
+void commands_stop_locked(struct cache *c);
+/* Waits for that, and tells who waits for others. */
+void commands_finish(struct cache *c);
+/* Readable from commands_stop_locked() on. */
+int commands_stop_fd(const struct cache *c);
 
 /* ---- read_array.c ---- */
 /* What follows of an array's file, or a wave's, from what was measured. */

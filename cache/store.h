@@ -116,6 +116,14 @@ void cache_writer_abort(struct cache_writer *w); /* NULL is allowed */
  */
 void cache_store_pause(struct cache_store *store, const char *why);
 
+/* ---- Folders for programs that write files of their own; not counted ---- */
+
+/* An empty folder below the directory, which goes, with what is in it, when the store ends or its process
+ * dies. 0 and its path, to be freed, or a negative errno. */
+int cache_scratch_create(struct cache_store *store, char **ret_path);
+/* Removes it, with all that is in it; frees the path. */
+void cache_scratch_remove(char *path);
+
 /* ---- Looking after a directory; also while other processes use it ---- */
 
 struct cache_verified {

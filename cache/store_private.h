@@ -34,6 +34,11 @@ int cache_owner_reap(const char *dir, struct cache_db *db, int64_t id);
  * other owners live (as far as was looked). */
 bool cache_owners_reap(const char *dir, struct cache_db *db, int64_t self);
 
+/* ---- scratch.c ---- */
+
+/* Removes a folder with all that is in it. */
+void cache_remove_tree(const char *path);
+
 /* ---- sweep.c ---- */
 
 struct cache_swept {

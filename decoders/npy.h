@@ -30,5 +30,9 @@ struct dec_npy {
 size_t dec_npy_type_bytes(enum dec_npy_type type);
 /* Writes `bytes` bytes: magic, version, length, the dict, spaces up to a line feed. */
 void dec_npy_header(const struct dec_npy *array, uint8_t *out, size_t bytes);
+/* What keeps a file of file_bytes from being a .npy whose values numpy.load() maps, a sentence's part, or
+ * NULL. head: its first `len` bytes, DEC_NPY_HEAD or all. Objects and structures are none. */
+enum { DEC_NPY_HEAD = 64 << 10 };
+const char *dec_npy_check(const uint8_t *head, size_t len, uint64_t file_bytes);
 
 #endif

@@ -377,18 +377,25 @@ static int run_readdir(struct request *r)
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
 {
     (void)file;
-    start(req,
-          (struct request){.run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset});
+    start(req, (struct request){.run = run_readdir,
+                                .waiter = {.glances = true},
+                                .op = FS_READDIR,
+                                .ino = ino,
+                                .size = size,
+                                .offset = offset});
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                            struct fuse_file_info *file)
 {
     (void)file;
-    start(
-        req,
-        (struct request){
-            .run = run_readdir, .op = FS_READDIR, .ino = ino, .size = size, .offset = offset, .plus = true});
+    start(req, (struct request){.run = run_readdir,
+                                .waiter = {.glances = true},
+                                .op = FS_READDIR,
+                                .ino = ino,
+                                .size = size,
+                                .offset = offset,
+                                .plus = true});
 }
 
 /* ---- read and the rest ---- */

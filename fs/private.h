@@ -126,9 +126,15 @@ void fs_rescan(struct fs_rescanner *r);
 void fs_rescanner_stop(struct fs_rescanner *r);
 void fs_rescanner_destroy(struct fs_rescanner *r);
 
+/* ---- command.c ---- */
+void fs_command_view(const struct cfg *cfg, const struct cfg_view *v, struct cache_command *ret);
+/* As in cache_options.command; the context is the struct fs. */
+int fs_command_arguments(const void *context, size_t clip, size_t view,
+                         const struct cache_command_values *values, struct base_bytes *out);
+
 /* ---- views.c ---- */
 /* A view of the configuration as the cache knows it; false: a text or list view, which is no matter of the
  * cache. */
-bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret);
+bool fs_cache_view(const struct cfg *cfg, const struct cfg_view *v, struct cache_view *ret);
 
 #endif

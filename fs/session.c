@@ -79,7 +79,7 @@ static int create_cache(struct fs *fs, struct base_reason *why)
     if (!views)
         return base_fail(why, -ENOMEM, "out of memory");
     for (size_t i = 0; i < n_views; i++)
-        (void)fs_cache_view(cfg_view(o->cfg, i), &views[i]);
+        (void)fs_cache_view(o->cfg, cfg_view(o->cfg, i), &views[i]);
     struct cache_options options = {
         .root = cfg_root(o->cfg),
         .views = views,
@@ -95,7 +95,9 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         .context = fs->notifier,
         .crop = crop_of_clip,
         .cues = cues_of_clip,
+        .command = fs_command_arguments,
         .clip_context = fs,
+        .command_dir = cfg_dir(o->cfg),
     };
     return cache_create(&options, &fs->cache, why);
 }

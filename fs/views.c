@@ -101,7 +101,7 @@ static void npy_view(const struct cfg_npy *npy, struct cache_view *ret)
     }
 }
 
-bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
+bool fs_cache_view(const struct cfg *cfg, const struct cfg_view *v, struct cache_view *ret)
 {
     static const enum cache_subtitle_source sources[] = {
         [CFG_SIDECAR] = CACHE_SIDECAR, [CFG_EMBEDDED] = CACHE_EMBEDDED, [CFG_TABLE] = CACHE_TABLE};
@@ -137,6 +137,10 @@ bool fs_cache_view(const struct cfg_view *v, struct cache_view *ret)
         return true;
     case CFG_NPY:
         npy_view(&v->npy, ret);
+        return true;
+    case CFG_COMMAND:
+        fs_command_view(cfg, v, &ret->command);
+        ret->kind = CACHE_COMMAND;
         return true;
     case CFG_TEXT:
     case CFG_LIST:

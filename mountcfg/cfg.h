@@ -87,6 +87,11 @@
  *               count: PATH of the frames view that {nframes} counts,
  *               broken: leave_out|keep }        also {index}; at the ends {nclips} and {values.FIELD}
  *       In texts and lists {FIELD:json} is a JSON string, or null; {values.FIELD:json} an array.
+ *     - path: "features/{clip}.npy"            a program of the user's own makes the file
+ *       command: [PROGRAM, ARGUMENT, ...]      or { run: [...], input: source|PATH, output: npy|any,
+ *                timeout: 10m, at_once: 1, max_size: 64MiB }
+ *                Arguments take {input}, {output}, {start} and {end}, the seconds of the video that the
+ *                clip is, fields, {path}. PATH is an audio or npy view's, or the directory of a frames view
  *   n_frames: true      gives every frames view's directory a text view: the file n_frames, "{nframes}";
  *                       a number N instead of true: and 0 where there are fewer than N
  *   cache: { dir: DIR, size: 20GiB, min_free: 0 }
@@ -100,7 +105,17 @@
 #include "base/base.h"
 #include "base/bytes.h"
 
-enum cfg_view_kind { CFG_FRAMES, CFG_AUDIO, CFG_SUBTITLES, CFG_TEXT, CFG_FILES, CFG_FILE, CFG_NPY, CFG_LIST };
+enum cfg_view_kind {
+    CFG_FRAMES,
+    CFG_AUDIO,
+    CFG_SUBTITLES,
+    CFG_TEXT,
+    CFG_FILES,
+    CFG_FILE,
+    CFG_NPY,
+    CFG_LIST,
+    CFG_COMMAND
+};
 enum cfg_timing { CFG_TIMING_CFR, CFG_TIMING_PASSTHROUGH, CFG_TIMING_FPS };
 enum cfg_frame_format { CFG_JPG, CFG_PNG, CFG_PPM };
 enum cfg_audio_format { CFG_MP3, CFG_WAV };
@@ -209,6 +224,17 @@ struct cfg_listing {
     int line_count, column_count;       /* where `count` stands */
 };
 
+/* A program that makes the file. */
+struct cfg_command {
+    size_t n_arguments;
+    struct cfg_template **arguments; /* the program is the first */
+    struct cfg_template *input;      /* a path of the tree; NULL = the source */
+    size_t input_view;               /* that makes it */
+    bool npy;                        /* what it makes must be a .npy file; `output:`, default by the path */
+    int timeout_s, at_once;
+    uint64_t max_bytes; /* of what it makes; `max_size:` */
+};
+
 struct cfg_view {
     enum cfg_view_kind kind;
     struct cfg_template *path;
@@ -220,6 +246,7 @@ struct cfg_view {
         struct cfg_files files;
         struct cfg_npy npy;
         struct cfg_listing list;
+        struct cfg_command command;
     };
     const char *file; /* where the view stands, for messages: the configuration, or "preset NAME" */
     int line, column;
@@ -240,8 +267,9 @@ typedef void cfg_report(void *context, const char *line);
 int cfg_load(const char *file, cfg_report *report, void *context, struct cfg **ret);
 void cfg_destroy(struct cfg *c);
 
-const char *cfg_name(const struct cfg *c);      /* `corpus:`, or the base name of the root */
-const char *cfg_root(const struct cfg *c);      /* absolute, no trailing slash */
+const char *cfg_name(const struct cfg *c); /* `corpus:`, or the base name of the root */
+const char *cfg_root(const struct cfg *c); /* absolute, no trailing slash */
+const char *cfg_dir(const struct cfg *c);  /* of the configuration's file, absolute: commands run there */
 const char *cfg_cache_dir(const struct cfg *c); /* absolute; default $XDG_CACHE_HOME or ~/.cache, /corpusfs */
 uint64_t cfg_cache_size(const struct cfg *c);   /* bytes; default 20 GiB */
 uint64_t cfg_cache_min_free(const struct cfg *c); /* bytes of the disk to leave free; default 0 */
@@ -455,6 +483,13 @@ struct cfg_frame_name {
 void cfg_expand_frame_dir(const struct cfg_template *t, const struct cfg_clips *clips,
                           const struct cfg_clip *clip, struct base_bytes *dir,
                           struct cfg_frame_name *ret_name);
+/* What {input}, {output}, {start} and {end} are. */
+struct cfg_command_values {
+    const char *input, *output, *start, *end;
+};
+/* Appends the arguments of a command view's program for a clip, each with its terminator. */
+void cfg_expand_command(const struct cfg_view *v, const struct cfg_clip *clip,
+                        const struct cfg_command_values *values, struct base_bytes *out);
 /* Reports a line about a view, at its place, as cfg_scan() does. */
 BASE_PRINTF(4, 5)
 void cfg_report_view(cfg_report *report, void *context, const struct cfg_view *v, const char *format, ...);
@@ -464,6 +499,10 @@ bool cfg_expand_file(const struct cfg_view *v, const char *path, size_t len, con
                      struct base_bytes *out);
 /* Whether a files view also shows directories that hold nothing: it shows all, under their own names. */
 bool cfg_shows_dirs(const struct cfg_view *v);
+/* The text of a template without fields, else NULL. */
+const char *cfg_template_literal(const struct cfg_template *t);
+/* The text behind the last '.' of a path's last name, "" when there is none or a field follows. */
+const char *cfg_template_extension(const struct cfg_template *t);
 /* True when a template uses {nframes}. */
 bool cfg_template_uses_nframes(const struct cfg_template *t);
 

@@ -112,6 +112,8 @@ static int check_clip(struct check *k, uint32_t index)
             what = cfg_template_check(v->text, clip->values, &field);
         if (!what && cfg_crop_of_clip(v))
             what = cfg_template_check(cfg_crop_of_clip(v), clip->values, &field);
+        if (!what && v->kind == CFG_COMMAND)
+            what = cfg_command_check(v, clip->values, &field);
         const char *name = what ? k->clips->fields[field] : "";
         if (!what && !clip->shard && cfg_template_uses(v->path, CFG_PART_SHARD))
             what = "is in no archive, and has no {shard}%s";

@@ -16,6 +16,7 @@
  *   views.c     `views:`
  *   lists.c     `list:` of a view, and which clips are in which list
  *   npy.c       `npy:` of a view, and npy_sound.c its kinds of sound
+ *   command.c   `command:` of a view
  *   load.c      the file as a whole, with its preset
  *   options.c   and that one's options
  *   walk.c      the directories below the root
@@ -202,7 +203,11 @@ enum cfg_part_kind {
     CFG_PART_SHARD,
     CFG_PART_INDEX,
     CFG_PART_NCLIPS,
-    CFG_PART_VALUES
+    CFG_PART_VALUES,
+    CFG_PART_INPUT, /* of a command: */
+    CFG_PART_OUTPUT,
+    CFG_PART_START,
+    CFG_PART_END
 };
 struct cfg_part {
     enum cfg_part_kind kind;
@@ -236,7 +241,8 @@ enum cfg_template_use {
     CFG_USE_TEXT,
     CFG_USE_VALUE,
     CFG_USE_LIST,
-    CFG_USE_LIST_END
+    CFG_USE_LIST_END,
+    CFG_USE_COMMAND
 };
 /* NULL when reported (or out of memory). Fields are looked up in l->c. */
 struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place at, const char *text,
@@ -255,8 +261,7 @@ struct cfg_template *cfg_template_beside(struct cfg_loader *l, const struct cfg_
 /* Whether it has a part of this kind. */
 bool cfg_template_uses(const struct cfg_template *t, enum cfg_part_kind kind);
 bool cfg_template_equal(const struct cfg_template *a, const struct cfg_template *b);
-/* The text behind the last '.' of the last component, "" when there is none or a field follows. */
-const char *cfg_template_extension(const struct cfg_template *t);
+bool cfg_part_equal(const struct cfg_part *p, const struct cfg_part *q);
 
 /* ---- glob.c ---- */
 
@@ -510,6 +515,14 @@ void cfg_read_either(struct cfg_loader *l, const struct cfg_entry *e, const char
 /* The keys of a kind of sound, of those that are given. */
 void cfg_load_npy_sound(struct cfg_loader *l, const struct cfg_entry e[NPY_N], struct cfg_npy *npy);
 
+/* ---- command.c ---- */
+
+void cfg_load_command(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v);
+/* Once all views and tables are known. */
+void cfg_check_commands(struct cfg_loader *l);
+/* As cfg_template_check(), of all that a command takes. */
+const char *cfg_command_check(const struct cfg_view *v, const char *const *values, size_t *ret_field);
+
 /* ---- presets: made from mountcfg/presets/ by tools/embed-presets.py ---- */
 
 struct cfg_preset {
@@ -531,7 +544,7 @@ bool cfg_put_options(struct cfg_loader *l, const char *preset, struct cfg_node o
 
 struct cfg {
     struct cfg_arena arena;
-    const char *file, *name, *root, *cache_dir;
+    const char *file, *dir, *name, *root, *cache_dir;
     struct cfg_place root_place, sources_place;
     uint64_t cache_size, cache_min_free;
     int workers;

@@ -176,6 +176,7 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
         cfg_load_views(l, e[TOP_VIEWS].value);
     cfg_complete_tables(l);
     cfg_complete_lists(l);
+    cfg_check_commands(l);
     int fewest = 0;
     if (e[TOP_N_FRAMES].value.yaml && cfg_read_fewest(l, e[TOP_N_FRAMES].value, "n_frames", &fewest) &&
         fewest > 0)
@@ -291,6 +292,8 @@ int cfg_load(const char *file, cfg_report *report, void *context, struct cfg **r
     int err = l.c->file ? base_read_file(file, CFG_MAX_FILE_BYTES, &text, &len) : -ENOMEM;
     if (err == 0)
         err = config_dir(file, dir);
+    if (err == 0 && !(l.c->dir = cfg_keep(&l, dir, strlen(dir))))
+        err = -ENOMEM;
     if (err == -EFBIG)
         cfg_mistake(&l.log, (struct cfg_place){file, 0, 0}, "larger than %u bytes: no configuration",
                     CFG_MAX_FILE_BYTES);
@@ -330,6 +333,11 @@ void cfg_destroy(struct cfg *c)
 const char *cfg_name(const struct cfg *c)
 {
     return c->name;
+}
+
+const char *cfg_dir(const struct cfg *c)
+{
+    return c->dir;
 }
 
 const char *cfg_root(const struct cfg *c)

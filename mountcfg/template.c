@@ -87,6 +87,19 @@ static bool add_frame(struct parser *p, const char *format, size_t len)
     return true;
 }
 
+/* One that only a command has. */
+static bool add_command_part(struct parser *p, const char *name, size_t len)
+{
+    static const char *const names[] = {"input", "output", "start", "end"};
+    for (size_t i = 0; p->use == CFG_USE_COMMAND && i < BASE_ARRAY_LEN(names); i++) {
+        if (len != strlen(names[i]) || memcmp(name, names[i], len) != 0)
+            continue;
+        p->t->parts[p->t->n++] = (struct cfg_part){.kind = (enum cfg_part_kind)(CFG_PART_INPUT + i)};
+        return true;
+    }
+    return false;
+}
+
 /* {nframes}, {nframes+N} or {nframes-N}; `more` is what stands behind the name. */
 static bool add_nframes(struct parser *p, const char *more, size_t len)
 {
@@ -145,6 +158,8 @@ static bool add_field(struct parser *p, const char *name, size_t len)
         return add_frame(p, colon ? colon + 1 : NULL, colon ? len - name_len - 1 : 0);
     if (len >= 7 && memcmp(name, "nframes", 7) == 0 && (len == 7 || strchr("+-:", name[7])))
         return add_nframes(p, name + 7, len - 7);
+    if (add_command_part(p, name, len))
+        return true;
     struct cfg_part part = {.kind = CFG_PART_FIELD};
     if (colon && !read_format(p, name, name_len, len, &part))
         return false;
@@ -349,18 +364,19 @@ bool cfg_template_has(const struct cfg_template *t, size_t field)
     return false;
 }
 
+bool cfg_part_equal(const struct cfg_part *p, const struct cfg_part *q)
+{
+    return p->kind == q->kind && p->field == q->field && p->number == q->number && p->len == q->len &&
+           p->json == q->json && p->more == q->more && p->width == q->width &&
+           (p->len == 0 || memcmp(p->text, q->text, p->len) == 0);
+}
+
 bool cfg_template_equal(const struct cfg_template *a, const struct cfg_template *b)
 {
-    if (a->n != b->n)
-        return false;
-    for (size_t i = 0; i < a->n; i++) {
-        const struct cfg_part *p = &a->parts[i], *q = &b->parts[i];
-        if (p->kind != q->kind || p->field != q->field || p->number != q->number || p->len != q->len ||
-            p->json != q->json || p->more != q->more || p->width != q->width ||
-            (p->len > 0 && memcmp(p->text, q->text, p->len) != 0))
-            return false;
-    }
-    return true;
+    bool equal = a->n == b->n;
+    for (size_t i = 0; equal && i < a->n; i++)
+        equal = cfg_part_equal(&a->parts[i], &b->parts[i]);
+    return equal;
 }
 
 const char *cfg_template_extension(const struct cfg_template *t)
@@ -371,6 +387,11 @@ const char *cfg_template_extension(const struct cfg_template *t)
     const char *slash = strrchr(last->text, '/');
     const char *dot = strrchr(slash ? slash : last->text, '.');
     return dot ? dot + 1 : "";
+}
+
+const char *cfg_template_literal(const struct cfg_template *t)
+{
+    return t->n == 1 && t->parts[0].kind == CFG_PART_TEXT ? t->parts[0].text : NULL;
 }
 
 bool cfg_template_uses_nframes(const struct cfg_template *t)
@@ -496,6 +517,11 @@ static void put_part(const struct cfg_template *t, const struct cfg_part *part, 
         break;
     case CFG_PART_VALUES:
         put_values(part, put->clips, out);
+        break;
+    case CFG_PART_INPUT:
+    case CFG_PART_OUTPUT:
+    case CFG_PART_START:
+    case CFG_PART_END: /* cfg_expand_command() */
         break;
     }
 }

@@ -21,7 +21,7 @@ static const struct cfg_key view_keys[VIEW_N] = {
     [VIEW_AUDIO] = {"audio", false}, [VIEW_SUBTITLES] = {"subtitles", false},
     [VIEW_TEXT] = {"text", false},   [VIEW_FILES] = {"files", false},
     [VIEW_NPY] = {"npy", false},     [VIEW_LIST] = {"list", false},
-    [VIEW_FILE] = {"file", false},   [VIEW_COMMAND] = {"command", true},
+    [VIEW_FILE] = {"file", false},   [VIEW_COMMAND] = {"command", false},
 };
 
 int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
@@ -318,13 +318,13 @@ static void load_text(struct cfg_loader *l, struct cfg_node node, struct cfg_vie
 static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
 {
     int kind = 0;
-    for (int i = VIEW_FRAMES; i <= VIEW_LIST; i++) {
+    for (int i = VIEW_FRAMES; i <= VIEW_COMMAND; i++) {
         if (!e[i].key.yaml)
             continue;
         if (kind) {
             cfg_mistake(&l->log, cfg_node_place(e[i].key),
-                        "a view is one of frames, audio, subtitles, text, files, file, npy or list; this "
-                        "one has \"%s\" and \"%s\"",
+                        "a view is one of frames, audio, subtitles, text, files, file, npy, list or command; "
+                        "this one has \"%s\" and \"%s\"",
                         view_keys[kind].name, view_keys[i].name);
             return 0;
         }
@@ -332,7 +332,7 @@ static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg
     }
     if (!kind)
         cfg_mistake(&l->log, at,
-                    "a view needs one of frames, audio, subtitles, text, files, file, npy or list");
+                    "a view needs one of frames, audio, subtitles, text, files, file, npy, list or command");
     return kind;
 }
 
@@ -386,6 +386,8 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
         load_file(l, value);
     else if (v.kind == CFG_NPY)
         cfg_load_npy(l, value, path_at, &v);
+    else if (v.kind == CFG_COMMAND)
+        cfg_load_command(l, value, &v);
     else if (v.kind == CFG_TEXT)
         load_text(l, value, &v);
     else if (v.kind == CFG_LIST)

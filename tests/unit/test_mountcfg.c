@@ -212,15 +212,15 @@ static const struct {
     {SOURCE "views:\n  - path: 'a/{path}'\n    files: '[a'\n",
      "c.yaml:6:12: files: pattern \"[a\": \"[\" without \"]\"\n"},
     {SOURCE "views:\n  - path: a\n",
-     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files, file, npy or list\n"},
+     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files, file, npy, list or command\n"},
     {SOURCE "views:\n  - text: a\n",
      "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
     {SOURCE "views:\n  - path: a\n    video: {}\n",
      "c.yaml:6:5: unknown key \"video\" in a view (known: "
-     "path, frames, audio, subtitles, text, files, file, npy, list)\n"},
+     "path, frames, audio, subtitles, text, files, file, npy, list, command)\n"},
     {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
      "c.yaml:7:5: a view is one of frames, audio, subtitles, "
-     "text, files, file, npy or list; this one has \"audio\" and \"text\"\n"},
+     "text, files, file, npy, list or command; this one has \"audio\" and \"text\"\n"},
     {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
      "c.yaml:7:11: the view at line 5 has the same path\n"},
     {VIEW("{klip}", "text: x"),
@@ -376,11 +376,26 @@ static const struct {
     {SRT "[beside]", "c.yaml:6:17: subtitles: expected sidecar, embedded or table, found \"beside\"\n"},
     {SRT "{ missing: some }",
      "c.yaml:6:27: missing: expected empty or none, found \"some\"; did you mean none?\n"},
+    {VIEW("{clip}", "command: [run, '{input}']"),
+     "c.yaml:6:14: the command is to write the file that {output} names: give it as an argument\n"},
+    {VIEW("{clip}", "command: { input: source }"),
+     "c.yaml:6:14: a command needs what to \"run\", such as run: [python3, i3d.py, \"{input}\", "
+     "\"{output}\"]\n"},
+    {VIEW("{clip}", "command: [run, '{nframes}']"),
+     "c.yaml:6:20: {nframes} belongs into a text, not into a path\n"},
+    {VIEW("{clip}", "command: { run: [run, '{output}'], input: 'img/{clip}' }"),
+     "c.yaml:5:5: the command's input is neither source, nor the path of an audio or npy view, nor the "
+     "directory "
+     "of a frames view\n"},
+    {VIEW("{clip}", "command: { run: [run, '{output}'], at_once: 17, output: npz, timeout: 0 }"),
+     "c.yaml:6:61: output: expected npy or any, found \"npz\"; did you mean npy?\n"
+     "c.yaml:6:75: timeout: expected a time of 1s to 24h, such as 60s or 5m, found \"0\"\n"
+     "c.yaml:6:49: at_once: " WHOLE("1", "16") ", found \"17\"\n"},
     /* several at once; a broken source does not make its fields unknown */
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
      "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
-     "subtitles, text, files, file, npy, list)\n"},
+     "subtitles, text, files, file, npy, list, command)\n"},
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */
