@@ -128,6 +128,20 @@ class Case(harness.Case):
                 fault = compare.frame_fault(data, f'{name}.png', view, png, source)
             self.assertEqual(fault, '', path)
 
+    def walk_list(self, tree, path):
+        """What loaders do with a list of `folder nframes label`: list each folder, sort, and open the pictures, of which
+        there are as many as the list says. One of each is opened here. Gives {folder: label}, in the list's order."""
+        found = {}
+        with open(tree / path, encoding='utf-8') as file:
+            for row in file:
+                folder, n, label = row.strip().split(' ')
+                names = sorted(os.listdir(tree / folder))
+                self.assertEqual(len(names), int(n), row)
+                self.assertGreaterEqual(os.path.getsize(tree / folder), 1024)
+                self.assertEqual(read_picture(tree / folder / self.random.choice(names)).ndim, 3)
+                found[folder] = label
+        return found
+
     def walk_video_emotion(self, tree, label, clip, kind, view=LINES_240, first=1, count=None, fewest=16):
         """What the loaders of video emotion read of a clip, without listing anything: n_frames, then each frame from
         1 to there, the sound, and the subtitles, whose cues lie within the sound. Gives the cues."""
