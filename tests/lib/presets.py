@@ -7,6 +7,7 @@ programs do: the same opens in the same order.
 """
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -141,6 +142,21 @@ class Case(harness.Case):
                 self.assertEqual(read_picture(tree / folder / self.random.choice(names)).ndim, 3)
                 found[folder] = label
         return found
+
+    def walk_annotation(self, tree, name, subsets):
+        """What the loaders of video emotion do first: of the clips that the annotation has for a subset they take those
+        whose folder is there, with the number of their label. `subsets`: {subset: {(label, clip), ...}}."""
+        with open(tree / 'annotation' / name, encoding='utf-8') as file:
+            data = json.load(file)
+        numbers = {label: i for i, label in enumerate(data['labels'])}
+        found = {}
+        for clip, about in data['database'].items():
+            label = about['annotations']['label']
+            self.assertIn(label, numbers)
+            if (tree / 'img' / label / clip).exists():
+                found.setdefault(about['subset'], set()).add((label, clip))
+        self.assertEqual(found, {subset: clips for subset, clips in subsets.items() if clips})
+        self.assertEqual(set(numbers), set(os.listdir(tree / 'img')))
 
     def walk_video_emotion(self, tree, label, clip, kind, view=LINES_240, first=1, count=None, fewest=16):
         """What the loaders of video emotion read of a clip, without listing anything: n_frames, then each frame from

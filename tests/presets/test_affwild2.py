@@ -48,6 +48,8 @@ class AffWild2(presets.Case):
         make(self.root)
         with self.mounted() as tree:
             self.assert_names(tree / 'img', sorted({label for label, _ in RUNS}))
+            self.walk_annotation(tree, 'affwild2.json', {'training': {run for run in RUNS if '_Train_' in run[1]},
+                                                         'validation': {run for run in RUNS if '_Validation_' in run[1]}})
             for label in {label for label, _ in RUNS}:
                 self.assert_names(tree / 'img' / label, [clip for l, clip in RUNS if l == label])
             for (label, clip), (first, count) in self.shuffled(RUNS.items()):

@@ -16,8 +16,7 @@ def make(root):
     made = {}
     for i, label in enumerate(CLASSES):
         folder = label.lower() if label == 'Fear' else label
-        for k in range(2):
-            name, kind = presets.ODD_NAMES[(i + k) % 6], KINDS[(i + k) % 6]
+        for name, kind in ((presets.ODD_NAMES[i], KINDS[i]), (f'{i}0123', 'tiny.mp4')):
             presets.put(root / folder / f'{name}{Path(kind).suffix}', kind)
             made[label, name] = kind
     presets.write(root / 'Anger' / f'{presets.ODD_NAMES[0]}.srt', presets.CUES)
@@ -31,8 +30,9 @@ class Ekman6(presets.Case):
     def test_walk(self):
         made = make(self.root)
         with self.mounted() as tree:
-            self.assert_names(tree, ['img', 'mp3', 'srt'])
+            self.assert_names(tree, ['img', 'mp3', 'srt', 'annotation'])
             self.assert_names(tree / 'img', CLASSES)
+            self.walk_annotation(tree, 'ekman6.json', {'training': set(made)})
             for (label, clip), kind in self.shuffled(made.items())[:8]:
                 cues = self.walk_video_emotion(tree, label, clip, kind)
                 self.assertEqual(len(cues), 2 if (label, clip) == ('Anger', 'plain_01') else 0)

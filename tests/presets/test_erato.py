@@ -31,6 +31,7 @@ class Erato(presets.Case):
         make(self.root)
         with self.mounted() as tree:
             self.assert_names(tree / 'img', ['Hostile', 'Intimate', 'Mild', 'Neutral', 'tense'])
+            self.walk_annotation(tree, 'erato.json', {'training': {(label, clip) for clip, (label, _) in CLIPS.items()}})
             for clip, (label, kind) in self.shuffled(CLIPS.items()):
                 cues = self.walk_video_emotion(tree, label, clip, kind)
                 self.assertEqual(len(cues), 2 if 'Hostile' in clip else 0)

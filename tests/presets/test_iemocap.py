@@ -63,13 +63,17 @@ class Iemocap(presets.Case):
                     raw = f'sentences/wav/{name}/{clip}.wav'
                     self.assertEqual((tree / f'Session{int(name[3:5])}' / raw).read_bytes(), f'RIFF {who}'.encode())
             self.assertEqual(seen, 4)
+            self.walk_annotation(tree, 'iemocap.json', {'training': {tuple(p.parts[-2:]) for p in tree.glob('img/*/*')}})
 
     def test_excited(self):
         """Excitement counts as happiness where that is wanted."""
         make(self.root)
-        with self.mounted('options: { excited: Happy, case: lower, size: none }\nn_frames: true\n') as tree:
+        with self.mounted('options: { excited: Happy, case: lower, size: none, validation: 2 }\nn_frames: true\n') as tree:
             self.assert_names(tree / 'img', [c.lower() for c in CLASSES.values()])
             self.assert_names(tree / 'img/happy', ['Ses02M_script03_1b_F033', 'Ses02M_script03_1b_M0a1'])
+            clips = {tuple(p.parts[-2:]) for p in tree.glob('img/*/*')}
+            second = {c for c in clips if c[1].startswith('Ses02')}
+            self.walk_annotation(tree, 'iemocap.json', {'training': clips - second, 'validation': second})
             self.assertEqual((tree / 'img/happy/Ses02M_script03_1b_M0a1/n_frames').read_bytes(), b'22')
 
 

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import presets
 
 CLASSES = ('Anger', 'Anticipation', 'Disgust', 'Fear', 'Joy', 'Sadness', 'Surprise', 'Trust')
+TESTED = {('Anger', presets.ODD_NAMES[0]), ('Fear', presets.ODD_NAMES[3]), ('Trust', '10000007')}
 KINDS = ('short.mp4', 'other.mp4', 'tiny.mp4')
 
 
@@ -22,6 +23,8 @@ def make(root):
             made[label, name] = kind
     presets.write(root / 'VideoEmotionDataset5-Joy/flickr/10000004.srt', presets.CUES)
     presets.write(root / 'VideoEmotionDataset5-Joy/flickr/._10000004.mp4', b'\0\5\x16\7')
+    presets.write(root / 'split.csv', 'clip,subset\n' + ''.join(
+        f'"{clip}",{"validation" if (label, clip) in TESTED else "training"}\n' for label, clip in made))
     return made
 
 
@@ -32,6 +35,7 @@ class VideoEmotion8(presets.Case):
         made = make(self.root)
         with self.mounted() as tree:
             self.assert_names(tree / 'img', CLASSES)
+            self.walk_annotation(tree, 've8.json', {'training': set(made) - TESTED, 'validation': TESTED})
             for label in CLASSES:
                 self.assert_names(tree / 'img' / label, [clip for l, clip in made if l == label])
             for (label, clip), kind in [*self.shuffled(made.items())[:6], (('Joy', '10000004'), made['Joy', '10000004'])]:
