@@ -148,9 +148,7 @@ void cache_waiter_finish(struct cache_waiter *w)
     media_unref(base_steal_pointer(w->media));
 }
 
-/* What the task that a waiter waited for ended with: told once, to the question about its clip. A listing
- * asks about others before. */
-static int take_error(struct cache_waiter *w, size_t clip)
+int take_error(struct cache_waiter *w, size_t clip)
 {
     if (!w || w->clip != clip)
         return 0;

@@ -169,6 +169,8 @@ void cache_waiter_finish(struct cache_waiter *w);
  * CACHE_MAX_VERSION changes the clip cannot be read. */
 enum { CACHE_MAX_VERSION = 0x7fff, CACHE_MAX_FILES = 10000000 };
 uint32_t cache_version(struct cache *c, size_t clip);
+/* How many files of a view were told of in this version, at most. */
+uint32_t cache_files_told(struct cache *c, size_t clip);
 /* How many files a view gives for a clip: frames, at most CACHE_MAX_FILES, or 1, or 0 when there is none.
  * Needs demuxing at most. w may be NULL. 0, -EINPROGRESS, -EIO (bad source), -ENOENT (source gone), -ESTALE
  * (not its version now), or another negative errno. */

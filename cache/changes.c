@@ -65,6 +65,14 @@ uint32_t cache_version(struct cache *c, size_t clip)
     return version;
 }
 
+uint32_t cache_files_told(struct cache *c, size_t clip)
+{
+    pthread_mutex_lock(&c->lock);
+    uint32_t n = c->clips[clip].most_files;
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
 void clip_saw(struct cache *c, size_t clip, uint32_t version, const struct cache_file_stamp *stamp)
 {
     pthread_mutex_lock(&c->lock);

@@ -354,6 +354,8 @@ ssize_t cache_member_read(struct cache *c, uint32_t archive, uint32_t content, s
     struct dec_member m;
     struct archive *a;
     ssize_t n = find_member(c, archive, content, &cursor, &a, &m);
+    if (!n)
+        n = take_error(w, a->clip);
     if (!n && m.kind == DEC_MEMBER_FILE && offset < m.size) {
         const struct member_read r = {c, a, archive, content, &m, w};
         len = (size_t)BASE_MIN((uint64_t)len, m.size - offset);

@@ -351,6 +351,9 @@ struct unpack unpack_of_member(uint32_t archive, uint32_t number, const struct d
 struct base_hash key_of_unpacked(const struct archive *a, const struct unpack *u);
 
 /* ---- cache.c ---- */
+/* What the task that a waiter waited for ended with: told once, to the question about its clip. A listing
+ * asks about others before. w may be NULL. */
+int take_error(struct cache_waiter *w, size_t clip);
 /* Counts a read that was answered; returns n. */
 ssize_t count_read(struct cache *c, const struct cache_waiter *w, ssize_t n);
 /* Reads of a file of `size` bytes that `task` makes, while it is made if it tells its progress. */

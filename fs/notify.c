@@ -69,6 +69,19 @@ static void forget_clip(struct fs *fs, const struct change *change)
     }
 }
 
+void fs_forget_frames(struct fs *fs, uint32_t set)
+{
+    const struct fs_frame_set *s = &fs->tree.sets[set];
+    char name[NAME_MAX + 1];
+    /* With the first name, lookups under way are over: then it is known how many were told. */
+    for (uint32_t frame = 0, n = 1; frame < n && !fs->ended; frame++) {
+        fs_frame_name(s, frame, name);
+        forget_name(fs, s->node, name);
+        if (frame == 0)
+            n = BASE_MAX(cache_files_told(fs->cache, s->clip), 1u);
+    }
+}
+
 static void *notifier_main(void *argument)
 {
     struct fs_notifier *n = argument;
@@ -106,15 +119,23 @@ int fs_notifier_create(struct fs *fs, struct fs_notifier **ret)
     return 0;
 }
 
-void fs_notifier_destroy(struct fs_notifier *n)
+void fs_notifier_stop(struct fs_notifier *n)
 {
-    if (!n)
+    if (!n || !n->thread)
         return;
     pthread_mutex_lock(&n->lock);
     n->stopping = true;
     pthread_cond_signal(&n->more);
     pthread_mutex_unlock(&n->lock);
     pthread_join(n->thread, NULL);
+    n->thread = 0;
+}
+
+void fs_notifier_destroy(struct fs_notifier *n)
+{
+    if (!n)
+        return;
+    fs_notifier_stop(n);
     while (n->changes) {
         struct change *change = n->changes;
         n->changes = change->next;

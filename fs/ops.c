@@ -68,8 +68,12 @@ static fuse_req_t answering(struct request *r)
     return r->req;
 }
 
+/* Of an earlier version nothing can be told truthfully. Who asks for attributes by a name gets the version of
+ * now, since the kernel takes ESTALE for a reason to look the name up again. */
 static int reply_error(struct request *r, int err)
 {
+    if (err == -ESTALE && r->op != FS_GETATTR)
+        err = -EIO;
     fuse_reply_err(answering(r), -err);
     return 0;
 }
@@ -81,16 +85,17 @@ static int run_interrupted(struct request *r)
 
 static void start(fuse_req_t req, struct request request)
 {
-    struct request *r = malloc(sizeof *r);
+    struct fs *fs = fuse_req_userdata(req);
+    struct request *r = fs->ended ? NULL : malloc(sizeof *r);
     if (!r) {
-        fuse_reply_err(req, ENOMEM);
+        fuse_reply_err(req, fs->ended ? EIO : ENOMEM);
         return;
     }
     *r = request;
     r->waiter.wake = on_wake;
     r->waiter.reader = (uint64_t)fuse_req_ctx(req)->pid;
     r->req = req;
-    r->fs = fuse_req_userdata(req);
+    r->fs = fs;
     r->begin_ns = base_now_ns();
     fuse_req_interrupt_func(req, on_interrupt, r);
     if (fuse_req_interrupted(req)) {
@@ -411,7 +416,7 @@ static int run_read(struct request *r)
         return -EINPROGRESS;
     /* A file that was there and is not any more is an error to who reads it. */
     if (n < 0)
-        return reply_error(r, n == -ENOENT || n == -ESTALE ? -EIO : (int)n);
+        return reply_error(r, n == -ENOENT ? -EIO : (int)n);
     atomic_fetch_add_explicit(&r->fs->bytes_read, (uint64_t)n, memory_order_relaxed);
     fuse_reply_buf(answering(r), buffer, (size_t)n);
     return 0;

@@ -107,12 +107,17 @@ void fs_control_destroy(struct fs_control *c);
 struct fs_notifier;
 /* Starts its thread. 0 or a negative errno. */
 int fs_notifier_create(struct fs *fs, struct fs_notifier **ret);
+/* Ends its thread; what is noticed from then on is not told. NULL is allowed. */
+void fs_notifier_stop(struct fs_notifier *n);
 void fs_notifier_destroy(struct fs_notifier *n);
 /* The kernel is to forget what it was told of a version of a clip; the cache's on_change. Any thread; returns
  * at once. */
 void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files);
 /* The same for a list, whose version has ended. */
 void fs_notify_list(struct fs_notifier *n, uint32_t list);
+/* The kernel is to forget the names of a frame set that the tree has no more. Waits for who holds the
+ * directory's lock. */
+void fs_forget_frames(struct fs *fs, uint32_t set);
 
 /* ---- rescan.c: scanning again while mounted ---- */
 struct fs_rescanner;

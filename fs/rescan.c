@@ -39,6 +39,11 @@ static void on_name(void *context, uint32_t dir, const char *name)
     (void)fuse_lowlevel_notify_inval_entry(fs->session, fs_ino_of_node(dir, 0), name, strlen(name));
 }
 
+static void on_frames(void *context, uint32_t set)
+{
+    fs_forget_frames(context, set);
+}
+
 static void on_listing(void *context, uint32_t dir)
 {
     const struct fs *fs = context;
@@ -47,7 +52,7 @@ static void on_listing(void *context, uint32_t dir)
 
 static void scan(struct fs_rescanner *r)
 {
-    const struct fs_tree_listener listener = {on_name, on_listing, r->fs};
+    const struct fs_tree_listener listener = {on_name, on_frames, on_listing, r->fs};
     int err = fs_world_scan(r->fs, report, NULL, &listener);
     if (err)
         base_log(BASE_LOG_ERROR, "%s: cannot be scanned again: %s", cfg_root(r->fs->options->cfg),

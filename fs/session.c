@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <time.h>
 
@@ -153,6 +154,54 @@ static int serve(struct fs *fs, struct base_reason *why)
     return err;
 }
 
+/* ---- The end ---- */
+
+/*
+ * Threads of ours that have to end may be telling the kernel that a name is no more, for which it waits until
+ * the lookups in that directory are answered. So requests are still taken, and all refused (fs->ended), when
+ * the loop has ended and the mount has not.
+ */
+struct refuser {
+    struct fuse_session *session;
+    pthread_t thread;
+    bool started;
+    atomic_bool stopping;
+};
+enum { REFUSER_POLL_MS = 10 };
+
+static void *refuse_main(void *argument)
+{
+    struct refuser *r = argument;
+    struct fuse_buf buffer = {0};
+    struct pollfd fd = {.fd = fuse_session_fd(r->session), .events = POLLIN};
+    /* What was there to be read may be taken back. */
+    (void)fcntl(fd.fd, F_SETFL, fcntl(fd.fd, F_GETFL) | O_NONBLOCK);
+    while (!r->stopping) {
+        if (poll(&fd, 1, REFUSER_POLL_MS) <= 0)
+            continue;
+        int n = fuse_session_receive_buf(r->session, &buffer);
+        if (n > 0)
+            fuse_session_process_buf(r->session, &buffer);
+        else if (n != -EAGAIN && n != -EINTR)
+            break; /* it is unmounted */
+    }
+    free(buffer.mem);
+    return NULL;
+}
+
+static void refuser_start(struct refuser *r, struct fuse_session *session)
+{
+    r->session = session;
+    r->started = session && pthread_create(&r->thread, NULL, refuse_main, r) == 0;
+}
+
+static void refuser_stop(struct refuser *r)
+{
+    r->stopping = true;
+    if (r->started)
+        pthread_join(r->thread, NULL);
+}
+
 static void block_usr1(void)
 {
     sigset_t usr1;
@@ -200,10 +249,15 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
     }
     if (!err)
         err = serve(&fs, why);
+    fs.ended = true;
+    struct refuser refuser = {0};
+    refuser_start(&refuser, fs.session);
     /* Waiting requests are answered by the cache's end, on its threads: until then the session's descriptor
      * must stay open. */
     cache_stop(fs.cache);
     fs_rescanner_stop(fs.rescanner);
+    fs_notifier_stop(fs.notifier);
+    refuser_stop(&refuser);
     cache_destroy(fs.cache);
     fs_notifier_destroy(fs.notifier);
     fs_rescanner_destroy(fs.rescanner);

@@ -87,9 +87,11 @@ struct fs_found {
     size_t *n_problems; /* goes up with each of these; may be NULL */
 };
 /* Who wants to know what an update changes. A name is changed when it is gone, or means another file now; of
- * its directory, the listing is told to have changed as well. NULL is allowed. */
+ * its directory, the listing is told to have changed as well. So are the names of a frame set that its
+ * directory, which is still there, has no more. All is told once the tree is the new one. NULL is allowed. */
 struct fs_tree_listener {
     void (*on_name)(void *context, uint32_t dir, const char *name);
+    void (*on_frames)(void *context, uint32_t set);
     void (*on_listing)(void *context, uint32_t dir);
     void *context;
 };

@@ -309,32 +309,44 @@ static bool same_sets(const struct fs_tree *t, struct fs_span a, struct fs_span 
     return a.n == b.n && (a.n == 0 || memcmp(t->ids + a.first, t->ids + b.first, a.n * sizeof *t->ids) == 0);
 }
 
-static void turn(struct order *o)
+/* Of a directory that is gone, its own name was told. */
+static void tell_frames(const struct order *o, const struct order_dir *d, struct fs_span old)
+{
+    const struct fs_tree *t = o->t;
+    const struct fs_tree_listener *l = o->u->listener;
+    for (uint32_t i = old.first; i < old.first + old.n; i++)
+        if (!fs_is_live(&o->u->live_sets, t->ids[i]) && fs_is_live(&o->u->live_nodes, d->node))
+            l->on_frames(l->context, t->ids[i]);
+    if (!same_sets(t, old, d->sets))
+        l->on_listing(l->context, d->node);
+}
+
+/* The lists of a directory. */
+struct lists {
+    struct fs_span children, sets;
+};
+
+/* old: the lists of all directories, as they were. */
+static void turn(struct order *o, struct lists *old)
 {
     struct fs_tree *t = o->t;
-    base_autofree struct fs_span *old = NULL;
-    const struct fs_tree_listener *l = o->u->listener;
-    if (l)
-        old = calloc(t->n_dirs, sizeof *old);
     t->n_nodes = o->u->n_nodes;
     t->n_sets = o->u->n_sets;
     t->n_ids = o->n_ids;
     for (uint32_t i = 0; i < t->n_dirs; i++) {
         struct fs_dir *d = &t->dirs[i];
         const struct order_dir *new = &o->dirs[i];
-        if (old)
-            old[i] = d->children;
-        bool other_sets = l && !same_sets(t, d->sets, new->sets);
+        old[i] = (struct lists){d->children, d->sets};
         d->clip = new->sets.n > 0 ? t->sets[t->ids[new->sets.first]].clip : UINT32_MAX;
         d->n_subdirs = new->n_subdirs;
         d->children = new->children;
         d->sets = new->sets;
-        if (other_sets)
-            l->on_listing(l->context, new->node);
     }
     /* When all is turned: who asks again then finds the new. */
-    for (uint32_t i = 0; old && i < t->n_dirs; i++)
-        tell_differences(o, &o->dirs[i], old[i]);
+    for (uint32_t i = 0; o->u->listener && i < t->n_dirs; i++) {
+        tell_differences(o, &o->dirs[i], old[i].children);
+        tell_frames(o, &o->dirs[i], old[i].sets);
+    }
 }
 
 int fs_tree_order(struct fs_update *u)
@@ -342,9 +354,10 @@ int fs_tree_order(struct fs_update *u)
     struct fs_tree *t = u->tree;
     size_t n_views = cfg_n_views(t->cfg);
     struct order o = {.u = u, .t = t};
+    base_autofree struct lists *old = calloc(t->n_dirs, sizeof *old);
     o.dirs = calloc(t->n_dirs, sizeof *o.dirs);
     o.left_out = calloc(n_views + 1, sizeof *o.left_out);
-    int err = o.dirs && o.left_out ? list_all(&o) : -ENOMEM;
+    int err = old && o.dirs && o.left_out ? list_all(&o) : -ENOMEM;
     for (uint32_t i = 0; !err && i < t->n_dirs; i++) {
         struct order_dir *d = &o.dirs[i];
         if (d->sets.n > 1)
@@ -356,7 +369,7 @@ int fs_tree_order(struct fs_update *u)
     }
     if (!err) {
         report(&o);
-        turn(&o);
+        turn(&o, old);
     }
     free(o.dirs);
     free(o.left_out);

@@ -302,6 +302,45 @@ class Cuts(harness.Case):
             for part in 'ab':
                 harness.wait_until(f'part {part}', lambda p=part: self.differs(mount, p, before[p]))
 
+    def test_changed_cut(self):
+        """A cut or a box that moves while it is mounted: names that were looked up give the frames of the new one."""
+        head, rest = 'clip,part,one,two,box\n', '{ first: one, last: two }'
+        views = {'{part}/{frame:06d}.ppm': 'frames: { timing: passthrough, crop: "{box}" }'}
+        (self.root / 'parts.csv').write_text(head + 'mpeg2,a,1,20,64:48:0:0\nmpeg2,b,7,8,64:48:0:0\n', encoding='utf-8')
+        config = self.config(self.root, views, source=self.SOURCE,
+                             more=f'tables:\n  - {{ file: parts.csv, key: clip, cut: {rest} }}\n')
+        truth = {}
+        for x in (0, 16):
+            clips.ffmpeg('-i', self.root / 'mpeg2.mpg', '-vf', f'crop=64:48:{x}:0', '-fps_mode', 'passthrough',
+                         self.home / f'{x}-%d.png')
+            for n in range(1, 51):
+                clips.ffmpeg('-i', self.home / f'{x}-{n}.png', self.home / f'{x}-{n}.ppm')
+                truth[x, n] = (self.home / f'{x}-{n}.ppm').read_bytes()
+        with self.mount(config, allowed=['have no row']) as mount:
+            def shows(first, n, x):
+                # By name: a listing would tell what is there now.
+                for i in self.shuffled(range(1, 21)):
+                    path = mount.path / f'a/{i:06d}.ppm'
+                    want = truth[x, first + i - 1] if i <= n else None
+                    if (path.read_bytes() if path.exists() else None) != want:
+                        return False
+                return True
+
+            def becomes(first, n, x):
+                try:
+                    return shows(first, n, x)
+                except OSError:  # it changes just now
+                    return False
+            self.assertTrue(shows(1, 20, 0))
+            other = (mount.path / 'b/000001.ppm').read_bytes()
+            for first, last, x in ((21, 40, 0), (11, 13, 16), (5, 24, 16)):
+                (self.root / 'parts.csv').write_text(f'{head}mpeg2,a,{first},{last},64:48:{x}:0\nmpeg2,b,7,8,64:48:0:0\n',
+                                                     encoding='utf-8')
+                harness.corpusfs('index', config, check=0)
+                harness.wait_until(f'frames {first} to {last}',
+                                   lambda f=first, n=last - first + 1, x=x: becomes(f, n, x))
+            self.assertEqual((mount.path / 'b/000001.ppm').read_bytes(), other)
+
     def differs(self, mount, part, before):
         try:
             return self.frames(mount, f'each/mpeg2/{part}') != before

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -91,6 +92,37 @@ class Lifecycle(harness.Case):
             mount.close(unmount=terminate)
             stop.set()
             readers.join()
+
+    def test_ended_while_names_are_told(self):
+        """SIGTERM while a rescan waits for a lookup to be answered, to forget a name beside it, and others queue."""
+        root = self.home / 'root'
+        root.mkdir()
+        names = [f'{i:03d}' for i in range(100)]
+        for name in names:
+            (root / f'{name}.webm').write_bytes(b'no video')
+        settings = self.config(root, {'d/{clip}.mp3': 'audio: {}', 'd/{clip}.txt': 'text: "x"', 'e/{clip}': 'text: "x"'},
+                               source='- { videos: "*.webm", match: "(?<clip>[^/.]+)[.]" }', more='workers: 2\n')
+        with self.mount(settings, allowed=['.']) as mount, contextlib.ExitStack() as ended:
+            for worker in harness.wait_until('the workers', lambda: len(mount.workers()) == 2 and mount.workers()):
+                os.kill(worker, signal.SIGSTOP)
+
+            def look(name):
+                readers.append(subprocess.Popen(['stat', mount.path / 'd' / name], stdout=subprocess.DEVNULL,
+                                                stderr=subprocess.DEVNULL))
+                ended.callback(readers[-1].wait)
+                time.sleep(0.1)
+                return readers[-1].poll() is None
+            readers = []
+            harness.wait_until('a lookup that waits', lambda: look('000.mp3'))
+            for name in names[1:]:
+                os.unlink(root / f'{name}.webm')
+            (root / 'new.webm').write_bytes(b'no video')
+            harness.corpusfs('index', settings, check=0)
+            harness.wait_until('the new tree', (mount.path / 'e/new').exists)
+            harness.wait_until('one behind it', lambda: look('none'))
+            for i in range(10):
+                look(f'none{i}')
+            mount.close(unmount=lambda: mount.daemon.send_signal(signal.SIGTERM))
 
     def test_busy(self):
         """A mount in use is not unmounted, is called busy, and works on."""

@@ -282,6 +282,17 @@ static void on_name(void *context, uint32_t dir, const char *name)
     (void)snprintf(heard + len, sizeof heard - len, "%s/%s\n", fs_node_name(&tree, &tree.nodes[dir]), name);
 }
 
+static void on_frames(void *context, uint32_t set)
+{
+    size_t len = strlen(heard);
+    const struct fs_frame_set *s = &tree.sets[set];
+    struct fs_span now = fs_sets(&tree, s->node);
+    (void)context;
+    (void)snprintf(heard + len, sizeof heard - len, "frames of %u in %s, now of %u\n", s->clip,
+                   fs_node_name(&tree, &tree.nodes[s->node]),
+                   now.n > 0 ? tree.sets[tree.ids[now.first]].clip : UINT32_MAX);
+}
+
 static void on_listing(void *context, uint32_t dir)
 {
     size_t len = strlen(heard);
@@ -292,7 +303,7 @@ static void on_listing(void *context, uint32_t dir)
 /* A later scan: what is still there keeps its place, what is gone is told. */
 static void test_update(void)
 {
-    const struct fs_tree_listener listener = {on_name, on_listing, NULL};
+    const struct fs_tree_listener listener = {on_name, on_frames, on_listing, NULL};
     struct cfg_clips *later = NULL;
     size_t n;
     corpus_touch("root/Joy/a.mp4");
@@ -326,6 +337,15 @@ static void test_update(void)
         if (!CHECK(strstr(heard, told[i]) != NULL))
             (void)fprintf(stderr, "  %s", told[i]);
     CHECK(!strstr(heard, "b.mp3"));
+    /* Another clip's frames in a directory that stays: the names of the old ones are told, after all that is
+     * looked up is the new. */
+    const uint32_t other_ids[] = {9, 3, 4};
+    const struct fs_found other = {.clips = later, .clip_ids = other_ids};
+    heard[0] = 0;
+    CHECK_INT(fs_tree_update(&tree, &other, &listener), 0);
+    CHECK_INT(find("img/Joy/b"), frames);
+    CHECK(strstr(heard, "frames of 1 in b, now of 9\n") != NULL && !strstr(heard, "frames of 3"));
+    CHECK_INT(fs_tree_update(&tree, &found, &listener), 0);
     /* Nothing is new: nothing is told. */
     heard[0] = 0;
     CHECK_INT(fs_tree_update(&tree, &found, &listener), 0);
