@@ -89,6 +89,7 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     pthread_condattr_destroy(&monotonic);
     c->n_workers = options->workers > 0 ? (size_t)options->workers : cpu_count();
     pthread_mutex_init(&c->files_lock, NULL);
+    pthread_mutex_init(&c->judging, NULL);
     for (size_t i = 0; i < options->n_views; i++) {
         c->views[i] = options->views[i];
         c->view_hashes[i] = key_of_view(&options->views[i]);
@@ -139,6 +140,7 @@ void cache_destroy(struct cache *c)
     pthread_cond_destroy(&c->linger);
     pthread_mutex_destroy(&c->lock);
     pthread_mutex_destroy(&c->files_lock);
+    pthread_mutex_destroy(&c->judging);
     free(c);
 }
 

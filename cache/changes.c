@@ -160,6 +160,7 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     pthread_mutex_unlock(&c->lock);
     if (!current)
         return false;
+    files_forget(c, clip, version);
     const char *path = c->sources[clip].path;
     if (version + 1 == CACHE_MAX_VERSION)
         base_log(BASE_LOG_ERROR, "%s/%s: changed %d times while mounted; mount again to read it",
@@ -192,27 +193,65 @@ static enum look look(struct cache *c, const char *path, const struct cache_file
     return same ? RENEWED : CHANGED;
 }
 
+/* What is known of a clip's files. */
+struct was {
+    struct clip clip;
+    bool has_identity;
+    struct base_hash identity;
+    struct clip_sidecar sidecar;
+};
+
+static struct was what_was(struct cache *c, size_t clip)
+{
+    struct was was;
+    pthread_mutex_lock(&c->lock);
+    was.clip = c->clips[clip];
+    was.has_identity = was.clip.media;
+    was.identity = was.clip.media ? was.clip.media->identity : (struct base_hash){0};
+    was.sidecar = c->sources[clip].sidecar ? c->sidecars[clip] : (struct clip_sidecar){0};
+    pthread_mutex_unlock(&c->lock);
+    return was;
+}
+
+static bool seems_same(struct cache *c, const char *path, bool looked, const struct cache_file_stamp *seen)
+{
+    struct cache_file_stamp now;
+    return !looked || stat_file(c, path, &now) < 0 || stamp_equal(&now, seen);
+}
+
+/* Whether a clip has changed; what is the same with another stamp is seen with that from now on. */
+static bool is_changed(struct cache *c, size_t clip, const struct was *was)
+{
+    const struct cache_source *source = &c->sources[clip];
+    const uint32_t version = was->clip.version;
+    struct cache_file_stamp now;
+    enum look found = SAME;
+    if (was->clip.looked)
+        found = look(c, source->path, &was->clip.seen, was->has_identity ? &was->identity : NULL, &now);
+    if (found == RENEWED)
+        clip_saw(c, clip, version, &now);
+    if (found != CHANGED && was->sidecar.looked) {
+        found = look(c, source->sidecar, &was->sidecar.seen, &was->sidecar.identity, &now);
+        if (found == RENEWED && !clip_saw_sidecar(c, clip, version, &now, &was->sidecar.identity))
+            found = CHANGED;
+    }
+    return found == CHANGED;
+}
+
 bool clip_check(struct cache *c, size_t clip)
 {
     const struct cache_source *source = &c->sources[clip];
-    struct cache_file_stamp now;
     if (source->archive) {
         const struct archive *a = archive_of(c, source->archive);
         return clip_check(c, a->clip) || !archive_is_current(c, a);
     }
-    pthread_mutex_lock(&c->lock);
-    struct clip was = c->clips[clip];
-    struct base_hash identity = was.media ? was.media->identity : (struct base_hash){0};
-    struct clip_sidecar sidecar = source->sidecar ? c->sidecars[clip] : (struct clip_sidecar){0};
-    pthread_mutex_unlock(&c->lock);
-    enum look found =
-        was.looked ? look(c, source->path, &was.seen, was.media ? &identity : NULL, &now) : SAME;
-    if (found == RENEWED)
-        clip_saw(c, clip, was.version, &now);
-    if (found != CHANGED && sidecar.looked) {
-        found = look(c, source->sidecar, &sidecar.seen, &sidecar.identity, &now);
-        if (found == RENEWED && !clip_saw_sidecar(c, clip, was.version, &now, &sidecar.identity))
-            found = CHANGED;
-    }
-    return found == CHANGED && clip_forget(c, clip, was.version);
+    struct was was = what_was(c, clip);
+    if (seems_same(c, source->path, was.clip.looked, &was.clip.seen) &&
+        seems_same(c, source->sidecar, was.sidecar.looked, &was.sidecar.seen))
+        return false;
+    pthread_mutex_lock(&c->judging);
+    was = what_was(c, clip);
+    bool changed = is_changed(c, clip, &was);
+    pthread_mutex_unlock(&c->judging);
+    return changed && clip_forget(c, clip, was.clip.version);
 }

@@ -60,7 +60,20 @@ static int open_file(struct cache *c, size_t clip, int *ret_fd)
     return err ? err : source_settle(*ret_fd, &stamp);
 }
 
-int files_take(struct cache *c, size_t clip, uint32_t version, struct file_in_use *ret)
+/* A descriptor of a clip's file, which stays open; to be given back. */
+struct file_in_use {
+    struct open_file *place; /* NULL: it is not kept, and closed when given back */
+    int fd;
+};
+
+/* Nobody finds it from then on. Returns the descriptor if it is to be closed now, else -1. */
+static int drop_locked(struct open_file *f)
+{
+    f->key = 0;
+    return f->refs == 0 ? f->fd : -1;
+}
+
+static int take(struct cache *c, size_t clip, uint32_t version, struct file_in_use *ret)
 {
     uint64_t key = key_of(clip, version);
     base_autoclose int fd = -1, old = -1;
@@ -88,14 +101,26 @@ int files_take(struct cache *c, size_t clip, uint32_t version, struct file_in_us
     return 0;
 }
 
-void files_give(struct cache *c, struct file_in_use *f)
+/* keep: it is the file that was wanted, and may serve the next read, too. */
+static void give(struct cache *c, const struct file_in_use *f, bool keep)
 {
-    if (!f->place) {
-        close(f->fd);
+    base_autoclose int old = f->place ? -1 : f->fd;
+    if (!f->place)
         return;
-    }
     pthread_mutex_lock(&c->files_lock);
     f->place->refs--;
+    if (!keep || !f->place->key)
+        old = drop_locked(f->place);
+    pthread_mutex_unlock(&c->files_lock);
+}
+
+void files_forget(struct cache *c, size_t clip, uint32_t version)
+{
+    base_autoclose int old = -1;
+    pthread_mutex_lock(&c->files_lock);
+    struct open_file *f = find_locked(c, key_of(clip, version));
+    if (f)
+        old = drop_locked(f);
     pthread_mutex_unlock(&c->files_lock);
 }
 
@@ -118,7 +143,7 @@ static ssize_t read_once(struct cache *c, size_t clip, uint32_t version, void *o
     int err = file_stamp(c, clip, version, &stamp);
     if (err || offset >= stamp.size)
         return err;
-    err = files_take(c, clip, version, &f);
+    err = take(c, clip, version, &f);
     if (err)
         return err;
     ssize_t n = pread(f.fd, out, BASE_MIN(len, stamp.size - offset), (off_t)offset);
@@ -126,7 +151,8 @@ static ssize_t read_once(struct cache *c, size_t clip, uint32_t version, void *o
         n = -errno;
     else if (!source_unchanged(f.fd, &stamp))
         n = -EAGAIN;
-    files_give(c, &f);
+    /* The version may have ended meanwhile, or the file have been replaced by the same one. */
+    give(c, &f, n != -EAGAIN && cache_version(c, clip) == version);
     return n;
 }
 

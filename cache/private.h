@@ -176,7 +176,8 @@ enum { TASK_BUCKETS = 1024, CACHE_MAX_CLIPS = 1 << 24 };
 /* Descriptors of files that are read as they are stay open for the next read, so many of them. */
 enum { OPEN_FILES = 64 };
 struct open_file {
-    uint64_t key; /* of clip and version; 0 = free */
+    uint64_t
+        key; /* of clip and version; 0 = free, or, while there are refs, to be closed by the last of them */
     int fd;
     unsigned refs;
     uint64_t used; /* when, in uses */
@@ -201,6 +202,9 @@ struct cache {
     size_t n_workers;
     struct worker_thread *workers;
     struct cache_watch *watch; /* NULL: the corpus does not change */
+    /* One thread at a time finds out whether a file with another stamp is another one: what is remembered of
+     * a file's old stamp gives way to its new one. Alone; held while the file's ends are read. */
+    pthread_mutex_t judging;
     /* Guards the open files; held for moments, alone. */
     pthread_mutex_t files_lock;
     struct open_file files[OPEN_FILES];
@@ -304,14 +308,8 @@ int file_stamp(struct cache *c, size_t clip, uint32_t version, struct cache_file
 ssize_t file_read(struct cache *c, size_t clip, uint32_t version, void *out, size_t len, uint64_t offset);
 void files_finish(struct cache *c);
 
-/* Takes a descriptor of the clip's file that stays open; give it back with files_give(). 0 or a negative
- * errno. */
-struct file_in_use {
-    struct open_file *place; /* NULL: it is not kept, and closed when given back */
-    int fd;
-};
-int files_take(struct cache *c, size_t clip, uint32_t version, struct file_in_use *ret);
-void files_give(struct cache *c, struct file_in_use *f);
+/* Descriptors of a version that has ended are closed, or will be when nobody uses them. */
+void files_forget(struct cache *c, size_t clip, uint32_t version);
 
 /* ---- archives.c: which archives there are ---- */
 int archives_init(struct cache *c);

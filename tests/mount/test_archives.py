@@ -55,6 +55,13 @@ def tree(root):
     return found
 
 
+def shows(path, data):
+    try:
+        return path.read_bytes() == data
+    except OSError:  # it changes just now
+        return False
+
+
 class Maker:
     """A folder of random things, and archives of it."""
 
@@ -320,6 +327,43 @@ class Media(harness.Case):
             os.rename(self.home / 'away', path)
             self.assertEqual(harness.corpusfs('index', mount.config).returncode, 0)
             harness.wait_until('its return', lambda: has(mount, two=b'other', three=b'3' * 100, four=b'4444'))
+
+    def test_replaced_by_itself(self):
+        """An archive in whose place the same comes, with the same time, is read on; descriptors of what was there before
+        do not stay open."""
+        path, data = self.root / 'a.tar', self.random.randbytes(300_000)
+        (self.home / 'b.txt').write_bytes(data)
+        run('tar', '-C', self.home, '-cf', path, 'b.txt')
+
+        def opened(mount):
+            links = []
+            for fd in Path(f'/proc/{mount.daemon.pid}/fd').iterdir():
+                try:
+                    links.append(os.readlink(fd))
+                except OSError:
+                    pass
+            return [n for n in links if n.startswith(f'{self.root}/')]
+        with self.mount(self.config(self.root, RAW, source=SOURCE)) as mount:
+            for i in self.shuffled(range(20)):
+                fd = os.open(mount.path / 'raw/a/b.txt', os.O_RDONLY)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+                self.assertEqual(os.pread(fd, 4096, i * 4096), data[i * 4096:i * 4096 + 4096])
+                os.close(fd)
+                shutil.copy2(path, self.home / 'copy')
+                os.rename(self.home / 'copy', path)
+            with open(mount.path / 'raw/a/b.txt', 'rb') as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                self.assertEqual(file.read(), data)
+            self.assertEqual(opened(mount), [str(path)])
+            # Others, with other bytes.
+            for i in range(5):
+                data = self.random.randbytes(30_000)
+                (self.home / 'b.txt').write_bytes(data)
+                run('tar', '-C', self.home, '-cf', self.home / 'copy', 'b.txt')
+                os.rename(self.home / 'copy', path)
+                harness.wait_until('the new archive', lambda d=data: shows(mount.path / 'raw/a/b.txt', d))
+                self.assertLessEqual(set(opened(mount)), {str(path)})
 
     def test_index(self):
         """Shards that are added while mounted appear after `corpusfs index`; one lookup knows all shards."""
