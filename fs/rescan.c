@@ -6,6 +6,7 @@
  */
 #include "fs/private.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include <errno.h>
 #include <time.h>
@@ -15,6 +16,8 @@ struct fs_rescanner {
     pthread_t thread;
     char *stamp_file;
     int64_t stamp_ns; /* its time, as it was at the last look */
+    /* When the last scan ended, on the clock of base_now_ns(), and how long the next one is to wait then. */
+    int64_t ended_ns, pause_ns;
     /* Guards the fields below; held for moments, alone. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -61,8 +64,33 @@ static void scan(struct fs_rescanner *r)
         base_log(BASE_LOG_INFO, "%s: scanned again", cfg_root(r->fs->options->cfg));
 }
 
-/* Waits until a scan is wanted, looking at the file every second. False: time to end. */
-static bool wait_until_wanted(struct fs_rescanner *r)
+/* A corpus that changes all the while, as one that is being copied in does, is not scanned all the while: if
+ * a scan is wanted soon after the last one, it waits, each time twice as long. */
+enum { MIN_PAUSE_MS = 100, MAX_PAUSE_MS = 60 * 1000, QUIET_MS = 2000 };
+
+static int64_t ms(int64_t n)
+{
+    return n * 1000000;
+}
+
+static void lengthen_pause(struct fs_rescanner *r, int64_t scan_ns)
+{
+    bool quiet = r->ended_ns == 0 || base_now_ns() - r->ended_ns > r->pause_ns + ms(QUIET_MS);
+    int64_t least = BASE_MAX(ms(MIN_PAUSE_MS), scan_ns);
+    r->pause_ns = quiet ? 0 : BASE_MIN(BASE_MAX(2 * r->pause_ns, least), ms(MAX_PAUSE_MS));
+}
+
+static void pause_locked(struct fs_rescanner *r)
+{
+    int64_t until_ns = r->ended_ns + r->pause_ns;
+    const struct timespec until = {until_ns / ms(1000), until_ns % ms(1000)};
+    while (!r->stopping && base_now_ns() < until_ns)
+        (void)pthread_cond_timedwait(&r->changed, &r->lock, &until);
+}
+
+/* Waits until a scan is wanted, looking at the file every second, and due. scan_ns: how long the last one
+ * took. False: time to end. */
+static bool wait_until_wanted(struct fs_rescanner *r, int64_t scan_ns)
 {
     struct timespec until;
     pthread_mutex_lock(&r->lock);
@@ -75,6 +103,8 @@ static bool wait_until_wanted(struct fs_rescanner *r)
         r->wanted = now != r->stamp_ns;
         r->stamp_ns = now;
     }
+    lengthen_pause(r, scan_ns);
+    pause_locked(r);
     bool go_on = !r->stopping;
     r->wanted = false;
     pthread_mutex_unlock(&r->lock);
@@ -84,8 +114,13 @@ static bool wait_until_wanted(struct fs_rescanner *r)
 static void *rescan_main(void *argument)
 {
     struct fs_rescanner *r = argument;
-    while (wait_until_wanted(r))
+    int64_t scan_ns = 0;
+    while (wait_until_wanted(r, scan_ns)) {
+        int64_t begin_ns = base_now_ns();
         scan(r);
+        r->ended_ns = base_now_ns();
+        scan_ns = r->ended_ns - begin_ns;
+    }
     return NULL;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directories get the lists of what is in them. All lists are made behind the old ones in fs_tree.ids, and
- * then each directory is turned to its new one: who looks up meanwhile finds the old or the new.
+ * Directories get the lists of what is in them. All lists are made anew; those that differ from what a
+ * directory has are put behind the old ones in fs_tree.ids, and then each directory is turned to its new one:
+ * who looks up meanwhile finds the old or the new.
  */
 #include "fs/tree_private.h"
 
@@ -23,7 +24,8 @@ struct order {
     struct fs_update *u;
     struct fs_tree *t;
     struct order_dir *dirs;
-    uint32_t n_ids;
+    uint32_t *ids;             /* the lists; the spans of dirs are places in it until all are placed */
+    uint32_t n_ids;            /* of the tree, then */
     struct left_out *left_out; /* one a view */
 };
 
@@ -168,7 +170,7 @@ static uint32_t choose(struct order *o, const uint32_t *ids, uint32_t n)
 static bool is_frame(const struct order *o, const struct order_dir *d, const char *name)
 {
     for (uint32_t i = d->sets.first; i < d->sets.first + d->sets.n; i++)
-        if (fs_frame_number(&o->t->sets[o->t->ids[i]], name) >= 0)
+        if (fs_frame_number(&o->t->sets[o->ids[i]], name) >= 0)
             return true;
     return false;
 }
@@ -177,7 +179,7 @@ static bool is_frame(const struct order *o, const struct order_dir *d, const cha
 static void drop_clashes(struct order *o, struct order_dir *d)
 {
     struct fs_tree *t = o->t;
-    uint32_t *ids = t->ids + d->children.first, kept = 0;
+    uint32_t *ids = o->ids + d->children.first, kept = 0;
     for (uint32_t i = 0, end; i < d->children.n; i = end) {
         const char *name = name_of(t, ids[i]);
         for (end = i + 1; end < d->children.n && strcmp(name_of(t, ids[end]), name) == 0;)
@@ -259,26 +261,65 @@ static int list_all(struct order *o)
     for (uint32_t i = 0; i < u->n_sets; i++)
         if (fs_is_live(&u->live_sets, i))
             o->dirs[t->nodes[t->sets[i].node].dir].sets.n++;
-    uint64_t end = t->n_ids;
+    uint64_t end = 0;
     for (uint32_t i = 0; i < t->n_dirs; i++) {
         o->dirs[i].children.first = (uint32_t)end;
         o->dirs[i].sets.first = (uint32_t)(end += o->dirs[i].children.n);
         end += o->dirs[i].sets.n;
     }
-    if (end > UINT32_MAX || base_grow_to(&t->ids_memory, end * sizeof *t->ids) < 0)
+    o->ids = end > UINT32_MAX ? NULL : malloc((end + 1) * sizeof *o->ids);
+    if (!o->ids)
         return -ENOMEM;
     for (uint32_t i = 0; i < u->n_nodes; i++)
         if (is_live_node(o, i))
-            t->ids[o->dirs[t->nodes[t->nodes[i].parent].dir].children.first++] = i;
+            o->ids[o->dirs[t->nodes[t->nodes[i].parent].dir].children.first++] = i;
     for (uint32_t i = 0; i < u->n_sets; i++)
         if (fs_is_live(&u->live_sets, i))
-            t->ids[o->dirs[t->nodes[t->sets[i].node].dir].sets.first++] = i;
+            o->ids[o->dirs[t->nodes[t->sets[i].node].dir].sets.first++] = i;
     for (uint32_t i = 0; i < t->n_dirs; i++) {
         o->dirs[i].children.first -= o->dirs[i].children.n;
         o->dirs[i].sets.first -= o->dirs[i].sets.n;
     }
+    return 0;
+}
+
+/* Makes a new list a place in the tree, which is the old one's if they are the same. */
+static int place(struct order *o, struct fs_span old, struct fs_span *list)
+{
+    struct fs_tree *t = o->t;
+    const uint32_t *ids = o->ids + list->first;
+    if (list->n == old.n && (old.n == 0 || memcmp(ids, t->ids + old.first, old.n * sizeof *ids) == 0)) {
+        *list = old;
+        return 0;
+    }
+    size_t end = (size_t)o->n_ids + list->n;
+    if (end > UINT32_MAX || base_grow_to(&t->ids_memory, end * sizeof *ids) < 0)
+        return -ENOMEM;
+    if (list->n > 0)
+        memcpy(t->ids + o->n_ids, ids, list->n * sizeof *ids);
+    list->first = o->n_ids;
     o->n_ids = (uint32_t)end;
     return 0;
+}
+
+static int make_lists(struct order *o)
+{
+    struct fs_tree *t = o->t;
+    int err = list_all(o);
+    for (uint32_t i = 0; !err && i < t->n_dirs; i++) {
+        struct order_dir *d = &o->dirs[i];
+        if (d->sets.n > 1)
+            qsort_r(o->ids + d->sets.first, d->sets.n, sizeof *o->ids, compare_sets, t);
+        if (d->children.n > 0)
+            err = sort_children(t, o->ids + d->children.first, d->children.n);
+        if (!err)
+            drop_clashes(o, d);
+        if (!err)
+            err = place(o, t->dirs[i].children, &d->children);
+        if (!err)
+            err = place(o, t->dirs[i].sets, &d->sets);
+    }
+    return err;
 }
 
 /* ---- Turning to the new lists ---- */
@@ -353,25 +394,17 @@ int fs_tree_order(struct fs_update *u)
 {
     struct fs_tree *t = u->tree;
     size_t n_views = cfg_n_views(t->cfg);
-    struct order o = {.u = u, .t = t};
+    struct order o = {.u = u, .t = t, .n_ids = t->n_ids};
     base_autofree struct lists *old = calloc(t->n_dirs, sizeof *old);
     o.dirs = calloc(t->n_dirs, sizeof *o.dirs);
     o.left_out = calloc(n_views + 1, sizeof *o.left_out);
-    int err = old && o.dirs && o.left_out ? list_all(&o) : -ENOMEM;
-    for (uint32_t i = 0; !err && i < t->n_dirs; i++) {
-        struct order_dir *d = &o.dirs[i];
-        if (d->sets.n > 1)
-            qsort_r(t->ids + d->sets.first, d->sets.n, sizeof *t->ids, compare_sets, t);
-        if (d->children.n > 0)
-            err = sort_children(t, t->ids + d->children.first, d->children.n);
-        if (!err)
-            drop_clashes(&o, d);
-    }
+    int err = old && o.dirs && o.left_out ? make_lists(&o) : -ENOMEM;
     if (!err) {
         report(&o);
         turn(&o, old);
     }
     free(o.dirs);
+    free(o.ids);
     free(o.left_out);
     return err;
 }

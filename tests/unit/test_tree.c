@@ -341,15 +341,20 @@ static void test_update(void)
      * looked up is the new. */
     const uint32_t other_ids[] = {9, 3, 4};
     const struct fs_found other = {.clips = later, .clip_ids = other_ids};
+    const uint32_t ids_before = tree.n_ids;
     heard[0] = 0;
     CHECK_INT(fs_tree_update(&tree, &other, &listener), 0);
     CHECK_INT(find("img/Joy/b"), frames);
+    CHECK(tree.n_ids <= ids_before + 3); /* one directory's frames, and a list with two files */
     CHECK(strstr(heard, "frames of 1 in b, now of 9\n") != NULL && !strstr(heard, "frames of 3"));
     CHECK_INT(fs_tree_update(&tree, &found, &listener), 0);
-    /* Nothing is new: nothing is told. */
+    /* Nothing is new: nothing is told, and nothing grows. */
+    const struct fs_tree before = tree;
     heard[0] = 0;
     CHECK_INT(fs_tree_update(&tree, &found, &listener), 0);
     CHECK_STR(heard, "");
+    CHECK(tree.n_nodes == before.n_nodes && tree.n_sets == before.n_sets && tree.n_ids == before.n_ids &&
+          tree.n_dirs == before.n_dirs && tree.names_bytes == before.names_bytes);
     check_whole();
     cfg_clips_destroy(later);
     end_tree();
