@@ -88,7 +88,10 @@ int making_forget(struct making *m)
         (void)clip_check(m->c, archive_of(m->c, m->archive)->clip);
         return -EAGAIN;
     }
-    (void)clip_forget(m->c, m->t->clip, m->t->media->version);
+    if (m->t->media)
+        (void)clip_forget(m->c, m->t->clip, m->t->media->version);
+    else /* an archive that is listed */
+        (void)clip_check(m->c, m->t->clip);
     return -EAGAIN;
 }
 

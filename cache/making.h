@@ -48,7 +48,8 @@ bool making_failed_before(struct making *m, const struct base_hash *key);
 int making_open(struct making *m, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);
 /* The same at rest, and notes what was seen. */
 int making_open_at_rest(struct making *m, uint32_t version, int *ret_fd, struct cache_file_stamp *ret_stamp);
-/* The files are others than those that the task's media is about: -EAGAIN, after its version has ended. */
+/* The files are others than those that the task's media is about, or that were seen of an archive that is
+ * being listed: -EAGAIN, after its version has ended. */
 int making_forget(struct making *m);
 /* Opens the source of a task whose media is known. A source that changed since is not read: a reader that has
  * the old size must not get new bytes. 0, -EAGAIN after making_forget(), or a failure that is told already.

@@ -10,10 +10,11 @@
 
 #include <errno.h>
 
-/* One scan, of which clips are in use. */
+/* What clips that a scan found point into: all of the scan, or copies of what they need. */
 struct fs_scan {
     struct fs_scan *next;
     struct cfg_clips *clips;
+    struct cfg_kept *kept;
 };
 
 enum { MAX_CLIPS = 1 << 24 };
@@ -53,8 +54,9 @@ static uint32_t *find_slot(const struct fs *fs, const struct known *k, const str
     struct base_hash hash = base_hash_of(clip->path, strlen(clip->path));
     uint32_t at;
     memcpy(&at, hash.bytes, sizeof at);
-    /* Parts of one video are not to crowd in one place. */
+    /* Parts of one video, and members of one name, are not to crowd in one place. */
     at += (uint32_t)((uint64_t)clip->range.from * 2654435761);
+    at += (uint32_t)((((uint64_t)clip->archive << 32 | clip->member) * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
     for (at &= k->mask;; at = (at + 1) & k->mask)
         if (k->slots[at] == 0 || same_clip(fs, &fs->clips[k->slots[at] - 1], clip))
             return &k->slots[at];
@@ -128,44 +130,59 @@ static int tell_cache(struct fs *fs, size_t from)
     return cache_add_sources(fs->cache, sources, n, &first);
 }
 
-static int take_in(struct fs *fs, const struct cfg_clips *clips, cfg_report *report, void *context,
-                   const struct fs_tree_listener *listener)
+/* Gives what was found its numbers, and tells the cache of what is new. */
+static int number_all(struct fs *fs, struct fs_scan *scan, uint32_t *clip_ids, uint32_t *file_ids)
 {
+    const struct cfg_clips *clips = scan->clips;
     struct known known = {0};
     size_t before = fs->n_clips;
-    base_autofree uint32_t *clip_ids = calloc(clips->n + 1, sizeof *clip_ids);
-    base_autofree uint32_t *file_ids = calloc(clips->n_files + 1, sizeof *file_ids);
-    base_autofree uint32_t *list_ids = calloc(clips->n_lists + 1, sizeof *list_ids);
-    int err = clip_ids && file_ids && list_ids ? list_known(fs, clips->n + clips->n_files, &known) : -ENOMEM;
+    int err = list_known(fs, clips->n + clips->n_files, &known);
     if (!err)
         err = number(fs, &known, clips->clips, clips->n, clip_ids);
     if (!err)
         err = number_files(fs, &known, clips, file_ids);
+    size_t n_new = fs->n_clips - before;
+    if (!err && n_new <= (clips->n + clips->n_files) / 2) /* else the scan is no larger than the copies */
+        err = cfg_clips_keep(fs->options->cfg, clips->n_fields, fs->clips + before, n_new, &scan->kept);
     if (!err)
         err = tell_cache(fs, before);
     if (err)
         fs->n_clips = before;
+    free(known.slots);
+    return err;
+}
+
+static int take_in(struct fs *fs, struct fs_scan *scan, cfg_report *report, void *context,
+                   const struct fs_tree_listener *listener)
+{
+    base_autofree uint32_t *clip_ids = calloc(scan->clips->n + 1, sizeof *clip_ids);
+    base_autofree uint32_t *file_ids = calloc(scan->clips->n_files + 1, sizeof *file_ids);
+    base_autofree uint32_t *list_ids = calloc(scan->clips->n_lists + 1, sizeof *list_ids);
+    int err = clip_ids && file_ids && list_ids ? number_all(fs, scan, clip_ids, file_ids) : -ENOMEM;
     if (!err)
-        err = fs_lists_update(fs->lists, clips, clip_ids, list_ids);
+        err = fs_lists_update(fs->lists, scan->clips, clip_ids, list_ids);
     const struct cfg_lister lister = fs_lister(fs->cache);
-    const struct fs_found found = {.clips = clips,
+    const struct fs_found found = {.clips = scan->clips,
                                    .clip_ids = clip_ids,
                                    .file_ids = file_ids,
                                    .list_ids = list_ids,
                                    .lister = &lister,
                                    .report = report,
                                    .context = context};
-    if (!err)
-        err = fs_tree_update(&fs->tree, &found, listener);
-    free(known.slots);
-    return err;
+    return err ? err : fs_tree_update(&fs->tree, &found, listener);
 }
 
-int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct fs_tree_listener *listener)
+static void free_scan(struct fs_scan *scan)
+{
+    cfg_clips_destroy(scan->clips);
+    cfg_kept_destroy(scan->kept);
+    free(scan);
+}
+
+static int scan_once(struct fs *fs, cfg_report *report, void *context, struct fs_scan *scan)
 {
     size_t problems = 0;
     const struct cfg_lister lister = fs_lister(fs->cache);
-    struct fs_scan *scan = calloc(1, sizeof *scan);
     const struct fs_options *o = fs->options;
     const struct cache_reader_options options = {.root = cfg_root(o->cfg),
                                                  .dir = cfg_cache_dir(o->cfg),
@@ -174,24 +191,33 @@ int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct
                                                  .worker_memory_bytes = o->worker_memory_bytes};
     struct fs_reader reader;
     fs_reader_init(&reader, &options, fs->cache);
-    int err =
-        scan ? cfg_scan(o->cfg, &reader.ops, &lister, report, context, &scan->clips, &problems) : -ENOMEM;
+    int err = cfg_scan(o->cfg, &reader.ops, &lister, report, context, &scan->clips, &problems);
     fs_reader_finish(&reader);
+    if (!err) {
+        fs->n_problems = problems;
+        fs->n_left_out = scan->clips->n_left_out;
+        fs->n_fields = scan->clips->n_fields;
+    }
+    return err;
+}
+
+int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct fs_tree_listener *listener)
+{
+    struct fs_scan *scan = calloc(1, sizeof *scan);
+    int err = scan ? scan_once(fs, report, context, scan) : -ENOMEM;
     /* Archives that were opened for the first time are clips of the cache without a name here. */
     size_t before = cache_n_clips(fs->cache);
     if (!err && base_grow_to(&fs->clips_memory, before * sizeof *fs->clips) < 0)
         err = -ENOMEM;
     if (!err) {
-        fs->n_problems = problems;
-        fs->n_left_out = scan->clips->n_left_out;
         fs->n_clips = before;
-        fs->n_fields = scan->clips->n_fields;
-        err = take_in(fs, scan->clips, report, context, listener);
+        err = take_in(fs, scan, report, context, listener);
     }
-    if (!scan || fs->n_clips == before) {
-        cfg_clips_destroy(scan ? scan->clips : NULL);
-        free(scan);
-    } else {
+    if (scan && fs->n_clips == before) {
+        free_scan(scan);
+    } else if (scan) {
+        if (scan->kept)
+            cfg_clips_destroy(base_steal_pointer(scan->clips));
         scan->next = fs->scans;
         fs->scans = scan;
     }
@@ -212,7 +238,6 @@ void fs_world_finish(struct fs *fs)
     while (fs->scans) {
         struct fs_scan *scan = fs->scans;
         fs->scans = scan->next;
-        cfg_clips_destroy(scan->clips);
-        free(scan);
+        free_scan(scan);
     }
 }

@@ -453,6 +453,12 @@ struct cfg_clips {
 int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, const struct cfg_lister *lister,
              cfg_report *report, void *context, struct cfg_clips **ret, size_t *ret_problems);
 void cfg_clips_destroy(struct cfg_clips *clips);
+/* Makes n clips independent of their scan, which had n_fields fields: what they point to becomes copies,
+ * which *ret owns. 0, or -ENOMEM, after which the clips are of no use. cfg_kept_destroy() takes NULL. */
+struct cfg_kept;
+int cfg_clips_keep(const struct cfg *c, size_t n_fields, struct cfg_clip *clips, size_t n,
+                   struct cfg_kept **ret);
+void cfg_kept_destroy(struct cfg_kept *kept);
 /* Reports what was found, in lines "file: what": videos of each source, files that none takes, clips by the
  * values of fields that have few, the first path of each view. A line is lost when memory runs out. */
 void cfg_describe(const struct cfg *c, const struct cfg_clips *clips, cfg_report *report, void *context);

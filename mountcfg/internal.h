@@ -28,6 +28,7 @@
  *   cues.c      subtitles that stand in them
  *   collide.c   clips that cannot stand in the tree
  *   describe.c  what was found
+ *   keep.c      some clips without the rest of their scan
  */
 #ifndef MOUNTCFG_INTERNAL_H
 #define MOUNTCFG_INTERNAL_H

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -364,6 +365,25 @@ class Media(harness.Case):
                 os.rename(self.home / 'copy', path)
                 harness.wait_until('the new archive', lambda d=data: shows(mount.path / 'raw/a/b.txt', d))
                 self.assertLessEqual(set(opened(mount)), {str(path)})
+
+    def test_busy(self):
+        """An archive that changes all the while is not scanned all the while, and is shown when it is at rest."""
+        def write(i):
+            with tarfile.open(self.home / 'new', 'w') as tar:
+                info = tarfile.TarInfo(f'{i}.txt')
+                info.size = i
+                tar.addfile(info, io.BytesIO(b'x' * i))
+            os.rename(self.home / 'new', self.root / 'a.tar')
+        write(0)
+        with self.mount(self.config(self.root, RAW, source=SOURCE), allowed=['cannot be listed']) as mount:
+            end = time.monotonic() + 4
+            for i in range(1, 1000):
+                write(i)
+                time.sleep(0.1)
+                if time.monotonic() > end:
+                    break
+            harness.wait_until('the last one', lambda: mount.files() == [f'raw/a/{i}.txt'])
+            self.assertIn(mount.log().count('scanned again'), range(1, 10))
 
     def test_index(self):
         """Shards that are added while mounted appear after `corpusfs index`; one lookup knows all shards."""

@@ -467,6 +467,43 @@ static void test_root_gone(void)
     scan_end();
 }
 
+/* Clips that are kept have all they had, and need their scan no more. */
+static void test_keep(void)
+{
+    struct cfg_clip kept[2];
+    struct cfg_kept *owner = NULL;
+    char values[2][256];
+    corpus_touch("root/left/a.mp4");
+    corpus_touch("root/left/a.srt");
+    corpus_touch("root/right/b.mp4");
+    scan("  - videos: '*/*.mp4'\n" CLASS_CLIP, "  - path: 'x/{class}/{clip}/{frame}.jpg'\n"
+                                               "    frames: { crop: '{class}' }\n");
+    if (!CHECK(clips && clips->n == 2))
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        kept[i] = clips->clips[i];
+        (void)snprintf(values[i], sizeof values[i], "%s %s", kept[i].values[0], kept[i].values[1]);
+    }
+    CHECK_INT(cfg_clips_keep(config, clips->n_fields, kept, 2, &owner), 0);
+    CHECK(kept[0].path != clips->clips[0].path && kept[0].values[0] != clips->clips[0].values[0]);
+    cfg_clips_destroy(clips);
+    clips = NULL;
+    CHECK_STR(kept[0].path, "left/a.mp4");
+    CHECK_STR(kept[0].label, "left/a.mp4");
+    CHECK_STR(kept[0].sidecar, "left/a.srt");
+    CHECK_STR(kept[0].crops[0], "left");
+    CHECK_STR(kept[1].crops[0], "right");
+    CHECK(!kept[1].sidecar && !kept[1].shard && !kept[1].cues);
+    for (size_t i = 0; i < 2; i++) {
+        char now[256];
+        (void)snprintf(now, sizeof now, "%s %s", kept[i].values[0], kept[i].values[1]);
+        CHECK_STR(now, values[i]);
+    }
+    cfg_kept_destroy(owner);
+    cfg_kept_destroy(NULL);
+    scan_end();
+}
+
 int main(void)
 {
     corpus_make();
@@ -485,6 +522,7 @@ int main(void)
     CHECK_RUN(test_trouble);
     CHECK_RUN(test_costly_match);
     CHECK_RUN(test_root_gone);
+    CHECK_RUN(test_keep);
     corpus_remove();
     return check_result();
 }
