@@ -58,7 +58,7 @@ class Files(harness.Case):
                 os.open(mount.path / 'all/x.bin', os.O_RDWR)
             # Nothing is copied anywhere, and no worker has had to do with it.
             stats = mount.stats()
-            self.assertEqual([stats['segments']] + [n for k, n in stats.items() if k.startswith('jobs_')], [0] * 8)
+            self.assertEqual({stats['segments'], *(n for k, n in stats.items() if k.startswith('jobs_'))}, {0})
 
     def test_change(self):
         with self.mount(self.config(self.root, VIEWS)) as mount:
