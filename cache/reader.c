@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cache/reader.h"
+#include "cache/reader_private.h"
 
-#include "cache/making.h"
 #include "decoders/records.h"
 
 #include <errno.h>
 #include <fcntl.h>
-
-/* As much of a cache as sources and jobs need: no clips, no queue, no threads. */
-struct cache_reader {
-    struct cache cache;
-    struct worker_thread worker;
-};
 
 static int open_parts(struct cache *c, const struct cache_reader_options *o, struct base_reason *why)
 {

@@ -34,4 +34,16 @@ int cache_read_table(struct cache_reader *r, const char *path, const struct base
 int cache_read_member_table(struct cache_reader *r, struct cache *c, uint32_t archive, uint32_t member,
                             const struct base_bytes *spec, struct base_bytes *ret, struct base_reason *why);
 
+/* Indexes of a shard's samples that other programs keep beside it: DALI's .idx, and Energon's .tar.idx. They
+ * are not read from: what a shard holds, its own headers tell. */
+enum cache_shard_index { CACHE_DALI, CACHE_ENERGON };
+enum { CACHE_INDEX_NONE, CACHE_INDEX_GOOD, CACHE_INDEX_WRITTEN };
+/* Appends the path of the index of a shard, terminated. */
+void cache_shard_index_path(enum cache_shard_index kind, const char *shard, struct base_bytes *out);
+/* Holds the index at `path` against its shard, both relative to the root; with `write` a missing or wrong one
+ * is written, if the shard can have one, and appears as a whole. CACHE_INDEX_*: NONE = there is none.
+ * -EINVAL: it is wrong; or another negative errno; each with a reason. */
+int cache_shard_index(struct cache_reader *r, enum cache_shard_index kind, const char *shard,
+                      const char *path, bool write, struct base_reason *why);
+
 #endif

@@ -73,6 +73,7 @@ static void count_job(struct cache *c, uint32_t kind)
         c->counters.jobs_list++;
         break;
     case DEC_TABLE:
+    case DEC_SHARD_INDEX:
         break;
     case DEC_UNPACK:
         c->counters.jobs_unpack++;

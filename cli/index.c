@@ -15,10 +15,12 @@ static int usage(FILE *out)
 {
     (void)fprintf(
         out,
-        "usage: corpusfs index CONFIG\n\n"
+        "usage: corpusfs index [--write-idx] CONFIG\n\n"
         "Scans the sources of CONFIG now: archives that are new or have changed are listed, and the\n"
         "lists are kept in the cache folder, so that the next mount need not. Mounts of the corpus show\n"
         "what is new a moment later, videos and files too.\n\n"
+        "Indexes of samples that other programs keep beside plain tars, DALI's .idx and Energon's\n"
+        ".tar.idx, are held against the tars. --write-idx writes those that lack or are wrong.\n\n"
         "Exit code: 0 done, 1 something was wrong, 2 wrong usage.\n\n"
         "example:\n"
         "  corpusfs index corpus.yaml\n");
@@ -49,13 +51,17 @@ static int tell_mounts(const struct cfg *cfg)
     return err;
 }
 
-static int run(const struct cfg *cfg, const char *decoder)
+static int run(const struct cfg *cfg, const char *decoder, bool write_indexes)
 {
     struct fs_survey found = {0};
     struct base_reason why = {""};
     struct cli_progress progress;
-    const struct fs_options options = {
-        .cfg = cfg, .decoder = decoder, .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES, .report = print_line};
+    const struct fs_options options = {.cfg = cfg,
+                                       .decoder = decoder,
+                                       .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES,
+                                       .report = print_line,
+                                       .check_indexes = true,
+                                       .write_indexes = write_indexes};
     base_log_set_level(BASE_LOG_WARNING);
     cli_progress_begin(&progress, "index");
     int err = fs_survey(&options, on_progress, &progress, &found, &why);
@@ -66,6 +72,8 @@ static int run(const struct cfg *cfg, const char *decoder)
     }
     (void)printf("%s: %zu clips, %zu files, %zu archives\n", cfg_name(cfg), found.n_clips, found.n_files,
                  found.n_archives);
+    if (write_indexes)
+        (void)printf("%zu indexes written beside shards\n", found.n_indexes_written);
     return tell_mounts(cfg) == 0 && found.n_problems == 0 ? 0 : 1;
 }
 
@@ -74,13 +82,14 @@ int cli_index(int argc, char **argv)
     struct cli_decoder decoder;
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return usage(stdout);
-    if (argc != 2 || argv[1][0] == '-')
+    bool write = argc == 3 && strcmp(argv[1], "--write-idx") == 0;
+    if (argc != 2 + write || argv[argc - 1][0] == '-')
         return usage(stderr);
-    struct cfg *cfg = cli_load_config(argv[1]);
+    struct cfg *cfg = cli_load_config(argv[argc - 1]);
     if (!cfg)
         return 1;
     (void)cli_find_decoder(cfg_has_flow(cfg), &decoder);
-    int code = run(cfg, decoder.path);
+    int code = run(cfg, decoder.path, write);
     cfg_destroy(cfg);
     return code;
 }

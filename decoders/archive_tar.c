@@ -179,8 +179,12 @@ static int list_member(struct tar *t)
     uint64_t end = skipped ? position(t) : t->stream->position;
     if (m.kind == DEC_MEMBER_FILE && !why && (m.offset > end || m.packed_bytes > end - m.offset))
         why = skipped ? DEC_REFUSED_EXTENTS : DEC_REFUSED_CUT;
-    int err =
-        why ? dec_listing_refuse(t->l, name, (enum dec_refusal)why) : dec_listing_add(t->l, &m, name, target);
+    int err = 0;
+    if (!t->l->on_file)
+        err = why ? dec_listing_refuse(t->l, name, (enum dec_refusal)why)
+                  : dec_listing_add(t->l, &m, name, target);
+    else if (!why && m.kind == DEC_MEMBER_FILE)
+        err = t->l->on_file(t->l, t->header, &m, name);
     if (!err && skipped) {
         t->l->facts.last_header = t->header;
         return 0;

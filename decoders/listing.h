@@ -26,6 +26,9 @@ struct dec_listing {
     struct dec_members_writer writer;
     struct dec_members facts;
     char name[DEC_MAX_NAME + 1], target[DEC_MAX_NAME + 1];
+    /* dec_list_tar(): if set, it gets each file, and no list is written. `name` as it stands in the archive,
+     * header where its header begins. As dec_listing_add(). */
+    int (*on_file)(struct dec_listing *l, uint64_t header, const struct dec_member *m, const char *name);
 };
 
 /* Makes the member's names plain, or refuses it, and appends it. `name` and `target` are as in the archive,

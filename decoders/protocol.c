@@ -60,6 +60,8 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
                reply->file_bytes <= INT64_MAX / 32768 && (reply->width > 0 || reply->file_bytes == 0);
     case DEC_UNPACK:
         return reply->bytes == job->unpack.bytes;
+    case DEC_SHARD_INDEX:
+        return reply->file_bytes <= 1;
     default:
         return reply->file_bytes <= INT64_MAX;
     }
@@ -126,7 +128,7 @@ bool dec_job_check(const struct dec_job *job)
 {
     if (job->magic != DEC_MAGIC || job->version != DEC_VERSION || job->session == 0)
         return false;
-    if (job->kind < DEC_INDEX || job->kind > DEC_SOUND || job->threads < 1 || job->threads > 64)
+    if (job->kind < DEC_INDEX || job->kind > DEC_SHARD_INDEX || job->threads < 1 || job->threads > 64)
         return false;
     if (!is_range(job->range_offset, job->range_bytes))
         return false;
@@ -156,6 +158,8 @@ bool dec_job_check(const struct dec_job *job)
                job->audio.channels <= 2 && job->audio.rate <= 768000;
     if (job->kind == DEC_SOUND || job->kind == DEC_MEASURE_SOUND)
         return sound_check(&job->sound);
+    if (job->kind == DEC_SHARD_INDEX)
+        return job->shard_index.format <= DEC_ENERGON;
     return job->kind != DEC_UNPACK || unpack_check(&job->unpack);
 }
 

@@ -44,7 +44,13 @@ enum dec_kind {
                           file_bytes. file_bytes 0: no sound */
     DEC_SOUND, /* output, of a wave: DEC_WAVE_BLOCK samples of each channel, or what is left, from block
                   `first`; of features: the whole .npy file */
+    /* output: the index that another program keeps beside the tar that the source is; nothing where there is
+     * none, since it is no plain tar, or holds no sample, a sparse file, or for DALI names with white space.
+     * With DEC_FD_INDEX, one that is there: reply: file_bytes 1 = it is right, 0 = not, with the reason. */
+    DEC_SHARD_INDEX,
 };
+
+enum dec_shard_index { DEC_DALI, DEC_ENERGON };
 
 enum dec_timing { DEC_CFR, DEC_PASSTHROUGH, DEC_FPS };
 enum dec_frame_format { DEC_JPG, DEC_PNG, DEC_PPM, DEC_RGB /* a row of an array: its samples */ };
@@ -170,6 +176,9 @@ struct dec_job {
         struct dec_list_spec list;
         struct dec_unpack_spec unpack;
         struct dec_sound_spec sound;
+        struct {
+            uint32_t format; /* enum dec_shard_index */
+        } shard_index;
     };
 };
 
@@ -205,7 +214,7 @@ struct dec_reply {
     uint32_t stale;      /* DEC_FAILED: 1 = the media index promised what decoding did not find: index again,
                             counting */
     /* DEC_FAILED: a sentence without the source's name. DEC_FRAMES, done: why an entry is empty, "" = none
-     * is. Terminated. */
+     * is. DEC_SHARD_INDEX: what is wrong. Terminated. */
     char reason[256];
 };
 

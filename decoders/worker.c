@@ -29,7 +29,7 @@ static const struct {
     {DEC_AUDIO, dec_run_audio},   {DEC_MEASURE_SOUND, dec_run_measure_sound},
     {DEC_SOUND, dec_run_sound},   {DEC_SUBTITLES, dec_run_subtitles},
     {DEC_LIST, dec_run_list},     {DEC_UNPACK, dec_run_unpack},
-    {DEC_TABLE, dec_run_table},
+    {DEC_TABLE, dec_run_table},   {DEC_SHARD_INDEX, dec_run_shard_index},
 };
 
 static struct dec_reply reply_to(const struct dec_job *job, enum dec_reply_kind kind)
@@ -107,6 +107,7 @@ static bool needs_index(const struct dec_job *job)
     case DEC_LIST:
     case DEC_UNPACK:
     case DEC_TABLE:
+    case DEC_SHARD_INDEX:
         return false;
     case DEC_FRAMES:
     case DEC_MEASURE_FRAMES:

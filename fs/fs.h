@@ -28,7 +28,10 @@ struct fs_options {
     const char
         *status_socket;   /* path of the socket at which the status is told as JSON (corpusfs.1), or NULL */
     cfg_report *describe; /* fs_survey(): what was found (cfg_describe()); may be NULL */
-    cfg_report *report;   /* what is wrong with the corpus, found by the scan before the mount */
+    bool
+        check_indexes; /* fs_survey(): holds DALI's and Energon's indexes against the archives beside them, */
+    bool write_indexes; /* and writes those that lack or are wrong */
+    cfg_report *report; /* what is wrong with the corpus, found by the scan before the mount */
     /* Called when the tree can be used: a background daemon then lets its parent go. */
     void (*on_ready)(void *context);
     void *context;
@@ -37,6 +40,7 @@ struct fs_options {
 /* What the scan finds. Of the options, what is about mounting is not used. */
 struct fs_survey {
     size_t n_clips, n_files, n_archives, n_problems;
+    size_t n_indexes_written; /* beside archives */
 };
 /* Scans without mounting; archives are listed, and the lists kept. on_progress: how many archives of how many
  * are done; may be NULL. 0 or a negative errno with a reason. */

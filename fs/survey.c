@@ -89,6 +89,68 @@ static int visit(void *context, uint32_t archive, cfg_visit_member *visitor, voi
     return l->lister.visit(l->lister.context, archive, visitor, visit_context);
 }
 
+/* Of the shards a.x.tar and a.y.tar DALI would look for one index, a.idx. */
+static bool shares_index(const struct cfg_clips *clips, size_t i, enum cache_shard_index kind,
+                         const char *path, struct base_bytes *other)
+{
+    const struct cfg_archive *a = clips->archives;
+    for (size_t k = i > 0 ? i - 1 : 1; k < clips->n_archives && k <= i + 1; k += 2) {
+        other->len = 0;
+        if (!a[k].nested)
+            cache_shard_index_path(kind, a[k].path, other);
+        if (other->len > 0 && strcmp((const char *)other->data, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void report_index(const struct fs_options *o, struct fs_survey *s, const char *path, const char *what,
+                         const char *advice)
+{
+    base_autofree char *line = NULL;
+    s->n_problems++;
+    if (o->report && asprintf(&line, "%s/%s: %s%s", cfg_root(o->cfg), path, what, advice) >= 0)
+        o->report(NULL, line);
+}
+
+static void look_at_index(const struct fs_options *o, struct cache_reader *reader,
+                          enum cache_shard_index kind, const struct cfg_clips *clips, size_t i,
+                          struct fs_survey *s)
+{
+    struct base_bytes path = {0}, other = {0};
+    struct base_reason why;
+    cache_shard_index_path(kind, clips->archives[i].path, &path);
+    if (!path.failed && !shares_index(clips, i, kind, (const char *)path.data, &other)) {
+        const char *index = (const char *)path.data;
+        int found = cache_shard_index(reader, kind, clips->archives[i].path, index, o->write_indexes, &why);
+        s->n_indexes_written += found == CACHE_INDEX_WRITTEN;
+        if (found < 0)
+            report_index(o, s, index, why.text,
+                         found == -EINVAL ? "; \"corpusfs index --write-idx\" writes it anew" : "");
+    } else if (o->write_indexes && !path.failed) {
+        report_index(o, s, (const char *)path.data, "not written: two shards would have this index", "");
+    }
+    base_bytes_finish(&path);
+    base_bytes_finish(&other);
+}
+
+static int look_at_indexes(const struct fs_options *o, const struct cfg_clips *clips, struct fs_survey *s,
+                           struct base_reason *why)
+{
+    const struct cache_reader_options options = {
+        .root = cfg_root(o->cfg), .decoder = o->decoder, .worker_memory_bytes = o->worker_memory_bytes};
+    struct cache_reader *reader = NULL;
+    int err = cache_reader_create(&options, &reader, why);
+    for (size_t i = 0; !err && i < clips->n_archives; i++) {
+        if (clips->archives[i].nested)
+            continue;
+        look_at_index(o, reader, CACHE_DALI, clips, i, s);
+        look_at_index(o, reader, CACHE_ENERGON, clips, i, s);
+    }
+    cache_reader_destroy(reader);
+    return err;
+}
+
 int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *context,
               struct fs_survey *ret, struct base_reason *why)
 {
@@ -112,6 +174,8 @@ int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *
         s.n_files = clips->n_files;
         s.n_archives = clips->n_archives;
         *ret = s;
+        if (options->check_indexes)
+            err = look_at_indexes(options, clips, ret, why);
         if (options->describe)
             cfg_describe(options->cfg, clips, options->describe, context);
     }

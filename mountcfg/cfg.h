@@ -385,6 +385,7 @@ struct cfg_archive {
     const char
         *shard; /* what {shard} is: the path without its extension; of a nested one behind the outer's */
     uint32_t number;
+    bool nested; /* it is a member of another */
 };
 
 /* A file that a list view gives. */

@@ -630,12 +630,9 @@ struct cfg_samples {
     struct cfg_list starts;   /* size_t: which begin there */
     struct cfg_list repeated; /* uint32_t, ascending: samples with a field twice */
 };
-/* The key of a file, the first bytes of its path, and its field, which stands behind the dot. False: it
- * belongs to no sample. */
-bool cfg_sample_split(const char *path, size_t len, size_t *ret_key_len);
 /* The next file. *ret: its sample, 0 = none. `label` is what messages call the archive. 0 or -ENOMEM. */
 int cfg_samples_add(struct cfg_samples *s, struct cfg_scan *scan, const char *label, const char *path,
-                    size_t len, uint32_t *ret);
+                    uint32_t *ret);
 /* To be called behind the last file; then cfg_sample_is_good() knows them all. 0 or -ENOMEM. */
 int cfg_samples_end(struct cfg_samples *s, struct cfg_scan *scan, const char *label);
 bool cfg_sample_is_good(const struct cfg_samples *s, uint32_t sample);

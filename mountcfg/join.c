@@ -6,6 +6,8 @@
  */
 #include "mountcfg/internal.h"
 
+#include "base/sample.h"
+
 #include <errno.h>
 
 /* Lines about rows that one table gives, at most; the rest is a number. */
@@ -83,7 +85,7 @@ static const char *sample_key(const struct reading *r, const char *path, uint32_
     char text[CFG_MAX_PATH + 64];
     size_t key_len;
     *ret_err = 0;
-    if (sample == 0 || !cfg_sample_split(path, strlen(path), &key_len))
+    if (sample == 0 || !base_sample_split(path, &key_len))
         return NULL;
     int len =
         snprintf(text, sizeof text, "%.*s (sample %u of archive %u)", (int)key_len, path, sample, archive);

@@ -1,32 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Samples as WebDataset groups them: a file's key is its path up to the first dot of its last name, and its
- * field what is behind that dot, in lower case; files with one key that follow each other are a sample. What
- * lies in a folder __x__, or is called so, names with nothing before or behind the dot, and without one, are
- * passed over as if they were not there.
+ * Samples as WebDataset groups them: files with one key (base/sample.h) that follow each other are a sample.
+ * Files that have none are passed over as if they were not there.
  */
 #include "mountcfg/internal.h"
+
+#include "base/sample.h"
 
 #include <errno.h>
 
 enum { MAX_TOLD = 20 }; /* samples of an archive that are named */
-
-/* Whether the path begins with a name such as __meta__. */
-static bool is_metadata(const char *path, size_t len)
-{
-    const char *slash = memchr(path, '/', len);
-    size_t first = slash ? (size_t)(slash - path) : len;
-    return first >= 4 && memcmp(path, "__", 2) == 0 && memcmp(path + first - 2, "__", 2) == 0;
-}
-
-bool cfg_sample_split(const char *path, size_t len, size_t *ret_key_len)
-{
-    const char *name = cfg_base_name(path), *dot = strchr(name, '.');
-    if (!dot || dot == name || dot[1] == 0 || is_metadata(path, len))
-        return false;
-    *ret_key_len = (size_t)(dot - path);
-    return true;
-}
 
 static int compare_fields(const void *a, const void *b, void *fields)
 {
@@ -90,12 +73,12 @@ static int add_field(struct cfg_samples *s, const char *field)
 }
 
 int cfg_samples_add(struct cfg_samples *s, struct cfg_scan *scan, const char *label, const char *path,
-                    size_t len, uint32_t *ret)
+                    uint32_t *ret)
 {
     size_t key_len;
     int err = 0;
     *ret = 0;
-    if (!cfg_sample_split(path, len, &key_len))
+    if (!base_sample_split(path, &key_len))
         return 0;
     if (s->n == 0 || s->key.len != key_len || memcmp(s->key.data, path, key_len) != 0) {
         err = cfg_samples_end(s, scan, label);

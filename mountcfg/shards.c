@@ -2,6 +2,8 @@
 /* Clips in archives. */
 #include "mountcfg/internal.h"
 
+#include "base/sample.h"
+
 #include <errno.h>
 
 /* A member that is an archive itself. */
@@ -76,7 +78,7 @@ static int add_video(struct shard *h, const struct cfg_source *source, const str
                      uint32_t sample)
 {
     size_t key_len;
-    if (source->samples && cfg_sample_split(m->path, m->len, &key_len)) {
+    if (source->samples && base_sample_split(m->path, &key_len)) {
         h->s->values[source->key_field] = cfg_arena_text(h->s->arena, m->path, key_len);
         if (!h->s->values[source->key_field])
             return -ENOMEM;
@@ -141,7 +143,7 @@ static int add_fields(struct shard *h, const struct cfg_member *m, uint32_t samp
 {
     struct cfg_scan *s = h->s;
     size_t key_len;
-    if (!cfg_sample_split(m->path, m->len, &key_len))
+    if (!base_sample_split(m->path, &key_len))
         return 0;
     for (size_t i = 0; i < s->c->n_tables; i++) {
         const char *field = s->c->tables[i].member;
@@ -174,7 +176,7 @@ static int note_member(struct shard *h, const struct cfg_member *m, uint32_t *re
     int err = is_table(h->s->c, m) ? add_tables(h, m) : 0;
     if (err || !h->grouped || m->content != m->number)
         return err;
-    err = cfg_samples_add(&h->samples, h->s, h->archive->path, m->path, m->len, ret_sample);
+    err = cfg_samples_add(&h->samples, h->s, h->archive->path, m->path, ret_sample);
     return err || *ret_sample == 0 ? err : add_fields(h, m, *ret_sample);
 }
 
@@ -328,7 +330,8 @@ static int scan_inner(struct shard *h, const struct inner *inner, int depth)
                     inner->label);
         return 0;
     }
-    return scan_archive(h->s, h->file, (struct cfg_archive){inner->label, inner->shard, number}, depth + 1);
+    return scan_archive(h->s, h->file, (struct cfg_archive){inner->label, inner->shard, number, true},
+                        depth + 1);
 }
 
 static int scan_archive(struct cfg_scan *s, const char *file, struct cfg_archive archive, int depth)
@@ -371,7 +374,7 @@ static int scan_shard(struct cfg_scan *s, const char *path)
                     s->c->root, path);
         return 0;
     }
-    struct cfg_archive archive = {path, shard_name(s, path), number};
+    struct cfg_archive archive = {path, shard_name(s, path), number, false};
     return archive.shard ? scan_archive(s, path, archive, 0) : -ENOMEM;
 }
 

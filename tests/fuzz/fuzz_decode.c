@@ -89,7 +89,7 @@ int run_job(struct dec_job *job, int source, const struct dec_index *index, int 
         [DEC_FRAMES] = dec_run_frames, [DEC_MEASURE_AUDIO] = dec_run_measure_audio,
         [DEC_AUDIO] = dec_run_audio,   [DEC_SUBTITLES] = dec_run_subtitles,
         [DEC_LIST] = dec_run_list,     [DEC_UNPACK] = dec_run_unpack,
-        [DEC_TABLE] = dec_run_table,
+        [DEC_TABLE] = dec_run_table,   [DEC_SHARD_INDEX] = dec_run_shard_index,
     };
     static uint64_t next_id = 1;
     job->magic = DEC_MAGIC;
