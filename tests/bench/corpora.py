@@ -12,6 +12,7 @@
     shard  for A1, A3, A4 and A6: shard.tar, 100,000 members of 8 KiB
     empty  for A2 and A3: shard.tar, 2,000,000 members with nothing in them
     films  for A5: shard.tar, 5 members of 200 MiB, named .mp4
+    minute for N3: 4 clips of a minute, with sound
     shorts for A5: shard.tar, 100 members of 2 MiB, named .mp4
 """
 import concurrent.futures
@@ -56,12 +57,20 @@ def _grain(seed):
     return f',noise=alls=5:allf=t:all_seed={seed}'
 
 
+def _minutes(count, seconds):
+    """Noise that swells, under a small picture."""
+    sound = ['-f', 'lavfi', '-i', f"aevalsrc='0.5*random(0)*abs(sin(t))|0.3*sin(2*PI*(200+40*t)*t)':s=44100:d={seconds}"]
+    return {f'sound/clip{i:03d}.mp4': [*_card(i, '96x64'), *sound, '-t', seconds, *X264, '-c:a', 'aac', '-b:a', '128k']
+            for i in range(count)}
+
+
 MADE = {
     'a': _small_clips(40, '640x360', 10),
     'b': {'one/hd.mp4': [*_fractal(0.9, '960x540', f',scale=1920:1080{_grain(1)}'), '-t', 60, *X264]},
     'd': {'one/uhd.mp4': [*_fractal(2.1, '1920x1080', f',scale=3840:2160{_grain(2)}'), '-t', 10, *X264, '-g', '250',
                           '-sc_threshold', '0']},
     'tiny': _small_clips(4, '320x180', 3),
+    'minute': _minutes(4, 60),
 }
 
 
@@ -177,7 +186,7 @@ class Corpora:
         """The folder of a corpus, <class>/<clip>.<ext>. None where the user has to name it and did not."""
         if name == 'c':
             return self.real
-        root = self.base / (f'{name}-quick' if self.quick and name in COPIED else name)
+        root = self.base / (f'{name}-quick' if self.quick and name in (*COPIED, 'minute') else name)
         if root.is_dir():
             return root
         part = root.with_name(f'{root.name}.part')
@@ -187,6 +196,6 @@ class Corpora:
             make, count, few = COPIED[name]
             make(part, self, few if self.quick else count, self.progress)
         else:
-            _make_videos(part, MADE[name], self.progress)
+            _make_videos(part, _minutes(1, 3) if name == 'minute' and self.quick else MADE[name], self.progress)
         part.rename(root)
         return root

@@ -103,12 +103,12 @@ class Run(harness.Case):
             self.skipTest(f'not installed: {" ".join(lacking)}')
         out = self.home / 'results.json'
         done = subprocess.run([HERE / 'run', '--quick', '--build', harness.BUILD, '--work', self.home / 'work', '--json',
-                               out, 'T1', 'T8', 'A2', 'A4', 'A6'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+                               out, 'T1', 'T8', 'A2', 'A4', 'A6', 'N2'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         self.assertEqual(done.returncode, 0, done.stdout.decode(errors='replace'))
         result = json.loads(out.read_text(encoding='utf-8'))
         self.assertEqual([(r['test'], r['rounds'][0]['corpusfs']['files']) for r in result['rows']],
                          [('T1', 300), ('T8', 409), ('T8', 434), ('A2', 2000), ('A2', 2000), ('A2', 2000), ('A4', 100),
-                          ('A4', 100), ('A6', 2000)])
+                          ('A4', 100), ('A6', 2000), ('N2', 4), ('N2', 4)])
         self.assertIn('| T8 | long | find, warm |', done.stdout.decode())
         with open('/proc/self/mountinfo', encoding='utf-8') as table:
             self.assertNotIn(str(self.home), table.read())
