@@ -240,6 +240,8 @@ static int insert_frames(struct fs_update *u, uint16_t view)
     for (size_t i = 0; !err && i < clips->n; i++) {
         struct cfg_frame_name name = {0};
         struct fs_frame_set set = {.clip = clip_id(u, i), .view = view, .base = (uint32_t)v->frames.base};
+        if (!cfg_is_shown(v, &clips->clips[i]))
+            continue;
         dir.len = 0;
         cfg_expand_frame_dir(v->path, clips, &clips->clips[i], &dir, &name);
         set.name = last = dir.failed ? NULL : keep_frame_name(u->tree, &name, last);
@@ -270,6 +272,8 @@ static int insert_clips(struct fs_update *u, uint16_t view)
     struct base_bytes path = {0};
     int err = 0;
     for (size_t i = 0; !err && i < clips->n; i++) {
+        if (!cfg_is_shown(v, &clips->clips[i]))
+            continue;
         path.len = 0;
         cfg_expand(v->path, clips, &clips->clips[i], 0, 0, &path);
         err = path.failed ? -ENOMEM

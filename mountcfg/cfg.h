@@ -52,7 +52,8 @@
  *                                            clips
  *             default: TEXT }                for a clip without a value, and those that map or index do not
  *                                            know
- *   views:              each has a path and one of:
+ *   views:              each has a path, may have where: { FIELD: REGEX } (then it is of clips that match all
+ * of these; not with files and list), and one of:
  *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
  *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N|none, crop:
  * left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N,
@@ -248,10 +249,18 @@ struct cfg_view {
         struct cfg_listing list;
         struct cfg_command command;
     };
+    /* `where:`, of the views that give clips their own files: only clips of which all these match are in it.
+     */
+    size_t n_where;
+    struct cfg_condition *where;
+    int shown_by; /* the place of the view whose `where` says which clips are in this one: mostly its own */
     const char *file; /* where the view stands, for messages: the configuration, or "preset NAME" */
     int line, column;
 };
 
+struct cfg_clip;
+/* Whether a view that gives clips their own files gives this one any. */
+bool cfg_is_shown(const struct cfg_view *v, const struct cfg_clip *clip);
 /* What a view of pictures crops of each clip, NULL = of all the same, or nothing. */
 const struct cfg_template *cfg_crop_of_clip(const struct cfg_view *v);
 
@@ -355,6 +364,7 @@ struct cfg_clip {
     /* The archive's number, and in it those of the video and the subtitle file, as the lister gave them; 0 =
      * none */
     uint32_t archive, member, sidecar_member;
+    uint64_t hidden; /* for cfg_is_shown() */
     uint32_t sample; /* its number in the archive, from 1 on; 0 = it is of none */
 };
 

@@ -50,10 +50,11 @@ static struct cfg_place view_place(const struct cfg_view *v)
     return (struct cfg_place){v->file, v->line, v->column};
 }
 
-/* Files views and lists have their files checked by the tree. */
-static bool is_of_one_clip(const struct cfg_view *v)
+/* Whether a view gives a clip files of its own. Files views and lists have theirs checked by the tree. */
+static bool gives_own(const struct check *k, uint32_t view, uint32_t clip)
 {
-    return v->kind != CFG_FILES && v->kind != CFG_LIST;
+    const struct cfg_view *v = &k->c->views[view];
+    return v->kind != CFG_FILES && v->kind != CFG_LIST && cfg_is_shown(v, &k->clips->clips[clip]);
 }
 
 static const char *clip_path(const struct check *k, uint32_t clip)
@@ -105,7 +106,7 @@ static int check_clip(struct check *k, uint32_t index)
     for (size_t i = 0; i < k->c->n_views; i++) {
         const struct cfg_view *v = &k->c->views[i];
         size_t field;
-        if (!is_of_one_clip(v))
+        if (!gives_own(k, (uint32_t)i, index))
             continue;
         const char *what = cfg_template_check(v->path, clip->values, &field);
         if (!what && v->kind == CFG_TEXT)
@@ -338,11 +339,11 @@ static int check_together(struct check *k)
     k->mask = n_slots - 1;
     for (uint32_t i = 0; err == 0 && i < k->clips->n; i++) {
         for (uint32_t v = 0; err == 0 && k->drop[i] != UNFIT && v < k->c->n_views; v++)
-            err = is_of_one_clip(&k->c->views[v]) ? insert(k, i, v) : 0;
+            err = gives_own(k, v, i) ? insert(k, i, v) : 0;
     }
     for (uint32_t i = 0; err == 0 && i < k->clips->n; i++) {
         for (uint32_t v = 0; err == 0 && k->drop[i] != UNFIT && v < k->c->n_views; v++)
-            err = is_of_one_clip(&k->c->views[v]) ? check_dirs(k, i, v, &last[v]) : 0;
+            err = gives_own(k, v, i) ? check_dirs(k, i, v, &last[v]) : 0;
     }
     if (err == 0)
         err = report_clashes(k);

@@ -65,9 +65,13 @@ static void describe_view(struct cfg_log *log, struct cfg_place at, const struct
         for (size_t i = 0; path.len == 0 && i < clips->n_lists; i++)
             if (cfg_view(c, clips->lists[i].view) == v)
                 base_bytes_printf(&path, "%s", clips->lists[i].path);
-    } else if (clips->n > 0) {
-        cfg_expand(v->path, clips, &clips->clips[0], v->kind == CFG_FRAMES ? (uint64_t)v->frames.base : 0, 0,
-                   &path);
+    } else {
+        size_t i = 0;
+        while (i < clips->n && !cfg_is_shown(v, &clips->clips[i]))
+            i++;
+        if (i < clips->n)
+            cfg_expand(v->path, clips, &clips->clips[i], v->kind == CFG_FRAMES ? (uint64_t)v->frames.base : 0,
+                       0, &path);
     }
     base_bytes_append(&path, "", 1);
     if (!path.failed && path.len > 1)

@@ -309,14 +309,21 @@ static const char *change_case(struct cfg_arena *arena, const char *value, enum 
     return text;
 }
 
+int cfg_conditions_hold(struct cfg_matcher *m, const struct cfg_condition *conditions, size_t n,
+                        const char *const *values)
+{
+    int held = 1;
+    for (size_t i = 0; held > 0 && i < n; i++) {
+        const char *value = values[conditions[i].field];
+        held = value ? cfg_match(m, &conditions[i].regex, value, strlen(value)) : 0;
+    }
+    return held;
+}
+
 /* 1 = all conditions hold, 0 = not, or -ENOMEM. */
 static int holds(struct derivation *d, const struct cfg_rule *r)
 {
-    int held = 1;
-    for (size_t i = 0; held > 0 && i < r->n_conditions; i++) {
-        const char *value = d->values[r->conditions[i].field];
-        held = value ? cfg_match(d->matcher, &r->conditions[i].regex, value, strlen(value)) : 0;
-    }
+    int held = cfg_conditions_hold(d->matcher, r->conditions, r->n_conditions, d->values);
     /* Only a rule that has its way leaves its groups. */
     for (size_t i = 0; held > 0 && i < r->n_conditions; i++) {
         const char *value = d->values[r->conditions[i].field];

@@ -412,6 +412,9 @@ struct cfg_derived {
  * begun, for cfg_regex_finish(). */
 void cfg_load_conditions(struct cfg_loader *l, struct cfg_node node, const char *what,
                          struct cfg_condition **ret, size_t *ret_n);
+/* 1 = all of them hold, 0 = not, or -ENOMEM. A field that is not there matches nothing. */
+int cfg_conditions_hold(struct cfg_matcher *m, const struct cfg_condition *conditions, size_t n,
+                        const char *const *values);
 void cfg_load_fields(struct cfg_loader *l, struct cfg_node node);
 void cfg_derived_finish(struct cfg_derived *d);
 /* The index of a field, made when it is new; -1 when reported. `what` names the key for messages. */
@@ -433,6 +436,7 @@ void cfg_load_crop(struct cfg_loader *l, struct cfg_node node, struct cfg_frames
 int cfg_expand_crop(const struct cfg_view *v, const struct cfg_clips *clips, const struct cfg_clip *clip,
                     char out[64]);
 /* Fills in the clips' crops. 0 or -ENOMEM. */
+int cfg_hide_clips(const struct cfg *c, struct cfg_matcher *matcher, struct cfg_clips *clips);
 int cfg_take_crops(const struct cfg *c, struct cfg_arena *arena, struct cfg_clips *clips);
 /* The index of the path's extension in names[], or -1 when reported. `what` for messages ("a frames view").
  */

@@ -244,17 +244,6 @@ struct gathering {
     size_t n_misfits;
 };
 
-static int holds(struct gathering *g, const struct cfg_clip *clip)
-{
-    int held = 1;
-    for (size_t i = 0; held > 0 && i < g->v->list.n_where; i++) {
-        const struct cfg_condition *condition = &g->v->list.where[i];
-        const char *value = clip->values[condition->field];
-        held = value ? cfg_match(g->matcher, &condition->regex, value, strlen(value)) : 0;
-    }
-    return held;
-}
-
 /* What keeps a clip out of the list; NULL = nothing. */
 static const char *check(const struct gathering *g, const struct cfg_clip *clip, size_t *ret_field)
 {
@@ -332,7 +321,7 @@ static int take_clip(struct gathering *g, uint32_t i, struct base_bytes *path)
 {
     const struct cfg_clip *clip = &g->clips->clips[i];
     size_t field = 0;
-    int held = holds(g, clip);
+    int held = cfg_conditions_hold(g->matcher, g->v->list.where, g->v->list.n_where, clip->values);
     if (held <= 0)
         return held;
     const char *what = check(g, clip, &field);

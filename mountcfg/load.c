@@ -323,6 +323,8 @@ void cfg_destroy(struct cfg *c)
         const struct cfg_view *v = &c->views[i];
         for (size_t k = 0; v->kind == CFG_FILES && k < v->files.n_globs; k++)
             cfg_glob_destroy(v->files.globs[k]);
+        for (size_t k = 0; k < v->n_where; k++)
+            cfg_regex_finish(&v->where[k].regex);
         if (v->kind == CFG_LIST)
             cfg_listing_finish(&c->views[i].list);
     }

@@ -197,6 +197,8 @@ static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
     if (!err)
         err = cfg_derive_fields(s->c, s->log, &s->matcher, clips);
     if (!err)
+        err = cfg_hide_clips(s->c, &s->matcher, clips);
+    if (!err)
         err = cfg_drop_misfits(s->c, s->log, clips);
     clips->n_left_out += n - clips->n;
     if (!err)

@@ -14,6 +14,7 @@ enum {
     VIEW_NPY,
     VIEW_LIST,
     VIEW_COMMAND,
+    VIEW_WHERE,
     VIEW_N
 };
 static const struct cfg_key view_keys[VIEW_N] = {
@@ -22,6 +23,7 @@ static const struct cfg_key view_keys[VIEW_N] = {
     [VIEW_TEXT] = {"text", false},   [VIEW_FILES] = {"files", false},
     [VIEW_NPY] = {"npy", false},     [VIEW_LIST] = {"list", false},
     [VIEW_FILE] = {"file", false},   [VIEW_COMMAND] = {"command", false},
+    [VIEW_WHERE] = {"where", false},
 };
 
 int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
@@ -347,6 +349,38 @@ static void check_path_is_new(struct cfg_loader *l, struct cfg_place at, const s
     }
 }
 
+static void load_where(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_view *v)
+{
+    v->shown_by = (int)l->c->n_views;
+    if (e->value.yaml && (v->kind == CFG_FILES || v->kind == CFG_LIST))
+        cfg_mistake(&l->log, cfg_node_place(e->key),
+                    v->kind == CFG_LIST ? "\"where\" of a list stands in the list"
+                                        : "\"where\" is about clips, and these files are of none");
+    else if (e->value.yaml)
+        cfg_load_conditions(l, e->value, "where", &v->where, &v->n_where);
+}
+
+bool cfg_is_shown(const struct cfg_view *v, const struct cfg_clip *clip)
+{
+    return !(clip->hidden >> v->shown_by & 1);
+}
+
+int cfg_hide_clips(const struct cfg *c, struct cfg_matcher *matcher, struct cfg_clips *clips)
+{
+    for (size_t v = 0; v < c->n_views; v++) {
+        const struct cfg_view *view = &c->views[v];
+        for (size_t i = 0; view->n_where > 0 && i < clips->n; i++) {
+            struct cfg_clip *clip = &clips->clips[i];
+            int held = cfg_conditions_hold(matcher, view->where, view->n_where, clip->values);
+            if (held < 0)
+                return held;
+            if (!held)
+                clip->hidden |= UINT64_C(1) << v;
+        }
+    }
+    return 0;
+}
+
 static void load_view(struct cfg_loader *l, struct cfg_node node)
 {
     struct cfg_entry e[VIEW_N];
@@ -373,6 +407,7 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
     }
     if (v.path)
         check_path_is_new(l, path_at, v.path);
+    load_where(l, &e[VIEW_WHERE], &v);
     struct cfg_node value = e[kind].value;
     if (v.kind == CFG_FRAMES)
         load_frames(l, value, path_at, &v);
@@ -421,6 +456,8 @@ int cfg_take_crops(const struct cfg *c, struct cfg_arena *arena, struct cfg_clip
         for (size_t i = 0; i < clips->n; i++) {
             struct cfg_clip *clip = &clips->clips[i];
             char crop[64];
+            if (!cfg_is_shown(&c->views[v], clip))
+                continue;
             const char **crops = clip->crops ? (const char **)(uintptr_t)clip->crops
                                              : cfg_arena_alloc(arena, c->n_views, sizeof *crops);
             int err = crops ? cfg_expand_crop(&c->views[v], clips, clip, crop) : -ENOMEM;
@@ -452,7 +489,11 @@ void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at, int fewest)
         const struct cfg_view *frames = &l->c->views[i];
         if (frames->kind != CFG_FRAMES || !frames->path || frames->frames.is_flow)
             continue;
-        struct cfg_view v = {.kind = CFG_TEXT, .file = at.file, .line = at.line, .column = at.column};
+        struct cfg_view v = {.kind = CFG_TEXT,
+                             .shown_by = frames->shown_by,
+                             .file = at.file,
+                             .line = at.line,
+                             .column = at.column};
         v.path = cfg_template_beside(l, frames->path, "n_frames");
         v.text = cfg_template_parse(l, at, "{nframes}", CFG_USE_TEXT);
         if (!v.path || !v.text)

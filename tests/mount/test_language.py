@@ -132,6 +132,17 @@ class Tables(harness.Case):
         self.write('labels.csv', 'clip,label\n2,fear\n')
         self.check_tree(config, {'fear/2': 'x'}, ['3 clips have no row, and are left out'])
 
+    def test_where(self):
+        """Views of some clips: only these need the fields of the path, and others may have the same one."""
+        self.write('labels.csv', 'clip,label\n2,fear\n0030,joy\n')
+        config = self.configure('  - { file: labels.csv, key: clip, join: left }\n', '{label}/{clip}', 'one',
+                                'fields: { kind: [{ when: { label: . }, set: known }, { set: other }] }\n')
+        config.write_text(config.read_text(encoding='utf-8').replace(
+            'text: "one"\n', 'text: "one"\n    where: { kind: "^known$", clip: "^2" }\n'
+            '  - path: "rest/{folder}"\n    text: "{clip}"\n    where: { kind: other, clip: "^a" }\n'), encoding='utf-8')
+        self.check_tree(config, {'fear/2': 'one', 'rest/Joy': 'a, (b)! & [c]'},
+                        [r'view at line \d+: fear/2\n', r'view at line \d+: rest/Joy\n'])
+
     def test_lines(self):
         self.write('ann/x.txt', '% [START_TIME - END_TIME] TURN_NAME EMOTION\r\n\r\n[6.29 - 8.23]\t2\tneu\t[2.5]\r\n'
                                 'C-E2:\tNeutral;\r\n[10 - 11.5]\t0030\thap\t[1]\r\n')

@@ -217,7 +217,7 @@ static const struct {
      "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
     {SOURCE "views:\n  - path: a\n    video: {}\n",
      "c.yaml:6:5: unknown key \"video\" in a view (known: "
-     "path, frames, audio, subtitles, text, files, file, npy, list, command)\n"},
+     "path, frames, audio, subtitles, text, files, file, npy, list, command, where)\n"},
     {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
      "c.yaml:7:5: a view is one of frames, audio, subtitles, "
      "text, files, file, npy, list or command; this one has \"audio\" and \"text\"\n"},
@@ -247,6 +247,11 @@ static const struct {
      "c.yaml:6:20: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     {VIEW("{nframes}", "text: x"), "c.yaml:5:11: {nframes} belongs into a text, not into a path\n"},
     {VIEW("{frame}.mp3", "audio: {}"), "c.yaml:5:11: {frame} belongs into the path of a frames view\n"},
+    {VIEW("{clip}", "file: {}\n    where: {klip: x}"),
+     "c.yaml:7:13: where: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
+    {VIEW("{clip}", "list: x\n    where: {clip: x}"), "c.yaml:7:5: \"where\" of a list stands in the list\n"},
+    {VIEW("{path}", "files: x\n    where: {clip: x}"),
+     "c.yaml:7:5: \"where\" is about clips, and these files are of none\n"},
     {VIEW("{clip}", "file: {x: 1}"), "c.yaml:6:11: file: expected {}\n"},
     {VIEW("{clip}.aac", "audio: {}"),
      "c.yaml:5:11: the path of an audio view ends in .mp3 or .wav, found .aac\n"},
@@ -395,7 +400,7 @@ static const struct {
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
      "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
-     "subtitles, text, files, file, npy, list, command)\n"},
+     "subtitles, text, files, file, npy, list, command, where)\n"},
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */
