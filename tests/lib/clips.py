@@ -7,6 +7,7 @@ this file and on ffmpeg's version, so that a second run of the tests starts at o
 """
 import concurrent.futures
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -281,6 +282,7 @@ def build(out, maker):
         part.rename(out)
 
 
+@functools.cache
 def kept_dir():
     """Where made corpora and ffmpeg's answers are kept between runs."""
     version = subprocess.run(['ffmpeg', '-version'], stdout=subprocess.PIPE, check=True).stdout.split(b'\n')[0]

@@ -6,6 +6,7 @@ describes, out of a few tiny videos that ffmpeg made once, and a Case that mount
 programs do: the same opens in the same order.
 """
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -48,6 +49,7 @@ CUES = '1\n00:00:00,000 --> 00:00:00,700\nNo, not again!\n\n2\n00:00:01,000 --> 
 PLAIN, LINES_240 = oracle.View('cfr', 'jpg'), oracle.View('cfr', 'jpg', '-1:240')
 
 
+@functools.cache
 def video(kind):
     """A made video. It is shared: read it only."""
     name = 'presets-' + hashlib.sha256(repr(KINDS).encode()).hexdigest()[:12]

@@ -86,7 +86,8 @@ static void test_preset(void)
     corpus_touch("root/a/y.mp4");
     corpus_touch("root/a/y.srt");
     corpus_touch("root/a/y.en.srt");
-    fail_each("preset: class-folders\nroot: root\nn_frames: true\ncache: {dir: ~/x}\n", 0);
+    fail_each(
+        "preset: class-folders\nroot: root\noptions: {size: short:64}\nn_frames: 16\ncache: {dir: ~/x}\n", 0);
 }
 
 static void test_misfits(void)
