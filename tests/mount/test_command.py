@@ -21,19 +21,22 @@ from lib import clips, harness
 CORPUS = {f'{name}.mp4': [*clips.picture(size='64x48', seconds=seconds), *clips.X264, *clips.YUV]
           for name, seconds in (('a/one', 1), ('a/two', 2), ('b/three', 1), ('b/four', 1), ('b/five', 1))}
 CLIPS = sorted(name.removesuffix('.mp4') for name in CORPUS)
-# Notes that it runs, then goes on with what a test wants of it.
+# Notes that it runs, then goes on with what a test wants of it. NumPy takes long to load; test_parts uses it.
 HEAD = '''
-import hashlib, os, sys, time
-import numpy
+import hashlib, os, struct, sys, time
 name = os.path.basename(os.path.dirname(sys.argv[1])) + '-' + os.path.basename(sys.argv[1])
 with open('runs', 'a') as runs:
     runs.write(f'{name} {os.getpid()}\\n')
+
+def save(values, kind='<i8'):
+    data = bytes(values) if kind == '|u1' else struct.pack(f'<{len(values)}q', *values)
+    head = ("{'descr': '%s', 'fortran_order': False, 'shape': (%d,), }" % (kind, len(values))).ljust(117) + '\\n'
+    with open(sys.argv[2], 'wb') as file:
+        file.write(b'\\x93NUMPY\\x01\\x00' + struct.pack('<H', 118) + head.encode() + data)
 '''
-HASH = 'numpy.save(sys.argv[2], numpy.frombuffer(hashlib.sha512(open(sys.argv[1], "rb").read()).digest(), numpy.uint8))'
+HASH = 'save(hashlib.sha512(open(sys.argv[1], "rb").read()).digest(), "|u1")'
 FRAMES = '''
-names = sorted(os.listdir(sys.argv[1]))
-numpy.save(sys.argv[2], numpy.array([numpy.frombuffer(open(os.path.join(sys.argv[1], n), 'rb').read(), numpy.uint8).sum()
-                                     for n in names], numpy.int64))
+save([sum(open(os.path.join(sys.argv[1], n), 'rb').read()) for n in sorted(os.listdir(sys.argv[1]))])
 '''
 PYTHON = sys.executable
 SOURCE = f'["{PYTHON}", "extract.py", "{{input}}", "{{output}}"]'
@@ -126,7 +129,7 @@ class Made(Case):
             now = sum(f.startswith('running-') for f in os.listdir('.'))
             time.sleep(0.2)
             os.remove(mine)
-            numpy.save(sys.argv[2], numpy.int64(now))
+            save([now])
         ''')
         for at_once in (1, 2):
             config = self.views(f'{{ run: {SOURCE}, at_once: {at_once} }}', cache=self.home / f'cache{at_once}')
@@ -137,7 +140,7 @@ class Made(Case):
                 self.assertEqual(len(self.runs()), 1)
                 harness.in_threads(len(paths), lambda i: paths[i].read_bytes())
                 self.assertEqual(len(self.runs()), len(paths))
-                self.assertLessEqual(max(int(numpy.load(p)) for p in paths), at_once)
+                self.assertLessEqual(max(int(numpy.load(p)[0]) for p in paths), at_once)
 
     def test_arguments(self):
         """Fields, the folder it runs in, its environment, stdin and descriptors; a file that is no array."""
@@ -179,7 +182,7 @@ class Made(Case):
         self.assertEqual(len(self.runs()), runs + 2)
 
     def test_not_the_same_again(self):
-        self.script('numpy.save(sys.argv[2], numpy.frombuffer(os.urandom(40), numpy.uint8))')
+        self.script('save(os.urandom(40), "|u1")')
         config = self.views()
         with self.mount(config) as mount:
             size = (mount.path / 'f/a-one.npy').stat().st_size
@@ -219,7 +222,7 @@ class Clips(Case):
     def test_parts(self):
         """Of a part of a video it gets the part's frames, or the video and where the part is."""
         (self.home / 'frames.py').write_text(HEAD + FRAMES, encoding='ascii')
-        self.script('numpy.save(sys.argv[2], numpy.array([float(x) for x in sys.argv[3:]]))')
+        self.script('import numpy\nnumpy.save(sys.argv[2], numpy.array([float(x) for x in sys.argv[3:]]))')
         root = self.home / 'root'
         root.mkdir()
         (root / 'two.mp4').write_bytes((self.root / 'a/two.mp4').read_bytes())
@@ -263,7 +266,7 @@ class Failures(Case):
             if case == 'a-two':
                 open(sys.argv[2], 'wb').write(b'\\x93NUMPY\\x01\\x00 nonsense')
             if case == 'b-five':
-                numpy.save(sys.argv[2], numpy.zeros(50000))
+                save(range(50000))
             if case == 'b-four':
                 sys.exit(0)
             if case == 'b-three':
@@ -342,7 +345,7 @@ print('the last word')
 
 class Ends(Case):
 
-    SLOW = 'if os.path.exists("slow"):\n    numpy.save(sys.argv[2], numpy.zeros(3))\n    time.sleep(1000)\n'
+    SLOW = 'if os.path.exists("slow"):\n    save([0, 0, 0])\n    time.sleep(1000)\n'
 
     def begin(self, mount):
         """Starts a read that waits for a program: the process that reads, and the program's number."""

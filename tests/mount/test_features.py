@@ -141,8 +141,23 @@ class Sound(harness.Case):
 
     def test_header(self):
         """As numpy.save() writes it, byte for byte."""
-        config = self.config(self.root, {'mel/{clip}.npy': 'npy: { kind: logmel, silence: true }'})
+        views = {f'{name}/{{clip}}.npy': f'npy: {{ {settings} }}' for name, (settings, _, _) in FEATURES.items()}
+        config = self.config(self.root, {**views, 'mel/{clip}.npy': 'npy: { kind: logmel, silence: true }',
+                                         'wave/{clip}.npy': 'npy: { kind: wave }',
+                                         'int16/{clip}.npy': 'npy: { kind: wave, dtype: int16, rate: 8000 }'})
         with self.mount(config) as mount:
+            for name in self.shuffled(FEATURES):
+                data = (mount.path / name / 'aac.mp4.npy').read_bytes()
+                written = io.BytesIO()
+                numpy.save(written, numpy.load(io.BytesIO(data)))
+                self.assertEqual(data, written.getvalue())
+            for name in ('wave', 'int16'):  # padded to a page: the same dict, and spaces
+                data = (mount.path / name / 'aac.mp4.npy').read_bytes()
+                written, array = io.BytesIO(), numpy.load(io.BytesIO(data))
+                numpy.save(written, array)
+                self.assertEqual(data[10:4096].split(b'\n')[0].rstrip(), written.getvalue()[10:128].split(b'\n')[0].rstrip())
+                self.assertEqual((data[:8], data[4095:4096]), (written.getvalue()[:8], b'\n'))
+                self.assertEqual(data[4096:], array.tobytes())
             for clip in ('aac.mp4', 'silent.mp4'):
                 data = (mount.path / f'mel/{clip}.npy').read_bytes()
                 written = io.BytesIO()

@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files views over plain files: the files themselves, in place, and what happens when they change."""
 import contextlib
+import io
 import os
+import pickle
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
+
+import numpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import clips, harness
@@ -59,6 +64,55 @@ class Files(harness.Case):
             # Nothing is copied anywhere, and no worker has had to do with it.
             stats = mount.stats()
             self.assertEqual({stats['segments'], *(n for k, n in stats.items() if k.startswith('jobs_'))}, {0})
+
+    def test_arrays(self):
+        """Arrays and pickles in archives, where programs look for them: mapped in place where they are stored."""
+        chance = numpy.random.default_rng(self.random.randrange(1 << 32))
+        arrays = {'joint': chance.random((9, 3, 48, 16, 1), numpy.float32), 'by_columns': numpy.asfortranarray(chance.random((300, 7))),
+                  'long': chance.integers(0, 255, (4000, 999), numpy.uint8), 'one': numpy.int64(7)}
+        members = {'label.pkl': pickle.dumps((['a', 'b'], [0, 1]), 2)}
+        for name, array in arrays.items():
+            written = io.BytesIO()
+            numpy.save(written, array)
+            members[f'{name}.npy'] = written.getvalue()
+        root = self.home / 'shards'
+        root.mkdir()
+        for name in ('plain.tar', 'packed.tar.gz'):
+            with tarfile.open(root / name, 'w:gz' if name.endswith('gz') else 'w') as tar:
+                for member, data in members.items():
+                    info = tarfile.TarInfo(f'BPM_GCN/{member}')
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+        with zipfile.ZipFile(root / 'zipped.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+            for member, data in members.items():
+                archive.writestr(f'BPM_GCN/{member}', data)
+        settings = self.config(root, {'{shard}/{path}': 'files: ["**/*.npy", "**/*.pkl"]'},
+                               source="- archives: '*.{tar,tar.gz,zip}'")
+        with self.mount(settings) as mount:
+            shards = sorted(os.listdir(mount.path))
+            self.assertEqual(len(shards), 3)
+            for shard, name in self.shuffled((s, n) for s in shards for n in arrays):
+                path = mount.path / shard / f'BPM_GCN/{name}.npy'
+                self.assertEqual(path.stat().st_size, len(members[f'{name}.npy']))
+                mapped = numpy.load(path, mmap_mode='r')
+                for k in self.shuffled(range(len(mapped)))[:20] if mapped.ndim else ():
+                    numpy.testing.assert_array_equal(mapped[k], arrays[name][k])
+                numpy.testing.assert_array_equal(mapped, arrays[name])
+                self.assertEqual(mapped.flags.f_contiguous, arrays[name].flags.f_contiguous)
+                del mapped
+                if shard == 'plain':
+                    self.assertEqual(path.read_bytes(), members[f'{name}.npy'])
+            for shard in shards:
+                with open(mount.path / shard / 'BPM_GCN/label.pkl', 'rb') as file:
+                    self.assertEqual(pickle.load(file), (['a', 'b'], [0, 1]))
+        # Of what is stored nothing is made or kept.
+        (root / 'packed.tar.gz').unlink()
+        (root / 'zipped.zip').unlink()
+        with self.mount(settings) as mount:
+            for name in arrays:
+                numpy.load(mount.path / f'plain/BPM_GCN/{name}.npy')
+            stats = mount.stats()
+            self.assertEqual((stats['jobs_unpack'], stats['made']), (0, 0))
 
     def test_change(self):
         with self.mount(self.config(self.root, VIEWS)) as mount:
