@@ -489,7 +489,7 @@ ssize_t cache_read(struct cache *c, size_t clip, uint32_t version, size_t view, 
         n = read_frame(&r, file);
     else if (c->views[view].kind == CACHE_ARRAY || c->views[view].kind == CACHE_WAVE)
         n = read_array(&r);
-    else if (c->views[view].kind == CACHE_FEATURES)
+    else if (c->views[view].kind == CACHE_FEATURES || c->views[view].kind == CACHE_PART)
         n = read_whole(&r, TASK_SOUND);
     else if (c->views[view].kind == CACHE_COMMAND)
         n = read_whole(&r, TASK_COMMAND);

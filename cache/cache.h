@@ -32,6 +32,7 @@ enum cache_view_kind {
     CACHE_ARRAY,
     CACHE_WAVE,
     CACHE_FEATURES,
+    CACHE_PART, /* what a stack has of a clip; not a file */
     CACHE_COMMAND,
 };
 
@@ -58,6 +59,7 @@ struct cache_view {
         struct dec_frames_spec frames;
         struct dec_audio_spec audio;
         struct dec_sound_spec sound;
+        struct dec_array_spec array;
         struct {
             uint8_t sources[3]; /* enum cache_subtitle_source, tried in order */
             uint8_t n_sources;

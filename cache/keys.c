@@ -34,6 +34,8 @@ struct base_hash key_of_view(const struct cache_view *v)
     case CACHE_WAVE:
     case CACHE_FEATURES:
         return base_hash_of(&v->sound, sizeof v->sound);
+    case CACHE_PART:
+        return base_hash_of(&v->array, sizeof v->array);
     case CACHE_AUDIO:
         return base_hash_of(&v->audio, sizeof v->audio);
     case CACHE_SUBTITLES:
@@ -58,6 +60,8 @@ struct base_hash key_of_view(const struct cache_view *v)
 struct cache_view view_of_clip(const struct cache *c, const struct media *m, size_t view)
 {
     struct cache_view v = c->views[view];
+    if (v.kind == CACHE_PART)
+        return v;
     const bool sound = v.kind == CACHE_WAVE || v.kind == CACHE_FEATURES;
     int64_t *from_us = v.kind == CACHE_AUDIO       ? &v.audio.from_us
                        : v.kind == CACHE_SUBTITLES ? &v.subtitles.from_us

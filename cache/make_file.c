@@ -90,11 +90,21 @@ int make_audio(struct making *m, struct cache_segment **ret)
     return make_whole(m, &job, ret);
 }
 
-/* A block of a wave, or the whole file of features. */
+static int make_part(struct making *m, const struct dec_array_spec *spec, struct cache_segment **ret)
+{
+    struct dec_job job = making_new_job(m, DEC_ARRAY);
+    job.array = *spec;
+    job.file_bytes = dec_array_bytes(spec);
+    return make_whole(m, &job, ret);
+}
+
+/* A block of a wave, the whole file of features, or a part of a stack. */
 int make_sound(struct making *m, struct cache_segment **ret)
 {
     const struct cache_view view = view_of_clip(m->c, m->t->media, m->t->view);
     const struct clip_view v = media_view(m->c, m->t->media, m->t->view);
+    if (view.kind == CACHE_PART)
+        return make_part(m, &view.array, ret);
     struct dec_job job = making_new_job(m, DEC_SOUND);
     job.sound = view.sound;
     job.first = m->t->first;

@@ -156,6 +156,11 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
             v->n_files = m->has_audio || c->views[i].sound.silence;
         if (c->views[i].kind == CACHE_COMMAND)
             v->n_files = 1;
+        if (c->views[i].kind == CACHE_PART) {
+            v->n_files = 1;
+            v->file_bytes = dec_array_bytes(&c->views[i].array);
+            v->measured = true;
+        }
         v->counted = c->views[i].kind != CACHE_SUBTITLES;
     }
     return err;

@@ -64,6 +64,7 @@ static void count_job(struct cache *c, uint32_t kind)
         break;
     case DEC_AUDIO:
     case DEC_SOUND:
+    case DEC_ARRAY:
         c->counters.jobs_audio++;
         break;
     case DEC_SUBTITLES:

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "decoders/decode.h"
 #include "decoders/input_clock.h"
+#include "decoders/npy_read.h"
 #include "decoders/reorder.h"
 
 #include <errno.h>
@@ -520,6 +521,8 @@ int dec_run_index(struct dec_work *work)
 {
     struct dec_index index = {.video_stream = -1, .audio_stream = -1, .text_stream = -1};
     struct indexing x = {.work = work, .index = &index};
+    if (dec_is_npy(&work->source)) /* has neither pictures nor sound */
+        return write_index(work, &index);
     int err = dec_media_open(&work->source, &x.media, &work->why);
     if (!err)
         err = index_media(&x);

@@ -64,7 +64,7 @@ dec_run dec_run_measure_audio, dec_run_audio;                  /* audio.c */
 dec_run dec_run_measure_sound, dec_run_sound;                  /* sound.c */
 dec_run dec_run_subtitles;                                     /* subtitles.c */
 dec_run dec_run_list, dec_run_unpack;                          /* listing.c, unpack_job.c */
-dec_run dec_run_table, dec_run_shard_index;                    /* table_job.c, shard_index.c */
+dec_run dec_run_table, dec_run_shard_index, dec_run_array;     /* table_job.c, shard_index.c, array.c */
 
 /* Counts the samples that decoding an audio stream will give, from its packets: by their durations where the
  * codec makes that exact, else by decoding. Used while indexing. */

@@ -5,17 +5,18 @@
 
 size_t dec_npy_type_bytes(enum dec_npy_type type)
 {
-    static const size_t bytes[] = {[DEC_NPY_U8] = 1, [DEC_NPY_I8] = 1, [DEC_NPY_I16] = 2, [DEC_NPY_F32] = 4};
+    static const size_t bytes[] = {[DEC_NPY_U8] = 1,  [DEC_NPY_I8] = 1,  [DEC_NPY_I16] = 2,
+                                   [DEC_NPY_F32] = 4, [DEC_NPY_I64] = 8, [DEC_NPY_F64] = 8};
     return bytes[type];
 }
 
 /* NumPy's name of a type: byte order, kind, bytes. */
 static const char *name_of(enum dec_npy_type type)
 {
-    static const char *const little[] = {
-        [DEC_NPY_U8] = "|u1", [DEC_NPY_I8] = "|i1", [DEC_NPY_I16] = "<i2", [DEC_NPY_F32] = "<f4"};
-    static const char *const big[] = {
-        [DEC_NPY_U8] = "|u1", [DEC_NPY_I8] = "|i1", [DEC_NPY_I16] = ">i2", [DEC_NPY_F32] = ">f4"};
+    static const char *const little[] = {[DEC_NPY_U8] = "|u1",  [DEC_NPY_I8] = "|i1",  [DEC_NPY_I16] = "<i2",
+                                         [DEC_NPY_F32] = "<f4", [DEC_NPY_I64] = "<i8", [DEC_NPY_F64] = "<f8"};
+    static const char *const big[] = {[DEC_NPY_U8] = "|u1",  [DEC_NPY_I8] = "|i1",  [DEC_NPY_I16] = ">i2",
+                                      [DEC_NPY_F32] = ">f4", [DEC_NPY_I64] = ">i8", [DEC_NPY_F64] = ">f8"};
     return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? little[type] : big[type];
 }
 

@@ -9,10 +9,10 @@
 
 #include "base/base.h"
 
-enum dec_npy_type { DEC_NPY_U8, DEC_NPY_I8, DEC_NPY_I16, DEC_NPY_F32 };
+enum dec_npy_type { DEC_NPY_U8, DEC_NPY_I8, DEC_NPY_I16, DEC_NPY_F32, DEC_NPY_I64, DEC_NPY_F64 };
 
 enum {
-    DEC_NPY_MAX_DIMS = 4,
+    DEC_NPY_MAX_DIMS = 6,
     /* As numpy.save() writes it; up to 3 dimensions always fit. */
     DEC_NPY_HEADER = 128,
     /* Of a file that is made in parts: a page, so that who reads the header reads no part; and each value of

@@ -4,6 +4,7 @@
 #include "decoders/index.h"
 
 #include "decoders/members.h"
+#include "decoders/npy.h"
 #include <errno.h>
 #include <math.h>
 #include <sys/socket.h>
@@ -11,6 +12,25 @@
 static bool is_terminated(const char *text, size_t room)
 {
     return memchr(text, 0, room) != NULL;
+}
+
+uint64_t dec_array_bytes(const struct dec_array_spec *spec)
+{
+    const uint64_t most = 1 << 30;
+    unsigned seen = 0;
+    if (spec->type > DEC_NPY_F64 || spec->pad > DEC_PAD_LOOP || spec->n_dims < 1 ||
+        spec->n_dims > DEC_MAX_DIMS)
+        return 0;
+    uint64_t bytes = dec_npy_type_bytes((enum dec_npy_type)spec->type);
+    for (uint32_t i = 0; i < spec->n_dims; i++) {
+        if (spec->axes[i] >= spec->n_dims || (seen & 1u << spec->axes[i]) || spec->shape[i] > most)
+            return 0;
+        seen |= 1u << spec->axes[i];
+        bytes *= spec->shape[i];
+        if (bytes == 0 || bytes > most)
+            return 0;
+    }
+    return bytes;
 }
 
 uint32_t dec_entries_of_frame(const struct dec_frames_spec *spec)
@@ -54,6 +74,7 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
         return reply->n_frames == (job->last - job->first + 1) * dec_entries_of_frame(&job->frames);
     case DEC_AUDIO:
     case DEC_SOUND:
+    case DEC_ARRAY:
         return reply->bytes == job->file_bytes;
     case DEC_MEASURE_SOUND:
         return reply->width <= BASE_MAX((uint32_t)DEC_MAX_CHANNELS, (uint32_t)DEC_MAX_BANDS) &&
@@ -128,7 +149,7 @@ bool dec_job_check(const struct dec_job *job)
 {
     if (job->magic != DEC_MAGIC || job->version != DEC_VERSION || job->session == 0)
         return false;
-    if (job->kind < DEC_INDEX || job->kind > DEC_SHARD_INDEX || job->threads < 1 || job->threads > 64)
+    if (job->kind < DEC_INDEX || job->kind > DEC_ARRAY || job->threads < 1 || job->threads > 64)
         return false;
     if (!is_range(job->range_offset, job->range_bytes))
         return false;
@@ -160,6 +181,8 @@ bool dec_job_check(const struct dec_job *job)
         return sound_check(&job->sound);
     if (job->kind == DEC_SHARD_INDEX)
         return job->shard_index.format <= DEC_ENERGON;
+    if (job->kind == DEC_ARRAY)
+        return dec_array_bytes(&job->array) > 0;
     return job->kind != DEC_UNPACK || unpack_check(&job->unpack);
 }
 

@@ -23,7 +23,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 11u
+#define DEC_VERSION 12u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 #define DEC_MAX_BOUND 10000.0f /* of flow */
@@ -48,6 +48,7 @@ enum dec_kind {
      * none, since it is no plain tar, or holds no sample, a sparse file, or for DALI names with white space.
      * With DEC_FD_INDEX, one that is there: reply: file_bytes 1 = it is right, 0 = not, with the reason. */
     DEC_SHARD_INDEX,
+    DEC_ARRAY, /* output: the values that a stack has for this clip; the source is a .npy file */
 };
 
 enum dec_shard_index { DEC_DALI, DEC_ENERGON };
@@ -126,6 +127,21 @@ struct dec_sound_spec {
     char rate_formula[128];                       /* the rate from `fps`, see base/formula.h; "" = `rate` */
 };
 
+/* What a stack has for each of its clips: of the array's rows, along its first axis, those from the first or
+ * in the middle; where there are fewer, zeros, the last one, or all again. Together they have `shape`, rows
+ * first, of which axes are then moved, as numpy.transpose() does. */
+enum dec_pad { DEC_PAD_ZERO, DEC_PAD_EDGE, DEC_PAD_LOOP };
+enum { DEC_MAX_DIMS = 5 };
+struct dec_array_spec {
+    uint8_t type; /* enum dec_npy_type (npy.h) */
+    uint8_t n_dims;
+    uint8_t centre;
+    uint8_t pad; /* enum dec_pad */
+    uint32_t shape[DEC_MAX_DIMS];
+    uint8_t axes[DEC_MAX_DIMS];
+    uint8_t unused[3];
+};
+
 struct dec_subtitles_spec {
     uint8_t sidecar; /* 1: the source is a .srt, .vtt or .ass file; 0: a video with an embedded text stream */
     uint8_t reserved[7];
@@ -179,6 +195,7 @@ struct dec_job {
         struct {
             uint32_t format; /* enum dec_shard_index */
         } shard_index;
+        struct dec_array_spec array;
     };
 };
 
@@ -233,6 +250,8 @@ bool dec_job_check(const struct dec_job *job);
 
 /* How many entries stand in the output of DEC_FRAMES for each frame: 2 for pictures of flow, x and y. */
 uint32_t dec_entries_of_frame(const struct dec_frames_spec *spec);
+/* Bytes of DEC_ARRAY's output; 0 = the spec makes no sense. At most 1 GiB. */
+uint64_t dec_array_bytes(const struct dec_array_spec *spec);
 /* Bytes of a row of an array, DEC_RGB. */
 uint64_t dec_row_bytes(const struct dec_frames_spec *spec, uint32_t width, uint32_t height);
 

@@ -30,6 +30,7 @@ static const struct {
     {DEC_SOUND, dec_run_sound},   {DEC_SUBTITLES, dec_run_subtitles},
     {DEC_LIST, dec_run_list},     {DEC_UNPACK, dec_run_unpack},
     {DEC_TABLE, dec_run_table},   {DEC_SHARD_INDEX, dec_run_shard_index},
+    {DEC_ARRAY, dec_run_array},
 };
 
 static struct dec_reply reply_to(const struct dec_job *job, enum dec_reply_kind kind)
@@ -108,6 +109,7 @@ static bool needs_index(const struct dec_job *job)
     case DEC_UNPACK:
     case DEC_TABLE:
     case DEC_SHARD_INDEX:
+    case DEC_ARRAY:
         return false;
     case DEC_FRAMES:
     case DEC_MEASURE_FRAMES:

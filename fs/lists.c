@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "fs/private.h"
+#include "fs/stack.h"
 
 #include <errno.h>
 
@@ -122,7 +123,7 @@ static bool unmake_locked(struct fs_lists *l, struct list *list)
 static bool forget_clip_locked(struct fs_lists *l, struct list *list, size_t clip)
 {
     bool found = false;
-    if (view_of(l, list)->list.asked < 0)
+    if (view_of(l, list)->list.asked < 0 && !view_of(l, list)->list.is_stack)
         return false;
     for (uint32_t i = 0; i < list->n; i++) {
         if (list->entries[i].clip != clip)
@@ -370,6 +371,10 @@ static int put_together_locked(const struct fs_lists *l, const struct list *list
     struct cfg_numbers numbers = {.index = (uint64_t)spec->base};
     for (uint32_t i = 0; i < list->n; i++)
         numbers.nclips += list->entries[i].frames != unlisted;
+    if (spec->is_stack) {
+        fs_stack_header(&spec->stack, list->n, out);
+        return out->failed ? -ENOMEM : 0;
+    }
     put(l, spec->begin, first, &numbers, out);
     for (uint32_t i = 0, n = 0; i < list->n && out->len <= max_list_bytes; i++) {
         if (list->entries[i].frames == unlisted)
@@ -434,7 +439,7 @@ static struct timespec newest(struct fs_lists *l, const struct list *list)
 {
     const int64_t second = 1000000000;
     int64_t most = INT64_MIN, ns;
-    bool asked = view_of(l, list)->list.asked >= 0;
+    bool asked = view_of(l, list)->list.asked >= 0 || view_of(l, list)->list.is_stack;
     for (uint32_t i = 0; asked && i < list->n; i++)
         if (list->entries[i].frames != unlisted &&
             cache_mtime_ns(l->fs->cache, list->entries[i].clip, &ns) == 0)
@@ -455,7 +460,7 @@ static int finish_locked(struct fs_lists *l, struct list *list)
     for (uint32_t i = 0; i < list->n; i++)
         list->n_unlisted += list->entries[i].frames == unlisted;
     list->made = true;
-    list->bytes = list->text.len;
+    list->bytes = list->text.len + list->n * fs_stack_part_bytes(&view_of(l, list)->list);
     list->mtime = newest(l, list);
     l->n_unlisted += list->n_unlisted;
     if (list->n_unlisted > 0)
@@ -533,21 +538,52 @@ int fs_list_size(struct fs_lists *l, uint32_t number, uint32_t version, struct c
     return 0;
 }
 
+/* Up to len bytes of a part of a stack; offset: behind the header. 0 = it is the end. */
+static ssize_t read_part(struct fs_lists *l, uint32_t number, uint32_t version, struct cache_waiter *w,
+                         void *out, size_t len, uint64_t offset)
+{
+    const struct list *list = list_of(l, number);
+    struct cache *cache = l->fs->cache;
+    const uint64_t bytes = fs_stack_part_bytes(&view_of(l, list)->list);
+    pthread_mutex_lock(&l->lock);
+    ssize_t n = check_version_locked(list, version);
+    bool there = n == 0 && bytes > 0 && offset / bytes < list->n;
+    uint32_t clip = there ? list->entries[offset / bytes].clip : 0;
+    pthread_mutex_unlock(&l->lock);
+    if (!there)
+        return n;
+    n = cache_read(cache, clip, cache_version(cache, clip), list->view, 0, w, out, len, offset % bytes);
+    if (n <= 0)
+        return n < 0 ? n : -EIO;
+    /* What was read may be of a clip that has changed since the list was looked at. */
+    pthread_mutex_lock(&l->lock);
+    int err = check_version_locked(list, version);
+    pthread_mutex_unlock(&l->lock);
+    return err ? err : n;
+}
+
 ssize_t fs_list_read(struct fs_lists *l, uint32_t number, uint32_t version, struct cache_waiter *w, void *out,
                      size_t len, uint64_t offset)
 {
     struct list *list;
+    size_t done = 0;
     ssize_t n = make_and_lock(l, number, version, w, &list);
     if (n < 0)
         return n;
     list->told = true;
     n = need_text_locked(l, list);
-    if (n == 0 && offset < list->text.len) {
-        n = (ssize_t)BASE_MIN(len, list->text.len - (size_t)offset);
-        memcpy(out, list->text.data + offset, (size_t)n);
+    const uint64_t text = list->text.len;
+    if (n == 0 && offset < text) {
+        done = BASE_MIN(len, (size_t)(text - offset));
+        memcpy(out, list->text.data + offset, done);
     }
     pthread_mutex_unlock(&l->lock);
-    return n;
+    if (n < 0 || !view_of(l, list)->list.is_stack)
+        return n < 0 ? n : (ssize_t)done;
+    while (done < len &&
+           (n = read_part(l, number, version, w, (char *)out + done, len - done, offset + done - text)) > 0)
+        done += (size_t)n;
+    return n < 0 ? n : (ssize_t)done;
 }
 
 uint64_t fs_lists_n_unlisted(struct fs_lists *l)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the configuration's words to the cache's. */
 #include "fs/private.h"
+#include "fs/stack.h"
 
 static struct dec_frames_spec frames_spec(const struct cfg_frames *f)
 {
@@ -142,8 +143,13 @@ bool fs_cache_view(const struct cfg *cfg, const struct cfg_view *v, struct cache
         fs_command_view(cfg, v, &ret->command);
         ret->kind = CACHE_COMMAND;
         return true;
-    case CFG_TEXT:
     case CFG_LIST:
+        if (!v->list.is_stack)
+            break;
+        ret->kind = CACHE_PART;
+        ret->array = fs_stack_part(&v->list.stack);
+        return true;
+    case CFG_TEXT:
         break;
     }
     return false;

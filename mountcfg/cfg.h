@@ -88,6 +88,9 @@
  *               count: PATH of the frames view that {nframes} counts,
  *               broken: leave_out|keep }        also {index}; at the ends {nclips} and {values.FIELD}
  *       In texts and lists {FIELD:json} is a JSON string, or null; {values.FIELD:json} an array.
+ *     - path: "{split}_joint.npy"              one array over the clips that a list would have, of .npy files
+ *       stack: { shape: [ROWS, N, ...], axes: [0, 1, ...], dtype: float32|float64|int64|int16|int8|uint8,
+ *                cut: start|centre, pad: zero|edge|loop, sort, where (as list) }
  *     - path: "features/{clip}.npy"            a program of the user's own makes the file
  *       command: [PROGRAM, ARGUMENT, ...]      or { run: [...], input: source|PATH, output: npy|any,
  *                timeout: 10m, at_once: 1, max_size: 64MiB }
@@ -210,6 +213,27 @@ struct cfg_npy {
  * behind it), `begin` and `end` with the first clip of the list, of which they take what all clips of the
  * list share. */
 struct cfg_condition;
+/* `stack:`, what it has of each clip. */
+enum { CFG_STACK_DIMS = 5 };
+enum cfg_stack_type {
+    CFG_STACK_F32,
+    CFG_STACK_F64,
+    CFG_STACK_I64,
+    CFG_STACK_I16,
+    CFG_STACK_I8,
+    CFG_STACK_U8
+};
+enum cfg_pad { CFG_PAD_ZERO, CFG_PAD_EDGE, CFG_PAD_LOOP };
+struct cfg_stack {
+    size_t n_dims;
+    int shape[CFG_STACK_DIMS]; /* rows first; `shape:` */
+    int axes[CFG_STACK_DIMS];  /* their new order; `axes:` */
+    enum cfg_stack_type type;  /* `dtype:`, default float32 */
+    bool centre;               /* of more rows those in the middle, rather than the first; `cut:` */
+    enum cfg_pad pad;          /* where there are fewer; `pad:`, default zero */
+};
+
+/* A list, or a stack, which has only sort, where and stack. */
 struct cfg_listing {
     struct cfg_template *begin, *each, *join, *end;
     struct cfg_template *count; /* `count:`, the path of a frames view; NULL = the first */
@@ -223,6 +247,8 @@ struct cfg_listing {
     const size_t *sort, *distinct;      /* fields */
     struct cfg_condition *where;        /* all of them must hold */
     int line_count, column_count;       /* where `count` stands */
+    bool is_stack;
+    struct cfg_stack stack;
 };
 
 /* A program that makes the file. */

@@ -450,6 +450,11 @@ void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at, int fewest);
 
 /* ---- lists.c ---- */
 
+/* A field, or a list of them. */
+void cfg_load_names(struct cfg_loader *l, const struct cfg_entry *e, const char *what, const size_t **ret,
+                    size_t *ret_n);
+/* `stack:` (stack.c). */
+void cfg_load_stack(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at, struct cfg_view *v);
 void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v);
 /* When all views are known. */
 void cfg_complete_lists(struct cfg_loader *l);

@@ -58,9 +58,8 @@ static struct cfg_template *load_end(struct cfg_loader *l, const struct cfg_entr
     return t;
 }
 
-/* A field, or a list of them. */
-static void load_names(struct cfg_loader *l, const struct cfg_entry *e, const char *what, const size_t **ret,
-                       size_t *ret_n)
+void cfg_load_names(struct cfg_loader *l, const struct cfg_entry *e, const char *what, const size_t **ret,
+                    size_t *ret_n)
 {
     size_t n = 1;
     if (!e->value.yaml)
@@ -121,8 +120,8 @@ void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *
     list->begin = load_end(l, &e[LIST_BEGIN], "begin", v->path);
     list->end = load_end(l, &e[LIST_END], "end", v->path);
     list->uses_nframes = list->each && list->each->uses_nframes;
-    load_names(l, &e[LIST_SORT], "sort", &list->sort, &list->n_sort);
-    load_names(l, &e[LIST_DISTINCT], "distinct", &list->distinct, &list->n_distinct);
+    cfg_load_names(l, &e[LIST_SORT], "sort", &list->sort, &list->n_sort);
+    cfg_load_names(l, &e[LIST_DISTINCT], "distinct", &list->distinct, &list->n_distinct);
     if (e[LIST_WHERE].value.yaml)
         cfg_load_conditions(l, e[LIST_WHERE].value, "where", &list->where, &list->n_where);
     load_count(l, &e[LIST_COUNT], list);

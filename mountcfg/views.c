@@ -14,6 +14,7 @@ enum {
     VIEW_NPY,
     VIEW_LIST,
     VIEW_COMMAND,
+    VIEW_STACK,
     VIEW_WHERE,
     VIEW_N
 };
@@ -23,7 +24,7 @@ static const struct cfg_key view_keys[VIEW_N] = {
     [VIEW_TEXT] = {"text", false},   [VIEW_FILES] = {"files", false},
     [VIEW_NPY] = {"npy", false},     [VIEW_LIST] = {"list", false},
     [VIEW_FILE] = {"file", false},   [VIEW_COMMAND] = {"command", false},
-    [VIEW_WHERE] = {"where", false},
+    [VIEW_STACK] = {"stack", false}, [VIEW_WHERE] = {"where", false},
 };
 
 int cfg_read_extension(struct cfg_loader *l, struct cfg_place at, const struct cfg_template *path,
@@ -320,21 +321,22 @@ static void load_text(struct cfg_loader *l, struct cfg_node node, struct cfg_vie
 static int view_kind(struct cfg_loader *l, struct cfg_place at, const struct cfg_entry *e)
 {
     int kind = 0;
-    for (int i = VIEW_FRAMES; i <= VIEW_COMMAND; i++) {
+    for (int i = VIEW_FRAMES; i <= VIEW_STACK; i++) {
         if (!e[i].key.yaml)
             continue;
         if (kind) {
             cfg_mistake(&l->log, cfg_node_place(e[i].key),
-                        "a view is one of frames, audio, subtitles, text, files, file, npy, list or command; "
-                        "this one has \"%s\" and \"%s\"",
+                        "a view is one of frames, audio, subtitles, text, files, file, npy, list, command or "
+                        "stack; this one has \"%s\" and \"%s\"",
                         view_keys[kind].name, view_keys[i].name);
             return 0;
         }
         kind = i;
     }
     if (!kind)
-        cfg_mistake(&l->log, at,
-                    "a view needs one of frames, audio, subtitles, text, files, file, npy, list or command");
+        cfg_mistake(
+            &l->log, at,
+            "a view needs one of frames, audio, subtitles, text, files, file, npy, list, command or stack");
     return kind;
 }
 
@@ -393,7 +395,8 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
         cfg_mistake(&l->log, at, "a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"");
     if (!kind)
         return;
-    struct cfg_view v = {.kind = (enum cfg_view_kind)(kind - VIEW_FRAMES + CFG_FRAMES),
+    struct cfg_view v = {.kind = kind == VIEW_STACK ? CFG_LIST
+                                                    : (enum cfg_view_kind)(kind - VIEW_FRAMES + CFG_FRAMES),
                          .file = at.file,
                          .line = at.line,
                          .column = at.column};
@@ -425,6 +428,8 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
         cfg_load_command(l, value, &v);
     else if (v.kind == CFG_TEXT)
         load_text(l, value, &v);
+    else if (kind == VIEW_STACK)
+        cfg_load_stack(l, value, path_at, &v);
     else if (v.kind == CFG_LIST)
         cfg_load_list(l, value, &v);
     l->c->views[l->c->n_views++] = v;

@@ -24,7 +24,7 @@ PROBES = [
     'root: .\nsources:\n  - videos: "*"\nfields: { x: { nonsense: 1 } }\nviews: []\n',
     'root: .\nsources:\n  - videos: "*"\nviews: []\ncache: { nonsense: 1 }\n',
     *(f'root: .\nsources:\n  - videos: "*"\nviews:\n  - path: "{path}"\n    {kind}: {{ nonsense: 1 }}\n'
-      for path, kind in (('{frame}.jpg', 'frames'), ('a.mp3', 'audio'), ('a.srt', 'subtitles'), ('a.npy', 'npy'), ('a.txt', 'list'), ('a', 'command'))),
+      for path, kind in (('{frame}.jpg', 'frames'), ('a.mp3', 'audio'), ('a.srt', 'subtitles'), ('a.npy', 'npy'), ('a.txt', 'list'), ('a', 'command'), ('a.npy', 'stack'))),
 ]
 
 

@@ -211,16 +211,16 @@ static const struct {
      "c.yaml:5:11: path \"a/b\": the path of a files view needs {path}\n"},
     {SOURCE "views:\n  - path: 'a/{path}'\n    files: '[a'\n",
      "c.yaml:6:12: files: pattern \"[a\": \"[\" without \"]\"\n"},
-    {SOURCE "views:\n  - path: a\n",
-     "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files, file, npy, list or command\n"},
+    {SOURCE "views:\n  - path: a\n", "c.yaml:5:5: a view needs one of frames, audio, subtitles, text, files, "
+                                     "file, npy, list, command or stack\n"},
     {SOURCE "views:\n  - text: a\n",
      "c.yaml:5:5: a view needs a \"path\", such as \"img/{clip}/{frame:06d}.jpg\"\n"},
     {SOURCE "views:\n  - path: a\n    video: {}\n",
      "c.yaml:6:5: unknown key \"video\" in a view (known: "
-     "path, frames, audio, subtitles, text, files, file, npy, list, command, where)\n"},
+     "path, frames, audio, subtitles, text, files, file, npy, list, command, stack, where)\n"},
     {VIEW("{clip}.mp3", "audio: {}\n    text: x"),
      "c.yaml:7:5: a view is one of frames, audio, subtitles, "
-     "text, files, file, npy, list or command; this one has \"audio\" and \"text\"\n"},
+     "text, files, file, npy, list, command or stack; this one has \"audio\" and \"text\"\n"},
     {VIEW("x/{clip}", "text: x\n  - path: x/{clip}\n    text: y"),
      "c.yaml:7:11: the view at line 5 has the same path\n"},
     {VIEW("{klip}", "text: x"),
@@ -327,6 +327,12 @@ static const struct {
      "c.yaml:6:15: this corpusfs cannot find optical flow: it was built without OpenCV; install "
      "libopencv-contrib-dev, liblapack-dev and libglx-dev, and build it anew\n"},
 #endif
+    {VIEW("{clip}.npy", "stack: { shape: [3, 4], axes: [1, 1] }"),
+     "c.yaml:6:35: axes: expected each of the 2 axes of the shape once, from 0, in their new order\n"},
+    {VIEW("{clip}.npy", "stack: { pad: edge }"),
+     "c.yaml:6:12: a stack needs the \"shape\" that it has of each clip, rows first, such as [48, 16, 3]\n"},
+    {VIEW("{clip}.npy", "stack: { shape: [100000000, 100000000] }"),
+     "c.yaml:6:21: shape: more than 1 GiB for each clip\n"},
     {NPY "{}", "c.yaml:6:10: npy needs a \"kind\", such as rgb\n"},
     {NPY "{ kind: rbg }", "c.yaml:6:18: kind: expected rgb, flow, wave, logmel, mfcc or fbank, found "
                           "\"rbg\"; did you mean rgb?\n"},
@@ -400,7 +406,7 @@ static const struct {
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
      "c.yaml:3:32: unknown key \"txet\" in a view; did you mean \"text\"? (known: path, frames, audio, "
-     "subtitles, text, files, file, npy, list, command, where)\n"},
+     "subtitles, text, files, file, npy, list, command, stack, where)\n"},
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"},
     /* aliases keep the place of what they stand for; merges are mappings */
