@@ -4,6 +4,7 @@
 import contextlib
 import errno
 import os
+import pickle
 import signal
 import sys
 import tarfile
@@ -15,6 +16,11 @@ from numpy.lib import format as npy_format
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness
+
+
+# (names, labels), as the manual has it.
+PICKLE = r'''list: { sort: clip, broken: keep, begin: "(lp0\n0(lp1\n0",
+      each: "g0\nV{clip}\na0g1\nI{label}\na0", end: "(g0\ng1\nt." }'''
 
 
 class Stack(harness.Case):
@@ -55,13 +61,18 @@ class Stack(harness.Case):
         root = self.home / 'root'
         gaits = {split: self.gaits(root, split, n) for split, n in (('train', 70), ('test', 11))}
         views = {'{split}_joint.npy': 'stack: { shape: [48, 16, 3, 1], axes: [2, 0, 1, 3], sort: clip, pad: edge }',
-                 '{split}.txt': 'list: { each: "{clip}\\n", sort: clip, broken: keep }'}
-        with self.mount(self.config(root, views)) as mount:
-            self.assertEqual(sorted(os.listdir(mount.path)), ['test.txt', 'test_joint.npy', 'train.txt', 'train_joint.npy'])
+                 '{split}.txt': 'list: { each: "{clip}\\n", sort: clip, broken: keep }',
+                 '{split}_label.pkl': PICKLE}
+        labels = r"fields: { label: { of: clip, match: '\d+' } }"
+        with self.mount(self.config(root, views, more=labels)) as mount:
+            self.assertEqual(sorted(os.listdir(mount.path)), sorted(
+                split + name for split in gaits for name in ('.txt', '_joint.npy', '_label.pkl')))
             for split in self.shuffled(gaits):
                 path = mount.path / f'{split}_joint.npy'
                 names = (mount.path / f'{split}.txt').read_text(encoding='ascii').split()
                 self.assertEqual(names, [f'gait{i + 1}' for i in range(len(gaits[split]))])
+                with open(mount.path / f'{split}_label.pkl', 'rb') as file:
+                    self.assertEqual(pickle.load(file), (names, list(range(1, len(names) + 1))))
                 expected = numpy.array([self.cut(gaits[split][n], 48, 'edge').reshape(48, 16, 3, 1).transpose(2, 0, 1, 3)
                                         for n in names])
                 jobs = mount.stats()['jobs_audio']
