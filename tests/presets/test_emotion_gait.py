@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The preset emotion-gait: arrays that are mapped, and pickles of names and labels in their order, as BPM-GCN reads them."""
+import pickle
+import sys
+from pathlib import Path
+
+import numpy
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import presets
+
+N = {'train': 23, 'test': 5}
+
+
+def make(root):
+    """{split: {gait: ((T, 48), label)}}; some gaits are too long, some too short."""
+    made, rows = {}, []
+    generator = numpy.random.default_rng(1)
+    for split, n in N.items():
+        (root / split).mkdir(parents=True)
+        made[split] = {}
+        for i in range(n):
+            name = f'{split}_{i + 1}_walk'
+            values = generator.standard_normal(((48, 48, 60, 31)[i % 4], 48)).astype('<f8' if i % 2 else '<f4')
+            numpy.save(root / split / f'{name}.npy', values)
+            made[split][name] = (values, i % 4)
+            rows.append(f'{name},{i % 4}\n')
+        (root / 'BPM_GCN').mkdir(exist_ok=True)
+        numpy.save(root / f'BPM_GCN/{split}_movement.npy', generator.standard_normal((n, 8, 48, 16, 1)))
+        numpy.save(root / f'BPM_GCN/{split}_affective.npy', generator.standard_normal((n, 1488)))
+    presets.write(root / 'labels.csv', 'gait,label\n' + ''.join(reversed(rows)))
+    return made
+
+
+class EmotionGait(presets.Case):
+    preset = 'emotion-gait'
+
+    def walk(self, tree, split, made):
+        with open(tree / f'BPM_GCN/{split}_label.pkl', 'rb') as file:
+            names, labels = pickle.load(file)
+        self.assertEqual(names, [f'{split}_{i + 1}_walk' for i in range(N[split])])
+        self.assertEqual(labels, [made[name][1] for name in names])
+        joint = numpy.load(tree / f'BPM_GCN/{split}_joint.npy', mmap_mode='r')
+        self.assertEqual((joint.shape, joint.dtype), ((N[split], 3, 48, 16, 1), numpy.float32))
+        for i in self.shuffled(range(N[split])):
+            rows = numpy.zeros((48, 48))
+            values = made[names[i]][0][:48]
+            rows[:len(values)] = values
+            numpy.testing.assert_array_equal(joint[i, ..., 0], rows.astype('<f4').reshape(48, 16, 3).transpose(2, 0, 1))
+        for part in ('movement', 'affective'):
+            array = numpy.load(tree / f'BPM_GCN/{split}_{part}.npy', mmap_mode='r')
+            numpy.testing.assert_array_equal(array, numpy.load(self.root / f'BPM_GCN/{split}_{part}.npy'))
+
+    def test_walk(self):
+        made = make(self.root)
+        with self.mounted() as tree:
+            self.assert_names(tree / 'BPM_GCN', [f'{split}_{part}' for split in N for part in
+                                                 ('joint.npy', 'label.pkl', 'movement.npy', 'affective.npy')])
+            for split in N:
+                self.walk(tree, split, made[split])
+
+
+if __name__ == '__main__':
+    presets.main()
