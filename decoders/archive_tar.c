@@ -20,6 +20,9 @@ enum {
     /* What stands between the end of a tar and another that was appended to it: zeros up to the end of a
      * record. Reading on through more would cost an hour where somebody made a file of nothing but a hole. */
     MAX_ZERO_BYTES = 16 << 20,
+    /* A header with what belongs to it, such zeros too. Maps of sparse files are as long as they like, and
+     * take ten times their length of memory; the longest that a list takes has some 3 MiB. */
+    MAX_HEADER_BYTES = 32 << 20,
 };
 
 struct tar {
@@ -31,6 +34,7 @@ struct tar {
     uint64_t begin;      /* where in the stream libarchive began */
     uint64_t header;     /* where the header that was asked for last begins, or would */
     uint64_t zero_bytes; /* that were read one after the other */
+    bool in_header;
     struct dec_extent *extents;
 };
 
@@ -48,6 +52,10 @@ static la_ssize_t on_read(struct archive *a, void *context, const void **ret)
     ssize_t n = t->stream->read(t->stream, &block);
     if (n < 0) {
         archive_set_error(a, (int)-n, "cannot be read: %s", strerror((int)-n));
+        return ARCHIVE_FATAL;
+    }
+    if (t->in_header && t->stream->position - t->header > MAX_HEADER_BYTES) {
+        archive_set_error(a, EFBIG, "a header of more than %d MiB", MAX_HEADER_BYTES >> 20);
         return ARCHIVE_FATAL;
     }
     *ret = block;
@@ -211,7 +219,9 @@ static int list_members(struct tar *t)
     int err = 0, got = ARCHIVE_OK;
     while (!err) {
         begin_header(t);
+        t->in_header = true;
         got = archive_read_next_header2(t->archive, t->entry);
+        t->in_header = false;
         if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
             break;
         err = list_member(t);

@@ -415,6 +415,22 @@ class Tars(Archives):
             self.assertEqual((holes.name, holes.why), (b'holes', why))
             self.assertEqual((holes.size, holes.packed), (0, 0) if why else (2 * n, n))
 
+    def test_endless_map(self):
+        """A map of holes without end is not read to its end: it would take ten times its length of memory."""
+        n = 4_000_000
+        data = (f'{n}\n' + ''.join(f'{2 * i}\n1\n' for i in range(n))).encode()
+        holes = tarfile.TarInfo('./GNUSparseFile.1/holes')
+        holes.size = len(data)
+        holes.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': 'holes',
+                             'GNU.sparse.realsize': str(1 << 40)}
+        path = self.home / 'a.tar'
+        with tarfile.open(path, 'w', format=tarfile.PAX_FORMAT) as archive:
+            archive.addfile(tarfile.TarInfo('before'))
+            archive.addfile(holes, io.BytesIO(data))
+        found = Listed(path)
+        self.assertEqual([(m.name, m.why) for m in found.members], [(b'before', 0)])
+        self.assertIn('a header of more than 32 MiB', found.reason)
+
     def test_lying_sizes(self):
         for size in (513, 1 << 33, (1 << 62), (1 << 63) - 1):
             header = tarfile.TarInfo('liar')
