@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* corpusfs index CONFIG: lists what is not listed yet, and tells mounts to look. */
+/* corpusfs index CONFIG: lists and demuxes what is not known yet, and tells mounts to look. */
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/decoder.h"
@@ -16,9 +16,9 @@ static int usage(FILE *out)
     (void)fprintf(
         out,
         "usage: corpusfs index [--write-idx] CONFIG\n\n"
-        "Scans the sources of CONFIG now: archives that are new or have changed are listed, and the\n"
-        "lists are kept in the cache folder, so that the next mount need not. Mounts of the corpus show\n"
-        "what is new a moment later, videos and files too.\n\n"
+        "Scans the sources of CONFIG now: archives that are new or have changed are listed, videos are\n"
+        "demuxed, and what that tells is kept in the cache folder, so that mounts need not. Where it was\n"
+        "interrupted, it goes on. Mounts of the corpus show what is new a moment later.\n\n"
         "Indexes of samples that other programs keep beside plain tars, DALI's .idx and Energon's\n"
         ".tar.idx, are held against the tars. --write-idx writes those that lack or are wrong.\n\n"
         "Exit code: 0 done, 1 something was wrong, 2 wrong usage.\n\n"
@@ -60,6 +60,7 @@ static int run(const struct cfg *cfg, const char *decoder, bool write_indexes)
                                        .decoder = decoder,
                                        .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES,
                                        .report = print_line,
+                                       .index_media = true,
                                        .check_indexes = true,
                                        .write_indexes = write_indexes};
     base_log_set_level(BASE_LOG_WARNING);
@@ -74,7 +75,7 @@ static int run(const struct cfg *cfg, const char *decoder, bool write_indexes)
                  found.n_archives);
     if (write_indexes)
         (void)printf("%zu indexes written beside shards\n", found.n_indexes_written);
-    return tell_mounts(cfg) == 0 && found.n_problems == 0 ? 0 : 1;
+    return tell_mounts(cfg) == 0 && found.n_problems == 0 && found.n_bad_media == 0 ? 0 : 1;
 }
 
 int cli_index(int argc, char **argv)

@@ -28,8 +28,10 @@ struct fs_options {
     const char
         *status_socket;   /* path of the socket at which the status is told as JSON (corpusfs.1), or NULL */
     cfg_report *describe; /* fs_survey(): what was found (cfg_describe()); may be NULL */
-    bool
-        check_indexes; /* fs_survey(): holds DALI's and Energon's indexes against the archives beside them, */
+    /* fs_survey(): demuxes the clips, and keeps what that tells; after an interruption it goes on. */
+    bool index_media;
+    /* Holds DALI's and Energon's indexes against the archives beside them, */
+    bool check_indexes;
     bool write_indexes; /* and writes those that lack or are wrong */
     cfg_report *report; /* what is wrong with the corpus, found by the scan before the mount */
     /* Called when the tree can be used: a background daemon then lets its parent go. */
@@ -41,6 +43,7 @@ struct fs_options {
 struct fs_survey {
     size_t n_clips, n_files, n_archives, n_problems;
     size_t n_indexes_written; /* beside archives */
+    size_t n_bad_media;       /* clips that cannot be indexed; the log says why */
 };
 /* Scans without mounting; archives are listed, and the lists kept. on_progress: how many archives of how many
  * are done; may be NULL. 0 or a negative errno with a reason. */

@@ -137,6 +137,16 @@ void fs_command_view(const struct cfg *cfg, const struct cfg_view *v, struct cac
 int fs_command_arguments(const void *context, size_t clip, size_t view,
                          const struct cache_command_values *values, struct base_bytes *out);
 
+/* ---- survey_media.c ---- */
+/* Demuxes all clips into the cache, which must be of a survey. *ret_bad: how many could not be. 0 or a
+ * negative errno. */
+int fs_survey_media(const struct fs_options *o, struct cache *cache, const struct cfg_clips *clips,
+                    fs_progress *on_progress, void *context, size_t *ret_bad);
+
+/* ---- world.c ---- */
+/* A clip as the cache knows it; its strings are the clip's. */
+struct cache_source fs_source_of(const struct cfg_clip *clip);
+
 /* ---- views.c ---- */
 /* A view of the configuration as the cache knows it; false: a text or list view, which is no matter of the
  * cache. */

@@ -9,7 +9,13 @@
 
 static int create_cache(const struct fs_options *o, struct cache **ret, struct base_reason *why)
 {
+    /* Frames as they are: to count them is to index a clip. */
+    const struct cache_view frames = {
+        .kind = CACHE_FRAMES,
+        .frames = {.timing = DEC_PASSTHROUGH, .format = DEC_PPM, .quality = 95, .top = 1, .std = {1, 1, 1}}};
     const struct cache_options options = {
+        .views = &frames,
+        .n_views = 1,
         .root = cfg_root(o->cfg),
         .dir = cfg_cache_dir(o->cfg),
         .size_bytes = cfg_cache_size(o->cfg),
@@ -157,7 +163,7 @@ int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *
     struct cache *cache = NULL;
     struct cfg_clips *clips = NULL;
     struct fs_survey s = {0};
-    int err = cfg_has_archives(options->cfg) ? create_cache(options, &cache, why) : 0;
+    int err = cfg_has_archives(options->cfg) || options->index_media ? create_cache(options, &cache, why) : 0;
     if (err)
         return err;
     struct counted_lister counted = {
@@ -174,12 +180,16 @@ int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *
         s.n_files = clips->n_files;
         s.n_archives = clips->n_archives;
         *ret = s;
-        if (options->check_indexes)
+        if (options->index_media)
+            err = fs_survey_media(options, cache, clips, on_progress, context, &ret->n_bad_media);
+        if (err)
+            base_fail(why, err, "the clips cannot be indexed: %s", strerror(-err));
+        if (!err && options->check_indexes)
             err = look_at_indexes(options, clips, ret, why);
         if (options->describe)
             cfg_describe(options->cfg, clips, options->describe, context);
     }
+    cache_destroy(cache); /* which has the clips' strings */
     cfg_clips_destroy(clips);
-    cache_destroy(cache);
     return err;
 }

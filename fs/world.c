@@ -107,7 +107,7 @@ static int number_files(struct fs *fs, struct known *known, const struct cfg_cli
     return err;
 }
 
-static struct cache_source source_of(const struct cfg_clip *clip)
+struct cache_source fs_source_of(const struct cfg_clip *clip)
 {
     static const enum cache_cut_unit units[] = {
         [CFG_WHOLE] = CACHE_WHOLE, [CFG_RANGE_US] = CACHE_CUT_US, [CFG_RANGE_FRAMES] = CACHE_CUT_FRAMES};
@@ -126,7 +126,7 @@ static int tell_cache(struct fs *fs, size_t from)
     if (!sources)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
-        sources[i] = source_of(&fs->clips[from + i]);
+        sources[i] = fs_source_of(&fs->clips[from + i]);
     return cache_add_sources(fs->cache, sources, n, &first);
 }
 
