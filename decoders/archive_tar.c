@@ -16,7 +16,10 @@
 
 enum {
     BLOCK = 512,
-    END_BYTES = 4096, /* which tell an archive's end, with the last header */
+    /* What an archive is known again by when it grew, beside the last header: its ends, and as many blocks
+     * between them. */
+    END_BYTES = 4096,
+    N_SAMPLES = 64,
     /* What stands between the end of a tar and another that was appended to it: zeros up to the end of a
      * record. Reading on through more would cost an hour where somebody made a file of nothing but a hole. */
     MAX_ZERO_BYTES = 16 << 20,
@@ -278,19 +281,26 @@ bool dec_is_tar(const uint8_t *block)
     return any && (told == sum || (int64_t)told == signed_sum);
 }
 
-/* A header has a name, a time and a sum in it: two archives that have the same one at the same place are the
- * same so far, or somebody wants them to look so. */
+/* A header has a name, a time and a sum in it: two archives that have the same ones at the beginning and at
+ * the end, and the same bytes here and there, are the same so far, or somebody wants them to look so. */
 int dec_hash_end(const struct dec_source *source, const struct dec_members *list, uint8_t ret[16])
 {
-    uint8_t bytes[BLOCK + END_BYTES];
-    size_t header_len = BASE_MIN((uint64_t)BLOCK, list->end_offset - list->last_header);
-    size_t end_len = BASE_MIN((uint64_t)END_BYTES, list->end_offset);
+    static uint8_t bytes[BLOCK + 2 * END_BYTES + N_SAMPLES * BLOCK];
+    const uint64_t end = list->end_offset;
+    size_t header_len = BASE_MIN((uint64_t)BLOCK, end - list->last_header), len = header_len;
+    size_t end_len = BASE_MIN((uint64_t)END_BYTES, end);
     int err = dec_source_read_all(source, bytes, header_len, list->last_header);
     if (!err)
-        err = dec_source_read_all(source, bytes + header_len, end_len, list->end_offset - end_len);
+        err = dec_source_read_all(source, bytes + len, end_len, end - end_len);
+    len += end_len;
+    if (!err)
+        err = dec_source_read_all(source, bytes + len, end_len, 0);
+    len += end_len;
+    for (uint64_t i = 0; !err && i < N_SAMPLES && end >= BLOCK; i++, len += BLOCK)
+        err = dec_source_read_all(source, bytes + len, BLOCK, end / BLOCK * i / N_SAMPLES * BLOCK);
     if (err)
         return err;
-    struct base_hash hash = base_hash_of(bytes, header_len + end_len);
+    struct base_hash hash = base_hash_of(bytes, len);
     memcpy(ret, hash.bytes, sizeof hash.bytes);
     return 0;
 }

@@ -428,8 +428,11 @@ static int list_entries(struct zip *z)
     }
     if (err)
         return BASE_MIN(err, 0);
-    if (read_entry(z) < 0)
+    got = read_entry(z);
+    if (got < 0)
         dec_listing_truncate(z->l, "its directory makes no sense behind %zu members", z->n);
+    else if (got > 0)
+        dec_listing_truncate(z->l, "more members than a list may have");
     return 0;
 }
 

@@ -256,6 +256,8 @@ static int decode_packets(struct making *m, struct dec_media *media, AVCodecCont
     }
     av_packet_free(&packet);
     if (!err)
+        err = dec_media_check_read(media, &m->work->why);
+    if (!err)
         err = dec_audio_decode(decoder, NULL, m->decoded, filter, m);
     if (!err && !m->any)
         return base_fail(&m->work->why, -EIO, "none of its audio can be decoded");

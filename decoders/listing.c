@@ -91,6 +91,7 @@ struct unpacked_stream {
     struct dec_stream stream;
     struct dec_unpacker *unpacker;
     struct dec_listing *l;
+    bool no_memory; /* which a skip cannot tell */
     uint8_t buffer[64 * 1024];
 };
 
@@ -103,6 +104,7 @@ static ssize_t read_unpacked(struct unpacked_stream *s, size_t len)
         dec_listing_truncate(s->l, "it unpacks to more than %u times its size", DEC_BOMB_RATIO);
         return -EIO;
     }
+    s->no_memory = s->no_memory || n == -ENOMEM;
     if (n < 0 && n != -ENOMEM)
         dec_listing_truncate(s->l, "%s", why.text);
     s->stream.block = s->buffer;
@@ -155,6 +157,7 @@ static int list_unpacked(struct dec_listing *l, struct dec_points *points)
     static struct unpacked_stream s;
     s.stream = (struct dec_stream){.read = unpacked_read, .skip = unpacked_skip};
     s.l = l;
+    s.no_memory = false;
     int err = open_unpacker(l, points, &s.unpacker);
     if (err)
         return err;
@@ -162,6 +165,8 @@ static int list_unpacked(struct dec_listing *l, struct dec_points *points)
     /* Only at its end the stream tells that all of it was right. */
     if (!err)
         (void)s.stream.skip(&s.stream, INT64_MAX);
+    if (!err && s.no_memory)
+        err = base_fail(&l->work->why, -ENOMEM, "out of memory");
     l->facts.stream_bytes = s.stream.position;
     dec_unpacker_destroy(s.unpacker);
     return err;

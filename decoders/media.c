@@ -12,12 +12,15 @@ enum { IO_BLOCK = 64 * 1024 };
 struct source_io {
     struct dec_source source;
     int64_t position, size;
+    int error; /* of the last read that failed, as a negative errno */
 };
 
 static int io_read(void *opaque, uint8_t *out, int len)
 {
     struct source_io *io = opaque;
     ssize_t n = dec_source_read(&io->source, out, (size_t)len, (uint64_t)io->position);
+    if (n < 0)
+        io->error = (int)n;
     if (n <= 0)
         return n == 0 ? AVERROR_EOF : AVERROR(-(int)n);
     io->position += n;
@@ -76,6 +79,14 @@ static void io_destroy(AVIOContext *context)
     free(context->opaque);
     av_freep(&context->buffer);
     avio_context_free(&context);
+}
+
+int dec_media_check_read(const struct dec_media *m, struct base_reason *why)
+{
+    const struct source_io *io = m->format->pb->opaque;
+    return io->error ? base_fail(why, io->error == -ENOMEM ? -ENOMEM : -EIO, "cannot be read: %s",
+                                 strerror(-io->error))
+                     : 0;
 }
 
 int dec_media_fail(struct base_reason *why, int averror, const char *what)
@@ -216,8 +227,8 @@ void dec_media_keep(struct dec_media *m)
     /* Long before any time that a file can have, but far enough from the type's end. */
     const int64_t beginning = -(INT64_C(1) << 60);
     dec_media_close(base_steal_pointer(kept));
-    bool rewinds = m && m->video >= 0 && strstr(m->format->iformat->name, "mp4") &&
-                   fstat(source_of(m)->fd, &kept_file) == 0 &&
+    bool rewinds = m && m->video >= 0 && dec_media_check_read(m, NULL) == 0 &&
+                   strstr(m->format->iformat->name, "mp4") && fstat(source_of(m)->fd, &kept_file) == 0 &&
                    av_seek_frame(m->format, m->video, beginning, AVSEEK_FLAG_BACKWARD) >= 0;
     if (!rewinds) {
         dec_media_close(m);

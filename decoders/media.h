@@ -31,6 +31,9 @@ void dec_media_keep(struct dec_media *m);
  * Else NULL. */
 struct dec_media *dec_media_take(const struct dec_source *source);
 
+/* At the end of the packets: whether that is the end of the file, or reading it failed. 0, or a negative
+ * errno with a reason. */
+int dec_media_check_read(const struct dec_media *m, struct base_reason *why);
 /* A negative errno for one of FFmpeg's error codes; the reason gets `what` and FFmpeg's own words. */
 int dec_media_fail(struct base_reason *why, int averror, const char *what);
 

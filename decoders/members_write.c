@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-enum { WRITE_BLOCK = 1 << 20 };
+/* What the last record and the seek points may take, which come when the list is full. */
+enum { WRITE_BLOCK = 1 << 20, ROOM_BYTES = 128 << 20 };
 
 static int flush(struct dec_members_writer *w)
 {
@@ -97,7 +98,8 @@ int dec_members_add(struct dec_members_writer *w, const struct dec_member *membe
         return 0;
     if (!dec_is_mtime(m.mtime_s))
         m.mtime_s = 0;
-    if (w->n_members >= DEC_MAX_MEMBERS || w->records_bytes >= DEC_MAX_LIST_BYTES)
+    if (w->n_members >= DEC_MAX_MEMBERS ||
+        w->records_bytes + w->buffer.len + w->table.len + ROOM_BYTES > DEC_MAX_LIST_BYTES)
         return -EFBIG;
     if (w->n_members++ % DEC_RESTART == 0)
         begin_anew(w);

@@ -152,9 +152,11 @@ static int decode_end(struct dec_sound_reader *r)
 
 static int decode_more(struct dec_sound_reader *r, struct dec_work *work)
 {
-    if (av_read_frame(r->media->format, r->packet) < 0)
-        return decode_end(r);
     int err = 0;
+    if (av_read_frame(r->media->format, r->packet) < 0) {
+        err = dec_media_check_read(r->media, r->why);
+        return err ? err : decode_end(r);
+    }
     if (r->packet->stream_index == r->stream)
         err = dec_audio_decode(r->decoder, r->packet, r->decoded, filter, r);
     av_packet_unref(r->packet);

@@ -175,7 +175,7 @@ static int read_stream(struct reading *r, struct dec_media *media)
     }
     av_packet_free(&packet);
     avcodec_free_context(&r->decoder);
-    return err;
+    return err ? err : dec_media_check_read(media, &r->work->why);
 }
 
 static int read_video(struct dec_work *work, struct dec_cues *cues)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 enum { MAX_WINDOW_LOG = 30 }; /* 1 GiB; `zstd --ultra -22` takes 128 MiB */
 
@@ -60,6 +61,8 @@ static ssize_t unpack(struct dec_unpacker *u, uint8_t *out, size_t len, struct b
         ZSTD_inBuffer from = {.src = u->in, .size = u->in_len, .pos = u->in_at};
         size_t result = ZSTD_decompressStream(s->z, &to, &from);
         u->in_at = from.pos;
+        if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
+            return base_fail(why, -ENOMEM, "out of memory");
         if (ZSTD_isError(result))
             return base_fail(why, -EIO, "what is packed is damaged: %s", ZSTD_getErrorName(result));
         s->in_frame = result != 0;

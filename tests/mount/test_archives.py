@@ -385,6 +385,24 @@ class Media(harness.Case):
             harness.wait_until('the last one', lambda: mount.files() == [f'raw/a/{i}.txt'])
             self.assertIn(mount.log().count('scanned again'), range(1, 10))
 
+    def test_rewritten_to_the_same_end(self):
+        """A tar that is written anew, with other members before the last one, is not taken for the old one that grew."""
+        def write(*members):
+            with tarfile.open(self.home / 'new', 'w') as tar:
+                for name, data in members:
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+            os.rename(self.home / 'new', self.root / 'a.tar')
+        last, fill = ('last', b'l' * 9000), ('fill', bytes(200_000))
+        write(('old', b'o' * 3000), fill, last)
+        with self.mount(self.config(self.root, RAW, source=SOURCE)) as mount:
+            self.assertEqual(mount.files(), ['raw/a/fill', 'raw/a/last', 'raw/a/old'])
+            for name in ('new', 'newer'):
+                write((name, name.encode() * (3000 // len(name))), fill, last, *[('more', b'm')] * len(name))
+                harness.wait_until(f'the {name} one', lambda n=name: shows(mount.path / 'raw/a' / n, n.encode() * (3000 // len(n))))
+                self.assertEqual(sorted(os.listdir(mount.path / 'raw/a')), sorted(['fill', 'last', 'more', name]))
+
     def test_index(self):
         """Shards that are added while mounted appear after `corpusfs index`; one lookup knows all shards."""
         for i in range(20):

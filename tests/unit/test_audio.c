@@ -12,6 +12,21 @@
 #include <fcntl.h>
 #include <libavutil/log.h>
 #include <math.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* In the place of libc's: reads of a source from `fail_from` on fail, as those of a disk with a bad block. */
+static off_t fail_from = -1;
+
+ssize_t pread(int fd, void *out, size_t len, off_t at)
+{
+    if (fail_from < 0 || at + (off_t)len <= fail_from)
+        return syscall(SYS_pread64, fd, out, len, at);
+    if (at < fail_from)
+        return syscall(SYS_pread64, fd, out, (size_t)(fail_from - at), at);
+    errno = EIO;
+    return -1;
+}
 
 static char folder[] = "/tmp/test_audio.XXXXXX";
 static uint64_t last_progress;
@@ -442,6 +457,27 @@ static void test_damage(void)
     CHECK_INT(make("mute.mp4", &index, &(struct dec_audio_spec){.format = DEC_MP3}), -EIO);
 }
 
+/* Sound whose source cannot be read to its end is an error, and no silence; a file that ends early is. */
+static void test_unreadable(void)
+{
+    base_autofree char *data = NULL;
+    const struct dec_audio_spec mp3 = {.format = DEC_MP3};
+    make_stream(&(struct made){"aac", "mkv", 44100, 2}, "whole.mkv");
+    struct dec_index index = index_of("whole.mkv");
+    size_t len = read_file("whole.mkv", &data);
+    int64_t whole = make("whole.mkv", &index, &mp3);
+    CHECK(whole > 0 && len > 8192);
+    for (size_t part = 2; part <= 4; part++) {
+        fail_from = (off_t)(len - len / part);
+        CHECK_INT(make("whole.mkv", &index, &mp3), -EIO);
+        fail_from = -1;
+    }
+    CHECK_INT(make("whole.mkv", &index, &mp3), whole);
+    base_autoclose int fd = open_file("cut.mkv", O_WRONLY | O_CREAT | O_TRUNC);
+    CHECK_INT(base_pwrite_all(fd, data, len / 2, 0), 0);
+    CHECK_INT(make("cut.mkv", &index, &mp3), whole);
+}
+
 int main(void)
 {
     av_log_set_level(AV_LOG_QUIET);
@@ -459,6 +495,7 @@ int main(void)
     CHECK_RUN(test_silence);
     CHECK_RUN(test_broken_promise);
     CHECK_RUN(test_damage);
+    CHECK_RUN(test_unreadable);
     (void)shell("rm -rf %s", folder);
     return check_result();
 }
