@@ -84,4 +84,10 @@ static inline int base_steal_fd(int *fd)
     return stolen;
 }
 
+/* A folder of the corpus that is merged with others: paths of what is in it begin with the name and a slash.
+ */
+struct base_folder {
+    const char *name, *dir; /* dir: absolute */
+};
+
 #endif

@@ -15,13 +15,12 @@ static size_t cpu_count(void)
 
 static int open_parts(struct cache *c, const struct cache_options *options, struct base_reason *why)
 {
-    c->root = open(options->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (c->root < 0)
-        return base_fail(why, -errno, "%s: cannot open the corpus folder: %s", options->root,
-                         strerror(errno));
+    int err = roots_open(c, why);
+    if (err)
+        return err;
     if (access(options->decoder, X_OK) < 0)
         return base_fail(why, -errno, "%s: cannot run the decoder: %s", options->decoder, strerror(errno));
-    int err = cache_store_open(options->dir, options->size_bytes, &c->store, why);
+    err = cache_store_open(options->dir, options->size_bytes, &c->store, why);
     if (!err)
         cache_store_set_min_free(c->store, options->min_free_bytes);
     return err;
@@ -135,7 +134,7 @@ void cache_destroy(struct cache *c)
     base_grow_finish(&c->clips_memory);
     base_grow_finish(&c->sidecars_memory);
     cache_store_close(c->store);
-    base_close_fd(&c->root);
+    roots_close(c);
     pthread_cond_destroy(&c->work);
     pthread_cond_destroy(&c->linger);
     pthread_mutex_destroy(&c->lock);

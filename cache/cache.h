@@ -89,7 +89,9 @@ struct cache_source {
 };
 
 struct cache_options {
-    const char *root;                   /* absolute */
+    const char *root;                 /* absolute */
+    const struct base_folder *merged; /* n_merged of them; borrowed */
+    size_t n_merged;
     const struct cache_source *sources; /* n_clips of them, as cache_add_sources() takes them */
     size_t n_clips;
     const struct cache_view *views; /* n_views, at most 128; copied */

@@ -89,7 +89,8 @@ static int stat_file(struct cache *c, const char *path, struct cache_file_stamp 
 {
     struct stat st;
     *ret = (struct cache_file_stamp){0};
-    if (fstatat(c->root, path, &st, 0) == 0)
+    const struct source_place place = source_place(c, path);
+    if (fstatat(place.root, place.path, &st, 0) == 0)
         *ret = stamp_of(&st);
     else if (errno != ENOENT && errno != ENOTDIR)
         return -errno;
@@ -161,13 +162,13 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     if (!current)
         return false;
     files_forget(c, clip, version);
-    const char *path = c->sources[clip].path;
+    const struct source_place place = source_place(c, c->sources[clip].path);
     if (version + 1 == CACHE_MAX_VERSION)
-        base_log(BASE_LOG_ERROR, "%s/%s: changed %d times while mounted; mount again to read it",
-                 c->options.root, path, CACHE_MAX_VERSION);
+        base_log(BASE_LOG_ERROR, "%s/%s: changed %d times while mounted; mount again to read it", place.dir,
+                 place.path, CACHE_MAX_VERSION);
     else
-        base_log(BASE_LOG_INFO, "%s/%s: changed while mounted; what was known of it is forgotten",
-                 c->options.root, path);
+        base_log(BASE_LOG_INFO, "%s/%s: changed while mounted; what was known of it is forgotten", place.dir,
+                 place.path);
     clip_tell(c, clip, version, n_files);
     media_unref(old);
     return true;

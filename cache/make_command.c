@@ -119,7 +119,8 @@ static int prepare_source(struct making *m, struct run *r)
     if (m->archive)
         return command_of(m)->input_view < 0 ? copy_member(m, r) : 0;
     int err = making_open_unchanged(m, &r->opened);
-    if (!err && asprintf(&r->source, "%s/%s", m->c->options.root, source->path) < 0) {
+    const struct source_place place = source_place(m->c, source->path);
+    if (!err && asprintf(&r->source, "%s/%s", place.dir, place.path) < 0) {
         r->source = NULL;
         err = making_fail(m, -ENOMEM);
     }
@@ -174,11 +175,11 @@ static int prepare(struct making *m, struct run *r)
 static void log_said(struct making *m, const struct run *r)
 {
     enum { MOST_LINES = 40 };
+    const struct source_place place = source_place(m->c, m->path);
     int n = 0;
     if (r->end.said_bytes > r->end.n_said)
-        base_log(BASE_LOG_INFO,
-                 "%s/%s: %s wrote %llu bytes, of which these are the last:", m->c->options.root, m->path,
-                 r->arguments[0], (unsigned long long)r->end.said_bytes);
+        base_log(BASE_LOG_INFO, "%s/%s: %s wrote %llu bytes, of which these are the last:", place.dir,
+                 place.path, r->arguments[0], (unsigned long long)r->end.said_bytes);
     const char *at = r->end.said;
     for (const char *s = at; *s; s++) /* in the end the last lines */
         n += *s == '\n';
@@ -187,8 +188,7 @@ static void log_said(struct making *m, const struct run *r)
     while (*at) {
         size_t len = strcspn(at, "\n");
         if (len > 0)
-            base_log(BASE_LOG_INFO, "%s/%s: %s: %.*s", m->c->options.root, m->path, r->arguments[0], (int)len,
-                     at);
+            base_log(BASE_LOG_INFO, "%s/%s: %s: %.*s", place.dir, place.path, r->arguments[0], (int)len, at);
         at += len + (at[len] == '\n');
     }
 }

@@ -74,9 +74,10 @@ static void check_cut(struct making *m, const struct media *media)
     bool told = c->clips[m->t->clip].cut_told;
     c->clips[m->t->clip].cut_told = true;
     pthread_mutex_unlock(&c->lock);
+    const struct source_place place = source_place(c, m->path);
     if (!told)
         base_log(BASE_LOG_WARNING, "%s/%s: a clip from %.3f s to %.3f s goes past its end at %.3f s",
-                 c->options.root, m->path, (double)media->from_us / 1e6, (double)media->to_us / 1e6,
+                 place.dir, place.path, (double)media->from_us / 1e6, (double)media->to_us / 1e6,
                  (double)media->source_us / 1e6);
 }
 
@@ -196,8 +197,9 @@ int make_recount(struct making *m, int source, const struct base_hash *failure)
         return making_fail_job(m, -EIO, failure);
     if (!is_current(m, old))
         return -EAGAIN;
-    base_log(BASE_LOG_WARNING, "%s/%s: damaged: %s; its frames are counted by decoding", c->options.root,
-             m->path, m->why.text);
+    const struct source_place place = source_place(c, m->path);
+    base_log(BASE_LOG_WARNING, "%s/%s: damaged: %s; its frames are counted by decoding", place.dir,
+             place.path, m->why.text);
     struct base_bytes packed = {0};
     int err = run_index_job(m, source, true, failure, &packed);
     if (!err)

@@ -19,7 +19,8 @@ struct last_list {
 static struct base_hash key_of_last(const struct making *m)
 {
     base_autofree char *name = NULL;
-    if (asprintf(&name, "last list %u %s/%s", DEC_VERSION, m->c->options.root, m->path) < 0)
+    const struct source_place place = source_place(m->c, m->path);
+    if (asprintf(&name, "last list %u %s/%s", DEC_VERSION, place.dir, place.path) < 0)
         return (struct base_hash){0};
     return base_hash_of(name, strlen(name));
 }
@@ -89,9 +90,9 @@ static int read_segment(const struct cache_segment *s, uint8_t **ret, size_t *re
 /* Says what is not shown. `fresh`: it was not listed before, so each is told by name. */
 static void tell(struct making *m, const struct archive *a, bool fresh)
 {
-    const char *root = m->c->options.root;
+    const struct source_place place = source_place(m->c, m->path);
     if (a->list.truncated)
-        base_log(BASE_LOG_WARNING, "%s/%s: %s; what stands before that is shown", root, m->path,
+        base_log(BASE_LOG_WARNING, "%s/%s: %s; what stands before that is shown", place.dir, place.path,
                  a->list.reason);
     if (a->list.n_refused == 0)
         return;
@@ -101,12 +102,12 @@ static void tell(struct making *m, const struct archive *a, bool fresh)
         dec_members_begin(&a->list, cursor);
         while (dec_members_next(cursor, &member) > 0)
             if (member.kind == DEC_MEMBER_REFUSED)
-                base_log(BASE_LOG_WARNING, "%s/%s: %s: left out: it %s", root, m->path, member.name,
+                base_log(BASE_LOG_WARNING, "%s/%s: %s: left out: it %s", place.dir, place.path, member.name,
                          dec_refusal_text(member.why));
         dec_members_end(cursor);
         free(cursor);
     }
-    base_log(BASE_LOG_WARNING, "%s/%s: %llu members are left out", root, m->path,
+    base_log(BASE_LOG_WARNING, "%s/%s: %llu members are left out", place.dir, place.path,
              (unsigned long long)a->list.n_refused);
 }
 

@@ -14,8 +14,9 @@ int making_fail(struct making *m, int err)
     bool log = !clip->logged && !c->stopping;
     clip->logged = true;
     pthread_mutex_unlock(&c->lock);
+    const struct source_place place = source_place(c, m->path);
     if (log)
-        base_log(BASE_LOG_ERROR, "%s/%s: %s", c->options.root, m->path, m->why.text);
+        base_log(BASE_LOG_ERROR, "%s/%s: %s", place.dir, place.path, m->why.text);
     return err == -ENOMEM || err == -ENFILE || err == -EMFILE ? err : -EIO;
 }
 

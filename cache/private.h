@@ -198,7 +198,8 @@ struct cache {
     struct cache_view views[CACHE_MAX_VIEWS];
     struct base_hash view_hashes[CACHE_MAX_VIEWS];
     struct cache_store *store;
-    int root; /* descriptor of the root directory */
+    int root;        /* descriptor of the root directory */
+    int *merged_fds; /* parallel to options.merged */
     size_t n_workers;
     struct worker_thread *workers;
     struct cache_watch *watch; /* NULL: the corpus does not change */
@@ -280,6 +281,17 @@ void media_used_locked(struct cache *c, struct media *m);
  * without the lock. */
 struct media *media_trim_locked(struct cache *c);
 void media_unref_list(struct media *list);
+
+/* ---- roots.c: the folders of the corpus ---- */
+int roots_open(struct cache *c, struct base_reason *why);
+void roots_close(struct cache *c); /* safe after a failed roots_open() */
+/* Where a file of the corpus is: below which folder, and its path there; also of a label that begins with
+ * one. */
+struct source_place {
+    int root; /* its descriptor */
+    const char *dir, *path;
+};
+struct source_place source_place(const struct cache *c, const char *path);
 
 /* ---- sources.c: descriptors and identities; all of it does I/O, no lock held ---- */
 int source_open(const struct cache *c, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);

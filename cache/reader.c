@@ -8,9 +8,9 @@
 
 static int open_parts(struct cache *c, const struct cache_reader_options *o, struct base_reason *why)
 {
-    c->root = open(o->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (c->root < 0)
-        return base_fail(why, -errno, "%s: cannot open the corpus folder: %s", o->root, strerror(errno));
+    int err = roots_open(c, why);
+    if (err)
+        return err;
     return o->dir ? cache_store_open(o->dir, o->size_bytes, &c->store, why) : 0;
 }
 
@@ -20,7 +20,8 @@ int cache_reader_create(const struct cache_reader_options *options, struct cache
     struct cache_reader *r = calloc(1, sizeof *r);
     if (!r)
         return base_fail(why, -ENOMEM, "out of memory");
-    r->cache.options = (struct cache_options){.root = options->root};
+    r->cache.options = (struct cache_options){
+        .root = options->root, .merged = options->merged, .n_merged = options->n_merged};
     pthread_mutex_init(&r->cache.lock, NULL);
     r->worker.cache = &r->cache;
     cache_worker_init(&r->worker.process, options->decoder, options->worker_memory_bytes);
@@ -38,7 +39,7 @@ void cache_reader_destroy(struct cache_reader *r)
         return;
     (void)cache_worker_stop(&r->worker.process);
     cache_store_close(r->cache.store);
-    base_close_fd(&r->cache.root);
+    roots_close(&r->cache);
     pthread_mutex_destroy(&r->cache.lock);
     free(r);
 }

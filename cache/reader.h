@@ -14,7 +14,9 @@
 
 struct cache_reader;
 struct cache_reader_options {
-    const char *root;             /* absolute; strings are borrowed */
+    const char *root;                 /* absolute; strings are borrowed */
+    const struct base_folder *merged; /* as in cache_options */
+    size_t n_merged;
     const char *dir;              /* of the disk cache; NULL = nothing is kept */
     uint64_t size_bytes;          /* its budget */
     const char *decoder;          /* path of the worker program */

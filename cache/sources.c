@@ -9,7 +9,8 @@
 int source_open(const struct cache *c, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp)
 {
     /* O_NONBLOCK: a FIFO in a corpus must not hang the mount; it changes nothing for files. */
-    int fd = openat(c->root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const struct source_place place = source_place(c, path);
+    int fd = openat(place.root, place.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return -errno;
     struct stat st;
@@ -35,7 +36,8 @@ int source_identity_then(struct cache *c, const char *path, const struct cache_f
                          struct base_hash *ret)
 {
     base_autofree char *full = NULL;
-    if (asprintf(&full, "%s/%s", c->options.root, path) < 0)
+    const struct source_place place = source_place(c, path);
+    if (asprintf(&full, "%s/%s", place.dir, place.path) < 0)
         return -ENOMEM;
     return cache_identity_get(c->store, full, stamp, ret);
 }
@@ -45,7 +47,8 @@ int source_identity(struct cache *c, const char *path, int fd, const struct cach
 {
     const uint64_t ends = 64 * 1024;
     base_autofree char *full = NULL;
-    if (asprintf(&full, "%s/%s", c->options.root, path) < 0)
+    const struct source_place place = source_place(c, path);
+    if (asprintf(&full, "%s/%s", place.dir, place.path) < 0)
         return -ENOMEM;
     if (cache_identity_get(c->store, full, stamp, ret) == 0)
         return 0;

@@ -74,5 +74,6 @@ bool survey_is_short(struct cache *c, size_t clip)
     if (source->archive)
         return cache_member_get(c, source->archive, source->member, &member) == 0 &&
                member.size <= MOST_BYTES;
-    return fstatat(c->root, source->path, &st, 0) == 0 && st.st_size <= MOST_BYTES;
+    const struct source_place place = source_place(c, source->path);
+    return fstatat(place.root, place.path, &st, 0) == 0 && st.st_size <= MOST_BYTES;
 }

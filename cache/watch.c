@@ -156,7 +156,9 @@ static void watch_dir(struct cache_watch *w, uint32_t dir)
     /* By the root's descriptor: the corpus may have been renamed since. */
     const struct watched *f = &w->files[w->dirs[dir].first];
     base_autofree char *path = NULL;
-    if (asprintf(&path, "/proc/self/fd/%d/%.*s", w->c->root, (int)f->dir_len, f->path) < 0)
+    const struct source_place place = source_place(w->c, f->path);
+    const size_t skipped = BASE_MIN((size_t)(place.path - f->path), (size_t)f->dir_len);
+    if (asprintf(&path, "/proc/self/fd/%d/%.*s", place.root, (int)(f->dir_len - skipped), place.path) < 0)
         return;
     int wd = inotify_add_watch(w->inotify, path, EVENTS);
     if (wd < 0) {

@@ -83,6 +83,8 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         (void)fs_cache_view(o->cfg, cfg_view(o->cfg, i), &views[i]);
     struct cache_options options = {
         .root = cfg_root(o->cfg),
+        .merged = cfg_merged(o->cfg),
+        .n_merged = cfg_n_merged(o->cfg),
         .views = views,
         .n_views = n_views,
         .dir = cfg_cache_dir(o->cfg),

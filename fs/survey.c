@@ -17,6 +17,8 @@ static int create_cache(const struct fs_options *o, struct cache **ret, struct b
         .views = &frames,
         .n_views = 1,
         .root = cfg_root(o->cfg),
+        .merged = cfg_merged(o->cfg),
+        .n_merged = cfg_n_merged(o->cfg),
         .dir = cfg_cache_dir(o->cfg),
         .size_bytes = cfg_cache_size(o->cfg),
         .min_free_bytes = cfg_cache_min_free(o->cfg),
@@ -33,6 +35,8 @@ static int scan(const struct fs_options *o, struct cache *cache, const struct cf
 {
     bool kept = access(cfg_cache_dir(o->cfg), F_OK) == 0;
     const struct cache_reader_options options = {.root = cfg_root(o->cfg),
+                                                 .merged = cfg_merged(o->cfg),
+                                                 .n_merged = cfg_n_merged(o->cfg),
                                                  .dir = kept ? cfg_cache_dir(o->cfg) : NULL,
                                                  .size_bytes = cfg_cache_size(o->cfg),
                                                  .decoder = o->decoder,

@@ -185,6 +185,8 @@ static int scan_once(struct fs *fs, cfg_report *report, void *context, struct fs
     const struct cfg_lister lister = fs_lister(fs->cache);
     const struct fs_options *o = fs->options;
     const struct cache_reader_options options = {.root = cfg_root(o->cfg),
+                                                 .merged = cfg_merged(o->cfg),
+                                                 .n_merged = cfg_n_merged(o->cfg),
                                                  .dir = cfg_cache_dir(o->cfg),
                                                  .size_bytes = cfg_cache_size(o->cfg),
                                                  .decoder = o->decoder,

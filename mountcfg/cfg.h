@@ -16,7 +16,9 @@
  *     NAME: VALUE       replaces ${NAME} in the preset
  *   corpus: NAME        for messages; default: the root's base name
  *   root: DIR           relative to the configuration; ~, $VAR and ${VAR} are expanded
- *   sources:            which files; the first source that takes a file has it
+ *   roots: { NAME: DIR }   further folders, as if they stood below the root under these names: paths of what
+ * is in them begin with NAME/. Then there need not be a root sources:            which files; the first
+ * source that takes a file has it
  *     - videos: GLOB    or a list of them, on the path below the root: * ? [a-z] [!a] ** {a,b} {000..012};
  *                       case does not matter behind the last dot of the last name; a backslash takes away
  *                       a character's meaning
@@ -303,8 +305,15 @@ int cfg_load(const char *file, cfg_report *report, void *context, struct cfg **r
 void cfg_destroy(struct cfg *c);
 
 const char *cfg_name(const struct cfg *c); /* `corpus:`, or the base name of the root */
-const char *cfg_root(const struct cfg *c); /* absolute, no trailing slash */
-const char *cfg_dir(const struct cfg *c);  /* of the configuration's file, absolute: commands run there */
+/* Absolute, no trailing slash; without `root:` the first of `roots:`. */
+const char *cfg_root(const struct cfg *c);
+/* `roots:` */
+size_t cfg_n_merged(const struct cfg *c);
+const struct base_folder *cfg_merged(const struct cfg *c);
+/* Where a path below the root, or a label that begins with one, really is; cut to what out holds. Returns
+ * out. */
+const char *cfg_full_path(const struct cfg *c, const char *path, char *out, size_t size);
+const char *cfg_dir(const struct cfg *c); /* of the configuration's file, absolute: commands run there */
 const char *cfg_cache_dir(const struct cfg *c); /* absolute; default $XDG_CACHE_HOME or ~/.cache, /corpusfs */
 uint64_t cfg_cache_size(const struct cfg *c);   /* bytes; default 20 GiB */
 uint64_t cfg_cache_min_free(const struct cfg *c); /* bytes of the disk to leave free; default 0 */

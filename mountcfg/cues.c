@@ -123,8 +123,7 @@ static void report_times(const struct cfg *c, struct cfg_log *log, const struct 
         log->n++;
         return;
     }
-    (void)snprintf(file, sizeof file, "%s/%s", c->root, cue->at.file);
-    at.file = file;
+    at.file = cfg_full_path(c, cue->at.file, file, sizeof file);
     cfg_mistake(log, at, "%s: not in the subtitles", wrong);
 }
 

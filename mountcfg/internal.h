@@ -48,6 +48,7 @@
 #define CFG_MAX_MISTAKES 200
 #define CFG_MAX_FIELDS 64
 #define CFG_MAX_SOURCES 256
+#define CFG_MAX_MERGED 64
 #define CFG_MAX_TABLES 64
 #define CFG_MAX_RULES 256 /* of one field */
 #define CFG_MAX_MAP 4096  /* values in one map or index */
@@ -555,6 +556,9 @@ bool cfg_put_options(struct cfg_loader *l, const char *preset, struct cfg_node o
 struct cfg {
     struct cfg_arena arena;
     const char *file, *dir, *name, *root, *cache_dir;
+    bool has_root; /* else the root is the first of the merged ones, under its name alone */
+    size_t n_merged;
+    struct base_folder *merged;
     struct cfg_place root_place, sources_place;
     uint64_t cache_size, cache_min_free;
     int workers;

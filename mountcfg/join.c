@@ -56,7 +56,7 @@ static size_t field_of(const struct cfg_table *t, size_t i)
 static struct cfg_place place_of_row(const struct reading *r, const struct row *row,
                                      char text[CFG_MAX_PATH + 1])
 {
-    (void)snprintf(text, CFG_MAX_PATH + 1, "%s/%s", r->c->root, r->files[row->file].label);
+    (void)cfg_full_path(r->c, r->files[row->file].label, text, CFG_MAX_PATH + 1);
     return (struct cfg_place){text, (int)row->line, 0};
 }
 
@@ -154,8 +154,7 @@ static int read_file(struct reading *r, const struct cfg_reader *reader)
     char full[CFG_MAX_PATH + 1];
     struct base_reason why = {""};
     memset(r->file_fields, 0, r->c->n_fields * sizeof *r->file_fields);
-    (void)snprintf(full, sizeof full, "%s/%s", r->c->root, r->files[r->file].label);
-    r->file_path = full;
+    r->file_path = cfg_full_path(r->c, r->files[r->file].label, full, sizeof full);
     if (t->path.utf) {
         int matched = cfg_match(r->matcher, &t->path, path, strlen(path));
         int err = matched > 0 ? cfg_take_groups(r->matcher, &t->path, false, r->file_fields) : matched;
@@ -512,7 +511,8 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
     if (n_files == 0 && r->table->member && !r->table->implied)
         cfg_mistake(r->log, r->table->place, "no sample has a member \"%s\"", r->table->member);
     else if (n_files == 0 && !r->table->implied)
-        cfg_mistake(r->log, r->table->place, "no file below %s is this table", r->c->root);
+        cfg_mistake(r->log, r->table->place, "no file below %s is this table",
+                    r->c->n_merged > 0 ? "the roots" : r->c->root);
     if (r->rows.n > 1)
         qsort(r->rows.items, r->rows.n, sizeof(struct row), compare_rows);
     return join_clips(r);

@@ -22,6 +22,7 @@ enum {
     TOP_REFRESH,
     TOP_IMMUTABLE,
     TOP_OPTIONS,
+    TOP_ROOTS,
     TOP_N
 };
 static const struct cfg_key top_keys[TOP_N] = {
@@ -32,6 +33,7 @@ static const struct cfg_key top_keys[TOP_N] = {
     [TOP_TABLES] = {"tables", false},       [TOP_FIELDS] = {"fields", false},
     [TOP_SIZES] = {"sizes", true},          [TOP_REFRESH] = {"refresh", false},
     [TOP_IMMUTABLE] = {"immutable", false}, [TOP_OPTIONS] = {"options", false},
+    [TOP_ROOTS] = {"roots", false},
 };
 enum { CACHE_DIR, CACHE_SIZE, CACHE_MIN_FREE, CACHE_N };
 static const struct cfg_key cache_keys[CACHE_N] = {
@@ -67,18 +69,55 @@ int cfg_field_find(const struct cfg *c, const char *name, size_t len)
 
 /* ---- Single keys ---- */
 
-static void load_root(struct cfg_loader *l, struct cfg_node node)
+/* An existing folder; NULL when none is named. */
+static const char *read_dir(struct cfg_loader *l, struct cfg_node node, const char *what)
 {
     struct cfg_place at = cfg_node_place(node);
     struct stat st;
-    l->c->root_place = at;
-    l->c->root = cfg_read_path(l, node, "root");
-    if (!l->c->root)
+    const char *dir = cfg_read_path(l, node, what);
+    if (dir && stat(dir, &st) < 0)
+        cfg_mistake(&l->log, at, "%s: %s: %s", what, dir, strerror(errno));
+    else if (dir && !S_ISDIR(st.st_mode))
+        cfg_mistake(&l->log, at, "%s: %s is not a directory", what, dir);
+    return dir;
+}
+
+static void load_root(struct cfg_loader *l, struct cfg_node node)
+{
+    l->c->root_place = cfg_node_place(node);
+    l->c->root = read_dir(l, node, "root");
+    l->c->has_root = true;
+}
+
+static void load_merged(struct cfg_loader *l, struct cfg_entry pair)
+{
+    const char *name = cfg_pair_name(pair), *dir = read_dir(l, pair.value, "roots");
+    char taken[PATH_MAX];
+    struct stat st;
+    if (strchr(name, '/') || name[0] == '.' || !*name || strlen(name) > CFG_MAX_NAME) {
+        cfg_mistake(&l->log, cfg_node_place(pair.key),
+                    "roots: \"%s\" cannot be the name of a folder: no slash in it, no dot before it", name);
         return;
-    if (stat(l->c->root, &st) < 0)
-        cfg_mistake(&l->log, at, "root: %s: %s", l->c->root, strerror(errno));
-    else if (!S_ISDIR(st.st_mode))
-        cfg_mistake(&l->log, at, "root: %s is not a directory", l->c->root);
+    }
+    if (l->c->has_root && l->c->root &&
+        snprintf(taken, sizeof taken, "%s/%s", l->c->root, name) < (int)sizeof taken &&
+        lstat(taken, &st) == 0)
+        cfg_mistake(&l->log, cfg_node_place(pair.key), "roots: the root has \"%s\" itself", name);
+    l->c->merged[l->c->n_merged++] = (struct base_folder){cfg_keep(l, name, strlen(name)), dir};
+}
+
+static void load_roots(struct cfg_loader *l, struct cfg_node node)
+{
+    size_t n = 0;
+    if (!cfg_read_pairs(l, node, "roots", CFG_MAX_MERGED, &n))
+        return;
+    l->c->merged = cfg_keep_alloc(l, n, sizeof *l->c->merged);
+    for (size_t i = 0; l->c->merged && i < n; i++)
+        load_merged(l, cfg_pair(node, i));
+    if (l->c->has_root || l->c->n_merged == 0)
+        return;
+    l->c->root_place = cfg_node_place(node);
+    l->c->root = l->c->merged[0].dir;
 }
 
 static void load_name(struct cfg_loader *l, struct cfg_node node)
@@ -151,11 +190,13 @@ static void load_keys(struct cfg_loader *l, const struct cfg_entry *e, struct cf
     };
     bool all_known = l->log.n == 0; /* else a misspelt key is one mistake, not two */
     for (int i = 0; all_known && i < TOP_N; i++) {
-        if (examples[i] && !e[i].key.yaml)
+        if (examples[i] && !e[i].key.yaml && !(i == TOP_ROOT && e[TOP_ROOTS].key.yaml))
             cfg_mistake(&l->log, at, "the configuration needs \"%s\" (%s)", top_keys[i].name, examples[i]);
     }
     if (e[TOP_ROOT].value.yaml)
         load_root(l, e[TOP_ROOT].value);
+    if (e[TOP_ROOTS].value.yaml)
+        load_roots(l, e[TOP_ROOTS].value);
     load_name(l, e[TOP_CORPUS].value);
     load_cache(l, e[TOP_CACHE].value, at);
     if (e[TOP_WORKERS].value.yaml)
@@ -345,6 +386,31 @@ const char *cfg_dir(const struct cfg *c)
 const char *cfg_root(const struct cfg *c)
 {
     return c->root;
+}
+
+size_t cfg_n_merged(const struct cfg *c)
+{
+    return c->n_merged;
+}
+
+const struct base_folder *cfg_merged(const struct cfg *c)
+{
+    return c->merged;
+}
+
+const char *cfg_full_path(const struct cfg *c, const char *path, char *out, size_t size)
+{
+    const char *dir = c->root;
+    for (size_t i = 0; i < c->n_merged; i++) {
+        size_t len = strlen(c->merged[i].name);
+        if (strncmp(path, c->merged[i].name, len) == 0 && (path[len] == '/' || path[len] == 0)) {
+            dir = c->merged[i].dir;
+            path += path[len] ? len + 1 : len;
+            break;
+        }
+    }
+    (void)snprintf(out, size, *path ? "%s/%s" : "%s%s", dir, path);
+    return out;
 }
 
 const char *cfg_cache_dir(const struct cfg *c)

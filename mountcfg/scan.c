@@ -180,7 +180,8 @@ static void report_findings(struct cfg_scan *s)
         return;
     if (n_unmatched == 0)
         cfg_note(s->log, c->sources_place,
-                 "warning: no clip was found: no file below %s suits a \"videos\" pattern", c->root);
+                 "warning: no clip was found: no file below %s suits a \"videos\" pattern",
+                 c->n_merged > 0 ? "the roots" : c->root);
     else
         cfg_note(s->log, c->sources_place,
                  "warning: no clip was found: %zu files suit a \"videos\" pattern, but no \"match\"; the "

@@ -370,8 +370,9 @@ static int scan_shard(struct cfg_scan *s, const char *path)
     if (err == -ENOMEM)
         return err;
     if (err < 0) {
-        cfg_mistake(s->log, s->c->sources_place, "%s/%s: it cannot be listed as an archive: left out",
-                    s->c->root, path);
+        char full[CFG_MAX_PATH + 1];
+        cfg_mistake(s->log, s->c->sources_place, "%s: it cannot be listed as an archive: left out",
+                    cfg_full_path(s->c, path, full, sizeof full));
         return 0;
     }
     struct cfg_archive archive = {path, shard_name(s, path), number, false};

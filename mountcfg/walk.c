@@ -33,7 +33,8 @@ static void trouble(struct walk *w, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    cfg_mistake(w->log, w->c->root_place, "%s/%s: %s", w->c->root, w->path, what);
+    char full[CFG_MAX_PATH + 1];
+    cfg_mistake(w->log, w->c->root_place, "%s: %s", cfg_full_path(w->c, w->path, full, sizeof full), what);
 }
 
 static bool globs_may_enter(const struct walk *w, struct cfg_glob *const *globs, size_t n)
@@ -168,16 +169,29 @@ static int walk_dir(struct walk *w, int fd)
     return err;
 }
 
+/* Walks the root, or a merged one, of which w->path is the name. */
+static int walk_root(struct walk *w, const char *dir)
+{
+    struct stat st;
+    base_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        int err = -errno;
+        cfg_mistake(w->log, w->c->root_place, "root: %s: %s", dir, strerror(-err));
+        return err;
+    }
+    w->depth = 0;
+    w->levels[w->depth++] = (struct level){st.st_dev, st.st_ino};
+    return walk_dir(w, base_steal_fd(&fd));
+}
+
 int cfg_walk(const struct cfg *c, struct cfg_log *log, cfg_walk_file *visit, void *context)
 {
     struct walk w = {.c = c, .log = log, .visit = visit, .context = context};
-    struct stat st;
-    base_autoclose int fd = open(c->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        int err = -errno;
-        cfg_mistake(log, c->root_place, "root: %s: %s", c->root, strerror(-err));
-        return err;
+    int err = c->has_root ? walk_root(&w, c->root) : 0;
+    for (size_t i = 0; !err && i < c->n_merged; i++) {
+        w.len = (size_t)snprintf(w.path, sizeof w.path, "%s", c->merged[i].name);
+        if (may_enter(&w))
+            err = walk_root(&w, c->merged[i].dir);
     }
-    w.levels[w.depth++] = (struct level){st.st_dev, st.st_ino};
-    return walk_dir(&w, base_steal_fd(&fd));
+    return err;
 }

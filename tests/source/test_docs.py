@@ -108,6 +108,9 @@ class Configuration(unittest.TestCase):
 
     def check_example(self, example):
         config, n = re.subn(r'^root: \S+', f'root: "{self.home}/root"', example, flags=re.MULTILINE)
+        if not n:
+            config, n = re.subn(r'^roots: .*', lambda roots: re.sub(r': [/~][^,} ]*', f': "{self.home}/root"', roots[0]), example,
+                                flags=re.MULTILINE)
         self.assertEqual(n, 1, example)
         self.check(config, 0)
 

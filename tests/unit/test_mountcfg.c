@@ -21,7 +21,7 @@
 #define WHOLE(from, to) "expected a whole number from " from " to " to
 #define KNOWN_TOP                                                                                            \
     "(known: preset, corpus, root, sources, views, n_frames, cache, workers, tables, fields, refresh, "      \
-    "immutable, options)"
+    "immutable, options, roots)"
 #define BAD_SCALE                                                                                            \
     "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
     "or 224:224, short:N, or none, found "
