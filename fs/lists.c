@@ -320,14 +320,29 @@ static void note_locked(struct list *list, uint32_t at, uint32_t changes, uint32
         list->entries[at].frames = frames;
 }
 
+/* The view that a clip is asked for: where `where:` keeps it out of the one that the list names, the first of
+ * that kind that shows it; -1 = none does. */
+static int view_to_ask(const struct fs_lists *l, const struct cfg_listing *spec, const struct cfg_clip *clip)
+{
+    const struct cfg *cfg = l->fs->options->cfg;
+    const struct cfg_view *asked = cfg_view(cfg, (size_t)spec->asked);
+    if (cfg_is_shown(asked, clip))
+        return spec->asked;
+    for (size_t i = 0; !spec->count && i < cfg_n_views(cfg); i++)
+        if (cfg_view(cfg, i)->kind == asked->kind && cfg_is_shown(cfg_view(cfg, i), clip))
+            return (int)i;
+    return -1;
+}
+
 /* Asks how many frames a clip has; one that cannot be read is `unlisted`. */
 static int ask(struct fs_lists *l, const struct cfg_listing *spec, uint32_t clip, struct cache_waiter *w,
                uint32_t *ret)
 {
     uint32_t n = 0;
-    int err = -ESTALE;
+    int view = view_to_ask(l, spec, &l->fs->clips[clip]);
+    int err = view < 0 ? 0 : -ESTALE;
     for (int i = 0; err == -ESTALE && i < MOST_STALE; i++)
-        err = cache_count(l->fs->cache, clip, cache_version(l->fs->cache, clip), (size_t)spec->asked, w, &n);
+        err = cache_count(l->fs->cache, clip, cache_version(l->fs->cache, clip), (size_t)view, w, &n);
     if (err == -EINPROGRESS || err == -ENOMEM || err == -ENFILE || err == -EMFILE)
         return err;
     if (err && l->fs->ended)

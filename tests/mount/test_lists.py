@@ -208,6 +208,19 @@ class Truth(Base):
             harness.wait_until('list and tree to agree', lambda: self.agree(mount))
             self.assertLess(self.check_list(mount)['Joy/hole.mp4'], before)
 
+    def test_views_of_some_clips(self):
+        """Frames are counted in the view that shows the clip, and a clip that none shows has none."""
+        config = self.config(self.root, {'a/{clip}/{frame:06d}.ppm': "frames: { crop: '{side}' }\n    where: { class: Joy }",
+                                         'b/{clip}/{frame:06d}.ppm': 'frames: { fps: 5 }\n    where: { class: Fear }',
+                                         'list.txt': r'list: "{clip} {nframes}\n"'},
+                             more='fields: { side: { of: class, map: { Joy: left }, default: right } }\n')
+        with self.mount(config, allowed=['list.txt: 1 of 5']) as mount:
+            listed = dict(line.rsplit(' ', 1) for line in self.read(mount, 'list.txt').splitlines())
+            tree = {clip: str(len(os.listdir(mount.path / view / clip)))
+                    for view in 'ab' for clip in os.listdir(mount.path / view)}
+            self.assertEqual(listed, tree)
+            self.assertEqual(len(tree), 4)
+
     def agree(self, mount):
         expected = ''.join(f'{name} {n}\n' for name, n in self.tree(mount).items())
         try:
