@@ -402,6 +402,18 @@ static const struct {
      "c.yaml:6:61: output: expected npy or any, found \"npz\"; did you mean npy?\n"
      "c.yaml:6:75: timeout: expected a time of 1s to 24h, such as 60s or 5m, found \"0\"\n"
      "c.yaml:6:49: at_once: " WHOLE("1", "16") ", found \"17\"\n"},
+    {VIEW("a.txt", "list: { join: x }"),
+     "c.yaml:6:11: a list needs \"each\", what it has for each clip, such as \"{clip} {nframes}\\n\"\n"},
+    {VIEW("a.txt", "list: { each: x, begin: '{clip}' }"),
+     "c.yaml:6:29: begin: {clip} is not the same for all clips of the list: it is not in the path\n"},
+    {VIEW("a.txt", "list: '{nframes}'"),
+     "c.yaml:5:5: {nframes} counts the frames of a frames view, and there is none\n"},
+    {VIEW("a.txt", "list: { each: x, count: '{frame}.jpg' }"),
+     "c.yaml:6:22: \"count\" is for lists with {nframes} in \"each\"\n"},
+    {VIEW("a.txt", "list: { each: '{nclips}' }"),
+     "c.yaml:6:19: nothing gives the field {nclips}; did you mean {clip}? (known: clip)\n"},
+    {VIEW("a.txt", "list: { each: x, sort: klip }"),
+     "c.yaml:6:28: sort: nothing gives the field {klip}; did you mean {clip}? (known: clip)\n"},
     /* several at once; a broken source does not make its fields unknown */
     {"root: root\nsources: [{videos: '*', match: '(?<a>'}]\nviews: [{path: '{a}', text: 1, txet: 2}]\n",
      "c.yaml:2:32: match: bad regular expression: missing closing parenthesis, at its byte 6\n"
