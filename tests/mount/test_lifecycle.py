@@ -117,7 +117,7 @@ class Lifecycle(harness.Case):
             for name in names[1:]:
                 os.unlink(root / f'{name}.webm')
             (root / 'new.webm').write_bytes(b'no video')
-            harness.corpusfs('index', settings, check=0)
+            harness.corpusfs('index', settings, check=1)  # no video of them can be read
             harness.wait_until('the new tree', (mount.path / 'e/new').exists)
             harness.wait_until('one behind it', lambda: look('none'))
             for i in range(10):
