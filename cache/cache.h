@@ -19,6 +19,7 @@
 #define CACHE_CACHE_H
 
 #include "base/base.h"
+#include "base/boxes.h"
 #include "cache/store.h"
 #include "decoders/protocol.h"
 
@@ -55,6 +56,7 @@ struct cache_view {
     enum cache_view_kind kind;
     uint8_t entry;      /* pictures of flow: 0 = x, 1 = y; both are made at once, for both views */
     bool crops_by_clip; /* frames: cache_options.crop tells each clip's */
+    bool boxed;         /* frames: cache_options.boxes tells each clip's */
     union {
         struct dec_frames_spec frames;
         struct dec_audio_spec audio;
@@ -120,6 +122,9 @@ struct cache_options {
      * Any thread; NULL when there is no such view. */
     int (*command)(const void *clip_context, size_t clip, size_t view,
                    const struct cache_command_values *values, struct base_bytes *out);
+    /* The boxes of a clip's frames in a view that is boxed; NULL = it has none. The same each time. Any
+     * thread; NULL when no view is. */
+    const struct base_boxes *(*boxes)(const void *clip_context, size_t clip, size_t view);
     const void *clip_context;
     const char *command_dir; /* where they run */
 };

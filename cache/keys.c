@@ -76,20 +76,33 @@ struct cache_view view_of_clip(const struct cache *c, const struct media *m, siz
     if (v.crops_by_clip)
         (void)snprintf(v.frames.crop, sizeof v.frames.crop, "%s",
                        c->options.crop(c->options.clip_context, m->clip, view));
+    if (v.boxed) {
+        const struct base_boxes *boxes = boxes_of_clip(c, m->clip, view);
+        v.frames.boxed = boxes->of_whole ? DEC_BOXED_WHOLE : DEC_BOXED;
+        v.frames.boxes = boxes->hash;
+    }
     return v;
+}
+
+const struct base_boxes *boxes_of_clip(const struct cache *c, size_t clip, size_t view)
+{
+    static const struct base_boxes none;
+    const struct base_boxes *boxes = c->options.boxes(c->options.clip_context, clip, view);
+    return boxes ? boxes : &none;
 }
 
 struct cache_view view_to_measure(const struct cache *c, const struct media *m, size_t view)
 {
     struct cache_view v = view_of_clip(c, m, view);
-    if (v.kind == CACHE_FRAMES || v.kind == CACHE_ARRAY)
+    /* With boxes it hangs on which frames are there. */
+    if ((v.kind == CACHE_FRAMES || v.kind == CACHE_ARRAY) && !v.boxed)
         v.frames.from_us = v.frames.to_us = 0;
     return v;
 }
 
 static struct base_hash hash_of_view(const struct cache *c, const struct media *m, size_t view)
 {
-    if (!c->views[view].crops_by_clip && m->to_us == 0)
+    if (!c->views[view].crops_by_clip && !c->views[view].boxed && m->to_us == 0)
         return c->view_hashes[view];
     struct cache_view v = view_of_clip(c, m, view);
     return key_of_view(&v);

@@ -35,7 +35,7 @@ int making_run_file_job(struct making *m, struct dec_job *job, const struct ingr
     int err = making_begin_output(m, max_bytes, &writer);
     if (err)
         return err;
-    int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index};
+    int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index, -1};
     struct streaming s = {
         .m = m,
         .in = in,

@@ -79,7 +79,7 @@ static int on_first(void *context, const struct dec_reply *reply)
     return -1;
 }
 
-static int run_frames_job(struct frames_job *f, int index, uint32_t wanted)
+static int run_frames_job(struct frames_job *f, int index, int boxes, uint32_t wanted)
 {
     struct making *m = f->m;
     const struct cache_task *t = m->t;
@@ -93,7 +93,7 @@ static int run_frames_job(struct frames_job *f, int index, uint32_t wanted)
     job.file_bytes = v.frame_bytes;
     job.width = v.width;
     job.height = v.height;
-    int fds[DEC_N_FDS] = {f->source, cache_writer_fd(f->writer), index};
+    int fds[DEC_N_FDS] = {f->source, cache_writer_fd(f->writer), index, boxes};
     const struct job_listener listener = {.on_first = on_first, .context = f};
     struct job_result result;
     const uint32_t entries = (t->last - t->first + 1) * dec_entries_of_frame(&job.frames);
@@ -114,14 +114,16 @@ int make_frames(struct making *m, struct cache_segment **ret)
     uint32_t wanted = jobs_wanted(m->c, t);
     struct base_hash lone = key_of_segment(m->c, t->media, t->view, wanted - 1, wanted - 1);
     struct frames_job f = {.m = m, .ret = ret};
-    base_autoclose int source = -1, index = -1;
+    base_autoclose int source = -1, index = -1, boxes = -1;
     int err = making_open_inputs(m, &source, &index);
+    if (!err)
+        err = making_open_boxes(m, &boxes);
     if (err)
         return err;
     f.source = source;
     err = begin_frames(&f, wanted ? &lone : &t->key, wanted ? 1 : t->last - t->first + 1);
     if (!err)
-        err = run_frames_job(&f, index, wanted);
+        err = run_frames_job(&f, index, boxes, wanted);
     cache_writer_abort(f.writer);
     return err;
 }

@@ -16,7 +16,7 @@ static int run_index_job(struct making *m, int source, bool recount, const struc
         return making_fail(m, base_fail(&m->why, output, "no memory for its index"));
     struct dec_job job = making_new_job(m, DEC_INDEX);
     job.recount = recount;
-    int fds[DEC_N_FDS] = {source, output, -1};
+    int fds[DEC_N_FDS] = {source, output, -1, -1};
     struct job_result result;
     int err = run_job(m->worker, &job, fds, MAX_INDEX_BYTES, NULL, &result);
     if (err) {

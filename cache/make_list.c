@@ -144,7 +144,7 @@ static int run_list_job(struct making *m, int source, const struct base_hash *ke
     if (last && (known = making_copy_segment(last)) < 0)
         job.list.known_bytes = 0;
     cache_segment_unref(last);
-    int fds[DEC_N_FDS] = {source, output, known};
+    int fds[DEC_N_FDS] = {source, output, known, -1};
     struct job_result result;
     int err = run_job(m->worker, &job, fds, DEC_MAX_LIST_BYTES, NULL, &result);
     if (err) {

@@ -43,8 +43,10 @@ static enum dec_kind measuring(enum cache_view_kind kind)
 static int run_measure_job(struct making *m, const struct base_hash *key, struct kept_size *ret)
 {
     const struct cache_view view = view_to_measure(m->c, m->t->media, m->t->view);
-    base_autoclose int source = -1, output = -1, index = -1;
+    base_autoclose int source = -1, output = -1, index = -1, boxes = -1;
     int err = making_open_inputs(m, &source, &index);
+    if (!err)
+        err = making_open_boxes(m, &boxes);
     if (err)
         return err;
     output = making_memory_file();
@@ -57,7 +59,7 @@ static int run_measure_job(struct making *m, const struct base_hash *key, struct
         job.sound = view.sound;
     else
         job.frames = view.frames;
-    int fds[DEC_N_FDS] = {source, output, index};
+    int fds[DEC_N_FDS] = {source, output, index, boxes};
     struct job_result result;
     err = run_job(m->worker, &job, fds, 0, NULL, &result);
     if (err) {

@@ -169,6 +169,22 @@ int making_open_inputs(struct making *m, int *ret_source, int *ret_index)
     return *ret_index < 0 ? making_fail(m, base_fail(&m->why, *ret_index, "no memory for its index")) : 0;
 }
 
+int making_open_boxes(struct making *m, int *ret_fd)
+{
+    *ret_fd = -1;
+    if (!m->c->views[m->t->view].boxed)
+        return 0;
+    const struct base_boxes *boxes = boxes_of_clip(m->c, m->t->clip, m->t->view);
+    int fd = making_memory_file();
+    int err = fd < 0 ? fd : base_pwrite_all(fd, boxes->list, boxes->n * sizeof *boxes->list, 0);
+    if (err) {
+        base_close_fd(&fd);
+        return making_fail(m, base_fail(&m->why, err, "no memory for its boxes"));
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
 int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_writer **ret)
 {
     int err = cache_writer_begin(m->c->store, max_bytes, ret);

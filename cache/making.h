@@ -64,6 +64,10 @@ int making_check_unchanged(struct making *m, int fd, const struct cache_file_sta
 /* The same for what making_open_member() opened. */
 int making_check_origin(struct making *m, int fd);
 
+/* The boxes of the task's view in a descriptor of its own, for a worker; -1 = it has none. 0 or a failure
+ * that is told already. */
+int making_open_boxes(struct making *m, int *ret_fd);
+
 struct dec_job making_new_job(struct making *m, enum dec_kind kind);
 /* An empty file in memory. A descriptor or a negative errno. */
 int making_memory_file(void);

@@ -119,15 +119,18 @@ enum { SEGMENT_FRAMES = 32, SEGMENT_FLOWS = 8 };
 
 _Static_assert(DEC_MAX_FRAMES <= CACHE_MAX_FILES, "as cache.h says");
 
+/* boxes: NULL = the spec has none. */
 static int count_frames(const struct dec_index *index, const struct dec_frames_spec *spec,
-                        struct clip_view *v)
+                        const struct base_boxes *boxes, struct clip_view *v)
 {
     if (index->n_frames == 0)
         return 0;
-    uint32_t *map = NULL;
-    int err = dec_timing_map(index, spec, &map, &v->n_frames);
+    uint32_t *map = NULL, *numbers = NULL;
+    int err = dec_boxed_map(index, spec, boxes ? boxes->list : NULL, boxes ? boxes->n : 0, &map, &numbers,
+                            &v->n_frames);
     if (err)
         return err;
+    free(numbers);
     uint64_t pixels = (uint64_t)index->width * (uint64_t)index->height * (spec->floats ? sizeof(float) : 1);
     const uint64_t most = spec->flow ? SEGMENT_FLOWS : SEGMENT_FRAMES;
     /* About 3 bytes a pixel where nothing is compressed: keep a segment below 64 MiB, uncompressed. */
@@ -147,7 +150,8 @@ static int count_views(const struct cache *c, const struct dec_index *index, str
         const bool array = c->views[i].kind == CACHE_ARRAY;
         if (c->views[i].kind == CACHE_FRAMES || array) {
             const struct cache_view of_clip = view_of_clip(c, m, i);
-            err = count_frames(index, &of_clip.frames, v);
+            err =
+                count_frames(index, &of_clip.frames, of_clip.boxed ? boxes_of_clip(c, m->clip, i) : NULL, v);
             v->n_files = array ? v->n_frames > 0 : v->n_frames;
         }
         if (c->views[i].kind == CACHE_AUDIO)

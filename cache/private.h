@@ -433,6 +433,8 @@ struct base_hash key_of_indexing(size_t clip);
 struct base_hash key_of_view(const struct cache_view *v);
 /* What a view is for one clip. */
 struct cache_view view_of_clip(const struct cache *c, const struct media *m, size_t view);
+/* What a view that is boxed has boxes of. */
+const struct base_boxes *boxes_of_clip(const struct cache *c, size_t clip, size_t view);
 /* The same as what measuring it hangs on: frames of a cut have the size of those of the whole. */
 struct cache_view view_to_measure(const struct cache *c, const struct media *m, size_t view);
 struct base_hash key_of_index(const struct base_hash *identity);

@@ -51,7 +51,7 @@ static int run_table_job(struct cache_reader *r, int source, const struct base_b
     if (output < 0 || wanted < 0 || base_pwrite_all(wanted, spec->data, spec->len, 0) < 0)
         return base_fail(why, -ENOMEM, "out of memory");
     struct dec_job job = {.kind = DEC_TABLE, .threads = 1, .session = 1};
-    int fds[DEC_N_FDS] = {source, output, wanted};
+    int fds[DEC_N_FDS] = {source, output, wanted, -1};
     struct job_result result;
     int err = run_job(&r->worker, &job, fds, 2 * DEC_MAX_RECORDS_BYTES, NULL, &result);
     if (err) {

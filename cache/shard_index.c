@@ -44,7 +44,7 @@ static int run_index_job(struct cache_reader *r, enum cache_shard_index kind, in
                          int output, struct job_result *result)
 {
     struct dec_job job = {.kind = DEC_SHARD_INDEX, .threads = 1, .session = 1};
-    int fds[DEC_N_FDS] = {shard, output, index};
+    int fds[DEC_N_FDS] = {shard, output, index, -1};
     job.shard_index.format = kind == CACHE_DALI ? DEC_DALI : DEC_ENERGON;
     return run_job(&r->worker, &job, fds, DEC_MAX_LIST_BYTES, NULL, result);
 }

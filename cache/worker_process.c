@@ -130,7 +130,7 @@ int cache_worker_verdict(struct cache_worker *w, const struct dec_job *job, int 
 {
     const struct dec_verdict verdict = {
         .magic = DEC_MAGIC, .version = DEC_VERSION, .id = job->id, .goes_on = output >= 0};
-    const int fds[DEC_N_FDS] = {output, -1, -1};
+    const int fds[DEC_N_FDS] = {output, -1, -1, -1};
     return dec_send(w->socket, &verdict, sizeof verdict, fds);
 }
 

@@ -9,6 +9,7 @@ enum { MAX_SLOTS = 2 * DEC_MAX_ENCODERS + 1 };
 struct slot {
     AVFrame *frames[2]; /* the second is blank but for flow */
     struct dec_picture_input inputs[2];
+    struct base_box box; /* w 0: none */
     struct dec_encoded result;
     bool done; /* guarded by dec_encoders.lock */
 };
@@ -37,13 +38,17 @@ struct dec_encoders {
 
 static int encode_frame(const struct dec_job *job, struct dec_picture *picture, struct slot *slot)
 {
+    struct dec_frames_spec spec = job->frames;
     struct dec_encoded *r = &slot->result;
     AVFrame *rendered;
     bool lowered = false;
-    int err = dec_picture_render(picture, &slot->inputs[0], slot->frames[0], &job->frames, (int)job->width,
+    int err =
+        slot->box.w ? dec_picture_take_box(&slot->inputs[0], slot->frames[0], &slot->box, &spec, &r->why) : 0;
+    if (!err)
+        err = dec_picture_render(picture, &slot->inputs[0], slot->frames[0], &spec, (int)job->width,
                                  (int)job->height, &rendered, &r->why);
     if (!err)
-        err = dec_picture_encode(&job->frames, rendered, job->file_bytes, &r->file, &lowered, &r->why);
+        err = dec_picture_encode(&spec, rendered, job->file_bytes, &r->file, &lowered, &r->why);
     r->lowered = lowered;
     return err;
 }
@@ -154,7 +159,7 @@ bool dec_encoders_are_empty(const struct dec_encoders *e)
 }
 
 int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFrame *frame,
-                     const AVFrame *second, uint32_t tag)
+                     const AVFrame *second, const struct base_box *box, uint32_t tag)
 {
     struct slot *slot = &e->slots[e->put % e->n_slots];
     if (av_frame_ref(slot->frames[0], frame) < 0)
@@ -166,6 +171,7 @@ int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFra
     slot->inputs[0] = dec_picture_input_of(stream, frame);
     if (second)
         slot->inputs[1] = dec_picture_input_of(stream, second);
+    slot->box = box ? *box : (struct base_box){0};
     slot->result.tag = tag;
     if (e->n == 0)
         encode(e, &e->pictures[0], slot);

@@ -34,9 +34,9 @@ void dec_encoders_destroy(struct dec_encoders *e);
 bool dec_encoders_are_full(const struct dec_encoders *e);
 bool dec_encoders_are_empty(const struct dec_encoders *e);
 /* Keeps a reference to the frame, and nothing of its stream. second: where flow is wanted, the frame that it
- * goes to, else NULL. 0 or -ENOMEM. */
+ * goes to, else NULL. box: what is wanted of it; NULL = what the job says. 0 or -ENOMEM. */
 int dec_encoders_put(struct dec_encoders *e, const AVStream *stream, const AVFrame *frame,
-                     const AVFrame *second, uint32_t tag);
+                     const AVFrame *second, const struct base_box *box, uint32_t tag);
 /* The oldest result, waited for, telling the daemon so; there must be one. Borrowed until the next frame is
  * put.
  */

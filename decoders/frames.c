@@ -63,26 +63,29 @@ static uint64_t jpeg_file_bytes(const struct dec_index *index, uint32_t second_k
     return BASE_MAX(bytes, least);
 }
 
+/* box: what is wanted of the frame; NULL = what the job says. */
 static int measure_sample(struct dec_work *work, struct dec_picture *pictures, const AVStream *stream,
-                          const AVFrame *frame, uint64_t *largest)
+                          const AVFrame *frame, const struct base_box *box, uint64_t *largest)
 {
     struct dec_reply *reply = work->reply;
-    const struct dec_frames_spec *spec = &work->job->frames;
+    struct dec_frames_spec spec = work->job->frames;
     AVFrame *rendered;
     const struct dec_picture_input input = dec_picture_input_of(stream, frame);
-    int err = dec_picture_render(pictures, &input, frame, spec, (int)reply->width, (int)reply->height,
+    if (box) /* one that lies outside tells nothing: then it is the whole picture */
+        (void)dec_picture_take_box(&input, frame, box, &spec, &work->why);
+    int err = dec_picture_render(pictures, &input, frame, &spec, (int)reply->width, (int)reply->height,
                                  &rendered, &work->why);
     if (err)
         return err;
     reply->width = (uint32_t)rendered->width;
     reply->height = (uint32_t)rendered->height;
-    if (spec->format != DEC_JPG) {
-        *largest = dec_picture_worst_bytes(spec, rendered);
+    if (spec.format != DEC_JPG) {
+        *largest = dec_picture_worst_bytes(&spec, rendered);
         return 0;
     }
     struct base_bytes encoded = {0};
     bool lowered;
-    err = dec_picture_encode(spec, rendered, 0, &encoded, &lowered, &work->why);
+    err = dec_picture_encode(&spec, rendered, 0, &encoded, &lowered, &work->why);
     *largest = BASE_MAX(*largest, (uint64_t)encoded.len);
     base_bytes_finish(&encoded);
     return err;
@@ -122,9 +125,27 @@ static int measure_array(struct dec_work *work, struct dec_session *s, struct de
     return err;
 }
 
+/* The box that stands for a keyframe's: that of the first frame with one that shows it or a later picture,
+ * else the last. NULL = there is none, or the view has none (map NULL). */
+static const struct base_box *box_of_sample(const struct dec_frame_map *map, uint32_t source)
+{
+    uint32_t low = 0, high = map ? map->n : 0;
+    if (!map || map->n == 0)
+        return NULL;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (map->sources[middle] < source)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return &map->boxes[BASE_MIN(low, map->n - 1)];
+}
+
 int dec_run_measure_frames(struct dec_work *work)
 {
     struct dec_session *s;
+    const struct dec_frame_map *map = NULL;
     struct dec_picture *pictures = NULL;
     const struct dec_frames_spec *spec = &work->job->frames;
     int err = dec_session_get(work, &s);
@@ -139,17 +160,21 @@ int dec_run_measure_frames(struct dec_work *work)
         return base_fail(&work->why, -EIO, "it has no video");
     if (spec->format == DEC_RGB || spec->flow)
         return measure_array(work, s, pictures);
+    err = spec->boxed ? dec_session_map(s, work, &map) : 0;
+    if (err)
+        return err;
     if (index->n_keys > 0 && index->keys[0].frame == 0)
         err = dec_session_keyframe(s, work, 0, &frame);
     else
         err = dec_session_frame(s, work, 0, &frame);
     if (!err)
-        err = measure_sample(work, pictures, dec_session_stream(s), frame, &largest);
+        err = measure_sample(work, pictures, dec_session_stream(s), frame, box_of_sample(map, 0), &largest);
     uint32_t second = largest_key(index);
     if (!err && second > 0 && spec->format == DEC_JPG) {
         err = dec_session_keyframe(s, work, second, &frame);
         if (!err)
-            err = measure_sample(work, pictures, dec_session_stream(s), frame, &largest);
+            err = measure_sample(work, pictures, dec_session_stream(s), frame,
+                                 box_of_sample(map, index->keys[second].frame), &largest);
     }
     if (err == -ENOENT)
         work->reply->stale = 1;
@@ -168,7 +193,8 @@ struct run {
     struct dec_picture *pictures;
     struct dec_encoders *encoders;
     const struct dec_encoded *collected; /* the last one, until another frame is begun */
-    struct dec_entry *entries;           /* dec_entries_of_frame() for each frame */
+    const struct dec_frame_map *map;
+    struct dec_entry *entries; /* dec_entries_of_frame() for each frame */
     uint64_t offset;
     /* Flow: the frames that were decoded last, and the number of the first. */
     AVFrame *pair[2];
@@ -264,12 +290,18 @@ static int begin_flow(struct run *r, const uint32_t sources[2], uint32_t i)
     int err = decode_pair(r, sources);
     if (err)
         return err;
-    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), r->pair[0], r->pair[1], i);
+    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), r->pair[0], r->pair[1], NULL, i);
     AVFrame *second = r->pair[1];
     r->pair[1] = r->pair[0];
     r->pair[0] = second;
     r->first_source = sources[1];
     return err ? base_fail(&r->work->why, err, "out of memory") : 0;
+}
+
+/* Of the output frame that stands there in the map. */
+static uint32_t number_of(const struct run *r, const uint32_t *source)
+{
+    return (uint32_t)(source - r->map->sources);
 }
 
 /* Decodes sources[i], and hands it over to become number i of the run. */
@@ -286,7 +318,8 @@ static int begin_frame(struct run *r, const uint32_t *sources, uint32_t i)
         return leave_out(work, sources[i]);
     if (err || work->job->frames.flow)
         return err;
-    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), decoded, NULL, i);
+    err = dec_encoders_put(r->encoders, dec_session_stream(r->session), decoded, NULL,
+                           dec_frame_map_box(r->map, number_of(r, sources + i)), i);
     return err ? base_fail(&work->why, err, "out of memory") : 0;
 }
 
@@ -339,7 +372,8 @@ static int make_wanted(struct run *r, const uint32_t *source)
 
 static bool is_same(const struct run *r, const uint32_t *a, const uint32_t *b)
 {
-    return a[0] == b[0] && (!r->work->job->frames.flow || a[1] == b[1]);
+    return dec_frame_map_equal(r->map, number_of(r, a), number_of(r, b)) &&
+           (!r->work->job->frames.flow || a[1] == b[1]);
 }
 
 /* A frame that is shown several times is made once. */
@@ -376,37 +410,38 @@ static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
     return err ? err : put_table(r, n);
 }
 
-static void expect_next(struct run *r, const uint32_t *map, uint32_t n_map)
+static void expect_next(struct run *r)
 {
     const struct dec_job *job = r->work->job;
     if (job->frames.flow) /* needs two frames, the second of which is not `next` */
         return;
     uint64_t next = (uint64_t)job->wanted - 1 + job->onward;
-    dec_session_expect(r->session, job->onward == 0 ? 0 : next < n_map ? map[next] : UINT32_MAX);
+    dec_session_expect(r->session, job->onward == 0   ? 0
+                                   : next < r->map->n ? r->map->sources[next]
+                                                      : UINT32_MAX);
 }
 
 static int make_frames(struct run *r)
 {
     struct dec_work *work = r->work;
     const struct dec_job *job = work->job;
-    const uint32_t *map;
-    uint32_t n_map, n = job->last - job->first + 1;
-    int err = dec_session_map(r->session, &job->frames, &map, &n_map, &work->why);
+    uint32_t n = job->last - job->first + 1;
+    int err = dec_session_map(r->session, work, &r->map);
     if (err)
         return err;
-    if (job->last >= n_map)
-        return base_fail(&work->why, -EIO, "frames up to %u of %u", job->last, n_map);
+    if (job->last >= r->map->n)
+        return base_fail(&work->why, -EIO, "frames up to %u of %u", job->last, r->map->n);
     r->entries = calloc((size_t)n * entries_of_frame(r), sizeof *r->entries);
     if (!r->entries)
         return base_fail(&work->why, -ENOMEM, "out of memory");
     if (job->wanted) {
-        expect_next(r, map, n_map);
-        err = make_wanted(r, map + job->wanted - 1);
+        expect_next(r);
+        err = make_wanted(r, r->map->sources + job->wanted - 1);
     }
     if (err || work->ended)
         return err;
     dec_session_expect(r->session, 0);
-    return make_run(r, map + job->first, n);
+    return make_run(r, r->map->sources + job->first, n);
 }
 
 int dec_run_frames(struct dec_work *work)

@@ -9,6 +9,7 @@
 #ifndef DECODERS_INDEX_H
 #define DECODERS_INDEX_H
 
+#include "base/boxes.h"
 #include "base/bytes.h"
 #include "decoders/protocol.h"
 
@@ -78,6 +79,12 @@ int dec_index_unpack(const uint8_t *data, size_t len, struct dec_index *ret);
  * DEC_MAX_FRAMES, -ENOMEM. The caller frees *ret_map. */
 int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *spec, uint32_t **ret_map,
                    uint32_t *ret_n);
+/* The same of a spec with boxes, of which n are given: only frames that have one are there, behind the cut
+ * and before the sampling. (*ret_box)[i]: the number of output frame i's box; NULL without boxes. The caller
+ * frees both. */
+int dec_boxed_map(const struct dec_index *index, const struct dec_frames_spec *spec,
+                  const struct base_box *boxes, uint32_t n_boxes, uint32_t **ret_map, uint32_t **ret_box,
+                  uint32_t *ret_n);
 
 /* The last step of dec_timing_map(): leaves in a map what a spec samples of it. With a stride s, frames 0, s,
  * 2s and so on; of what is then there, with n_sampled N: DEC_SPREAD N from the first to the last, number

@@ -43,7 +43,8 @@ struct dec_work {
     struct dec_source source;
     int output;
     const struct dec_index *index; /* NULL where the job has none */
-    int list_fd; /* DEC_LIST, DEC_UNPACK: the member list that was sent; DEC_TABLE: the spec; -1 = none */
+    int list_fd;  /* DEC_LIST, DEC_UNPACK: the member list that was sent; DEC_TABLE: the spec; -1 = none */
+    int boxes_fd; /* of frames with boxes; -1 = none */
     struct dec_reply *reply; /* bytes, file_bytes, ...: zeroed before */
     struct base_reason why;  /* filled on failure */
     /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often

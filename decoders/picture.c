@@ -117,6 +117,24 @@ static int append_rotation(struct dec_picture *p, AVFilterContext **last)
     return m[4] < 0 ? append(p, last, "vflip", NULL) : 0;
 }
 
+int dec_picture_take_box(const struct dec_picture_input *input, const AVFrame *frame,
+                         const struct base_box *box, struct dec_frames_spec *spec, struct base_reason *why)
+{
+    double theta = input->rotated ? rotation_degrees(input->rotation) : 0;
+    bool turned = fabs(theta - 90) < 1.0 || fabs(theta - 270) < 1.0;
+    int32_t width = turned ? frame->height : frame->width, height = turned ? frame->width : frame->height;
+    int32_t left = BASE_MAX(box->x, 0), top = BASE_MAX(box->y, 0);
+    int32_t right = BASE_MIN(box->x + box->w, width), bottom = BASE_MIN(box->y + box->h, height);
+    if (right <= left || bottom <= top)
+        return base_fail(why, -EIO, "its box, %dx%d at %d,%d, lies outside of the picture of %dx%d", box->w,
+                         box->h, box->x, box->y, width, height);
+    /* The filter rounds to whole samples of chroma, and there must be one. */
+    const char *exact = right - left < 4 || bottom - top < 4 ? ":exact=1" : "";
+    (void)snprintf(spec->crop, sizeof spec->crop, "%d:%d:%d:%d%s", right - left, bottom - top, left, top,
+                   exact);
+    return 0;
+}
+
 static int append_crop(struct dec_picture *p, AVFilterContext **last)
 {
     const char *crop = p->spec.crop;

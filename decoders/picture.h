@@ -6,6 +6,7 @@
 #ifndef DECODERS_PICTURE_H
 #define DECODERS_PICTURE_H
 
+#include "base/boxes.h"
 #include "base/bytes.h"
 #include "decoders/media.h"
 
@@ -32,6 +33,11 @@ struct dec_picture {
 };
 
 void dec_picture_finish(struct dec_picture *p);
+
+/* Makes a spec that crops a box out of this frame: the part of it that lies in the picture. -EIO with why
+ * when nothing of it does. */
+int dec_picture_take_box(const struct dec_picture_input *input, const AVFrame *frame,
+                         const struct base_box *box, struct dec_frames_spec *spec, struct base_reason *why);
 
 /* The frame as the view wants to see it, still uncompressed; *ret is borrowed until the next call. width,
  * height: the size that every frame of the clip has (0 = whatever the filters give): like ffmpeg's autoscale,

@@ -165,7 +165,8 @@ bool dec_job_check(const struct dec_job *job)
             return false;
         if (spec->timing == DEC_FPS && (spec->fps_num <= 0 || spec->fps_den <= 0))
             return false;
-        if (spec->n_sampled > DEC_MAX_FRAMES ||
+        if (spec->n_sampled > DEC_MAX_FRAMES || spec->boxed > DEC_BOXED_WHOLE ||
+            (spec->boxed && spec->flow) ||
             (spec->flow ? !flow_makes_sense(spec) : spec->floats && !floats_make_sense(spec)))
             return false;
         if (!is_terminated(spec->size, sizeof spec->size) || !is_terminated(spec->crop, sizeof spec->crop))

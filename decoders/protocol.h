@@ -20,10 +20,11 @@
 #define DECODERS_PROTOCOL_H
 
 #include "base/base.h"
+#include "base/hash.h"
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 12u
+#define DEC_VERSION 13u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 #define DEC_MAX_BOUND 10000.0f /* of flow */
@@ -59,6 +60,8 @@ enum dec_sampling { DEC_SPREAD, DEC_CENTRE };
 /* Instead of frames, how the picture moves from each to the next, as OpenCV finds it: by its DualTVL1 and
  * DISOpticalFlow (medium preset) with their defaults. Of n frames there are n - 1. */
 enum dec_flow { DEC_NO_FLOW, DEC_TVL1, DEC_DIS };
+/* Whose frames a box's number counts: those of the cut, or of all. */
+enum dec_boxed { DEC_UNBOXED, DEC_BOXED, DEC_BOXED_WHOLE };
 enum dec_audio_format { DEC_MP3, DEC_WAV };
 
 /* How a view's frames are chosen and made. All of it goes into the name of a segment. Zero the padding. */
@@ -74,18 +77,22 @@ struct dec_frames_spec {
      * float32, or int8, rounded. */
     uint8_t flow;
     uint8_t luma; /* flow: of the luma, in full range; else of what OpenCV makes of RGB */
-    uint8_t unused[6];
+    /* enum dec_boxed: only frames with a box, and of those the box: they are sent, as DEC_FD_BOXES. Not of
+     * flow. */
+    uint8_t boxed;
+    uint8_t unused[5];
     int32_t fps_num, fps_den; /* DEC_FPS */
     uint32_t stride;          /* of the frames that the timing gives every so manieth; 0 = each */
     uint32_t n_sampled;       /* of those so many (dec_sample()); 0 = all */
     /* Only what is between these times, counted from the beginning; both 0 = all. A frame belongs to it whose
      * own time is at most half a frame's length before from_us, and more than that before to_us. */
     int64_t from_us, to_us;
-    float top;             /* floats: what 255 becomes before mean and std: 1 or 255 */
-    float mean[3], std[3]; /* floats: red, green, blue */
-    float bound;           /* flow: is clipped to -bound..bound; in pictures these are black and white */
-    char size[64];         /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
-    char crop[64];         /* left, right, W:H:X:Y, terminated; "" = none */
+    float top;              /* floats: what 255 becomes before mean and std: 1 or 255 */
+    float mean[3], std[3];  /* floats: red, green, blue */
+    float bound;            /* flow: is clipped to -bound..bound; in pictures these are black and white */
+    struct base_hash boxes; /* which; all zero without */
+    char size[64];          /* ffmpeg's scale syntax or short:N, terminated; "" = as it is */
+    char crop[64];          /* left, right, W:H:X:Y, terminated; "" = none */
 };
 
 struct dec_audio_spec {
@@ -200,8 +207,9 @@ struct dec_job {
 };
 
 /* Descriptors travel in this order. DEC_FD_INDEX is the media index, for frames and sound; for DEC_LIST and
- * DEC_UNPACK it is the archive's list, and may be missing; for DEC_TABLE it is the packed dec_table_spec. */
-enum { DEC_FD_SOURCE, DEC_FD_OUTPUT, DEC_FD_INDEX, DEC_N_FDS };
+ * DEC_UNPACK it is the archive's list, and may be missing; for DEC_TABLE it is the packed dec_table_spec.
+ * DEC_FD_BOXES: of frames with boxes, an array of struct base_box. */
+enum { DEC_FD_SOURCE, DEC_FD_OUTPUT, DEC_FD_INDEX, DEC_FD_BOXES, DEC_N_FDS };
 
 /* After DEC_FIRST. The output for the whole of the job travels with it if it goes on. */
 struct dec_verdict {

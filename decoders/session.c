@@ -42,9 +42,7 @@ struct dec_session {
     bool underway;      /* decoding went on, and next_number is right although no frame is out */
     uint32_t n_decoded; /* pictures that no reply has told of */
     atomic_uint errors; /* that the decoder complained of in this pass */
-    struct dec_frames_spec map_spec;
-    uint32_t *map;
-    uint32_t n_map;
+    struct dec_frame_map map;
     void *slot;
     void (*free_slot)(void *);
 };
@@ -61,7 +59,7 @@ static void session_destroy(struct dec_session *s)
         onward = NULL;
     if (s->free_slot && s->slot)
         s->free_slot(s->slot);
-    free(s->map);
+    dec_frame_map_finish(&s->map);
     av_frame_free(&s->frame);
     av_packet_free(&s->packet);
     avcodec_free_context(&s->decoder);
@@ -214,20 +212,10 @@ void **dec_session_slot(struct dec_session *s, void (*free_slot)(void *))
     return &s->slot;
 }
 
-int dec_session_map(struct dec_session *s, const struct dec_frames_spec *spec, const uint32_t **ret,
-                    uint32_t *ret_n, struct base_reason *why)
+int dec_session_map(struct dec_session *s, struct dec_work *work, const struct dec_frame_map **ret)
 {
-    if (!s->map || memcmp(&s->map_spec, spec, sizeof *spec) != 0) {
-        free(base_steal_pointer(s->map));
-        int err = dec_timing_map(&s->index, spec, &s->map, &s->n_map);
-        if (err)
-            return base_fail(why, err, "%s",
-                             err == -EFBIG ? "more frames than corpusfs allows" : "out of memory");
-        s->map_spec = *spec;
-    }
-    *ret = s->map;
-    *ret_n = s->n_map;
-    return 0;
+    *ret = &s->map;
+    return dec_frame_map_make(&s->map, &s->index, work);
 }
 
 /* ---- Finding frames ---- */

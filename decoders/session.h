@@ -8,7 +8,7 @@
 #ifndef DECODERS_SESSION_H
 #define DECODERS_SESSION_H
 
-#include "decoders/media.h"
+#include "decoders/frame_map.h"
 
 #include <libavcodec/avcodec.h>
 
@@ -22,10 +22,8 @@ void dec_session_drop(struct dec_session *s);
 
 const struct dec_index *dec_session_index(const struct dec_session *s);
 const AVStream *dec_session_stream(const struct dec_session *s);
-/* The map from output to decoded frames of a spec (kept for the last spec). 0 or a negative errno with why.
- */
-int dec_session_map(struct dec_session *s, const struct dec_frames_spec *spec, const uint32_t **ret,
-                    uint32_t *ret_n, struct base_reason *why);
+/* The map from output to decoded frames of the job's spec; borrowed. 0 or a negative errno with work->why. */
+int dec_session_map(struct dec_session *s, struct dec_work *work, const struct dec_frame_map **ret);
 /* A slot for what the picture code keeps with a session; freed with free_slot when the session ends. */
 void **dec_session_slot(struct dec_session *s, void (*free_slot)(void *));
 

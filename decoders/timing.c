@@ -227,11 +227,12 @@ static int64_t frame_us(const struct dec_index *index, const struct dec_frames_s
     return index->frames[i].pts == DEC_NO_PTS ? 0 : to_us(index->frames[i].pts - index->start_pts, unit);
 }
 
-/* Leaves in the map what a spec cuts out. Times ascend, so it is one run of frames. */
-static void cut(const struct dec_index *index, const struct dec_frames_spec *spec, struct constant_rate *c)
+/* Leaves in the map what a spec cuts out, and returns how many frames were before that. Times ascend, so it
+ * is one run of frames. */
+static size_t cut(const struct dec_index *index, const struct dec_frames_spec *spec, struct constant_rate *c)
 {
     if (spec->from_us == 0 && spec->to_us == 0)
-        return;
+        return 0;
     const struct rational tick = spec->timing == DEC_PASSTHROUGH ? output_tick(index) : c->tick;
     int64_t half = to_us(1, tick) / 2;
     size_t first = 0, end = c->map.n;
@@ -241,36 +242,82 @@ static void cut(const struct dec_index *index, const struct dec_frames_spec *spe
         end--;
     memmove(c->map.frames, c->map.frames + first, (end - first) * sizeof *c->map.frames);
     c->map.n = end - first;
+    return first;
+}
+
+/* Leaves the frames that have a box, of which the first in the map has the number `first`. 0 or -ENOMEM. */
+static int take_boxed(const struct base_box *boxes, uint32_t n_boxes, uint64_t first, struct map *map,
+                      uint32_t **ret_box)
+{
+    size_t n = 0;
+    uint32_t at = 0;
+    *ret_box = malloc((map->n + 1) * sizeof **ret_box);
+    if (!*ret_box)
+        return -ENOMEM;
+    for (size_t i = 0; i < map->n; i++) {
+        while (at < n_boxes && boxes[at].frame < first + i)
+            at++;
+        if (at == n_boxes || boxes[at].frame > first + i)
+            continue;
+        map->frames[n] = map->frames[i];
+        (*ret_box)[n++] = at;
+    }
+    map->n = n;
+    return 0;
+}
+
+/* All frames that the timing gives. */
+static int map_all(const struct dec_index *index, const struct dec_frames_spec *spec, struct constant_rate *c)
+{
+    bool has_filters = spec->size[0] || spec->crop[0] || spec->boxed;
+    int err = 0;
+    switch ((enum dec_timing)spec->timing) {
+    case DEC_CFR:
+        return map_cfr(index, has_filters, c);
+    case DEC_FPS:
+        return map_fps(index, (struct rational){spec->fps_num, spec->fps_den}, c);
+    case DEC_PASSTHROUGH:
+        for (uint32_t i = 0; !err && i < index->n_frames; i++)
+            err = map_add(&c->map, i, 1);
+        break;
+    }
+    return err;
+}
+
+int dec_boxed_map(const struct dec_index *index, const struct dec_frames_spec *spec,
+                  const struct base_box *boxes, uint32_t n_boxes, uint32_t **ret_map, uint32_t **ret_box,
+                  uint32_t *ret_n)
+{
+    struct constant_rate c = {.last = -1, .keeps_gap_out = index->only_stream};
+    uint32_t *box = NULL;
+    size_t first = 0;
+    int err = map_all(index, spec, &c);
+    if (!err && c.map.n > 0)
+        first = cut(index, spec, &c);
+    if (!err && spec->boxed)
+        err = take_boxed(boxes, n_boxes, spec->boxed == DEC_BOXED_WHOLE ? first : 0, &c.map, &box);
+    uint32_t n = (uint32_t)c.map.n, n_box = n;
+    if (!err)
+        err = dec_sample(spec, &c.map.frames, &n);
+    if (!err && box)
+        err = dec_sample(spec, &box, &n_box);
+    if (err) {
+        free(c.map.frames);
+        free(box);
+        return err;
+    }
+    *ret_map = c.map.frames;
+    *ret_box = box;
+    *ret_n = spec->flow && n > 0 ? n - 1 : n;
+    return 0;
 }
 
 int dec_timing_map(const struct dec_index *index, const struct dec_frames_spec *spec, uint32_t **ret_map,
                    uint32_t *ret_n)
 {
-    struct constant_rate c = {.last = -1, .keeps_gap_out = index->only_stream};
-    bool has_filters = spec->size[0] || spec->crop[0];
-    int err = 0;
-    switch ((enum dec_timing)spec->timing) {
-    case DEC_CFR:
-        err = map_cfr(index, has_filters, &c);
-        break;
-    case DEC_FPS:
-        err = map_fps(index, (struct rational){spec->fps_num, spec->fps_den}, &c);
-        break;
-    case DEC_PASSTHROUGH:
-        for (uint32_t i = 0; !err && i < index->n_frames; i++)
-            err = map_add(&c.map, i, 1);
-        break;
-    }
-    if (!err && c.map.n > 0)
-        cut(index, spec, &c);
-    uint32_t n = (uint32_t)c.map.n;
+    uint32_t *none = NULL;
+    int err = dec_boxed_map(index, spec, NULL, 0, ret_map, &none, ret_n);
     if (!err)
-        err = dec_sample(spec, &c.map.frames, &n);
-    if (err) {
-        free(c.map.frames);
-        return err;
-    }
-    *ret_map = c.map.frames;
-    *ret_n = spec->flow && n > 0 ? n - 1 : n;
-    return 0;
+        free(none);
+    return err;
 }

@@ -146,6 +146,7 @@ static int serve(struct dec_job *job, int fds[DEC_N_FDS])
         .job = job,
         .source = {fds[DEC_FD_SOURCE], job->range_offset, job->range_bytes},
         .output = fds[DEC_FD_OUTPUT],
+        .boxes_fd = fds[DEC_FD_BOXES],
         .reply = &reply,
         .progress = send_progress,
         .first = tell_first,

@@ -72,6 +72,13 @@ static const char *cues_of_clip(const void *context, size_t clip, size_t view)
     return cues ? cues[view] : NULL;
 }
 
+static const struct base_boxes *boxes_of_clip(const void *context, size_t clip, size_t view)
+{
+    const struct fs *fs = context;
+    const struct base_boxes *const *boxes = fs->clips[clip].boxes;
+    return boxes ? boxes[view] : NULL;
+}
+
 static int create_cache(struct fs *fs, struct base_reason *why)
 {
     const struct fs_options *o = fs->options;
@@ -99,6 +106,7 @@ static int create_cache(struct fs *fs, struct base_reason *why)
         .crop = crop_of_clip,
         .cues = cues_of_clip,
         .command = fs_command_arguments,
+        .boxes = boxes_of_clip,
         .clip_context = fs,
         .command_dir = cfg_dir(o->cfg),
     };

@@ -106,7 +106,9 @@ bool fs_cache_view(const struct cfg *cfg, const struct cfg_view *v, struct cache
 {
     static const enum cache_subtitle_source sources[] = {
         [CFG_SIDECAR] = CACHE_SIDECAR, [CFG_EMBEDDED] = CACHE_EMBEDDED, [CFG_TABLE] = CACHE_TABLE};
-    *ret = (struct cache_view){.crops_by_clip = cfg_crop_of_clip(v) != NULL};
+    const struct cfg_frames *frames = cfg_frames_of(v);
+    *ret =
+        (struct cache_view){.crops_by_clip = cfg_crop_of_clip(v) != NULL, .boxed = frames && frames->boxed};
     switch (v->kind) {
     case CFG_FRAMES:
         ret->kind = CACHE_FRAMES;

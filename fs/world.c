@@ -30,6 +30,27 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static bool same_cues(const struct fs *fs, const struct cfg_clip *a, const struct cfg_clip *b)
+{
+    if (!a->cues != !b->cues)
+        return false;
+    for (size_t i = 0; a->cues && i < cfg_n_views(fs->options->cfg); i++)
+        if (!same_text(a->cues[i], b->cues[i]))
+            return false;
+    return true;
+}
+
+static bool same_boxes(const struct fs *fs, const struct cfg_clip *a, const struct cfg_clip *b)
+{
+    if (!a->boxes != !b->boxes)
+        return false;
+    for (size_t i = 0; a->boxes && i < cfg_n_views(fs->options->cfg); i++)
+        if (a->boxes[i] != b->boxes[i] &&
+            (!a->boxes[i] || !b->boxes[i] || !base_hash_equal(&a->boxes[i]->hash, &b->boxes[i]->hash)))
+            return false;
+    return true;
+}
+
 static bool same_clip(const struct fs *fs, const struct cfg_clip *a, const struct cfg_clip *b)
 {
     if (!same_text(a->path, b->path) || !same_text(a->sidecar, b->sidecar) || !a->values != !b->values ||
@@ -40,12 +61,7 @@ static bool same_clip(const struct fs *fs, const struct cfg_clip *a, const struc
     for (size_t i = 0; a->values && i < fs->n_fields; i++)
         if (!same_text(a->values[i], b->values[i]))
             return false;
-    if (!a->cues != !b->cues)
-        return false;
-    for (size_t i = 0; a->cues && i < cfg_n_views(fs->options->cfg); i++)
-        if (!same_text(a->cues[i], b->cues[i]))
-            return false;
-    return true;
+    return same_cues(fs, a, b) && same_boxes(fs, a, b);
 }
 
 /* The slot of a clip's number, or the free one where it belongs. */

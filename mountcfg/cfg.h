@@ -58,8 +58,9 @@
  * of these; not with files and list), and one of:
  *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
  *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N|none, crop:
- * left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N,
- *                 flow: x|y, method: tvl1|dis, bound: X, grey: rgb|luma }
+ * left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N, flow: x|y, method:
+ * tvl1|dis, bound: X, grey: rgb|luma } crop: { frame: FIELD, x: FIELD, y: FIELD, w: FIELD, h: FIELD, base: 1
+ * } (or x1, y1, x2, y2): boxes of frames, a table's row each
  *     - path: "mp3/{clip}.mp3"                 .mp3 .wav
  *       audio: { rate: HZ, channels: 1|2, bitrate: 128k, silence: true|false }
  *     - path: "srt/{clip}.srt"
@@ -109,6 +110,7 @@
 #define MOUNTCFG_CFG_H
 
 #include "base/base.h"
+#include "base/boxes.h"
 #include "base/bytes.h"
 
 enum cfg_view_kind {
@@ -147,6 +149,10 @@ struct cfg_frames {
     char size[64];   /* `size:` W:H in ffmpeg's scale syntax, or short:N; "" = as it is (`none`) */
     char crop[64];   /* `crop:` left, right or W:H:X:Y; "" = none */
     struct cfg_template *crop_of_clip; /* `crop:` with a field in it: see cfg_clip.crops; NULL = as above */
+    bool boxed;                        /* `crop:` by boxes of frames: see cfg_clip.boxes */
+    bool corners;                      /* their fields are two corners rather than one and a size */
+    int box_fields[5];                 /* frame, x, y, w, h; or frame, x1, y1, x2, y2 */
+    int box_base;                      /* number of the first frame in the table; default 1 */
     int base;                          /* number of the first frame; `base:`, default 1 */
     bool is_flow, flow_y;              /* `flow: x|y`: pictures of that, in grey */
     struct cfg_flow flow;
@@ -292,6 +298,9 @@ bool cfg_is_shown(const struct cfg_view *v, const struct cfg_clip *clip);
 /* What a view of pictures crops of each clip, NULL = of all the same, or nothing. */
 const struct cfg_template *cfg_crop_of_clip(const struct cfg_view *v);
 
+/* What a view of pictures does to them; NULL = it is none. */
+const struct cfg_frames *cfg_frames_of(const struct cfg_view *v);
+
 struct cfg; /* opaque: sources and where everything stood */
 
 /* Reads FILE and the preset it names. Every mistake is reported, one "file:line:column: what" line each (in a
@@ -395,6 +404,9 @@ struct cfg_clip {
     /* Parallel to the views: what tables say of this clip, as an SRT file with times of the video; NULL or
      * empty = nothing; NULL = in no view they do. */
     const char *const *cues;
+    /* Parallel to the views: the boxes of its frames, NULL where there are none; NULL = in no view there are.
+     */
+    const struct base_boxes *const *boxes;
     const char *shard; /* NULL = it is in no archive */
     /* The archive's number, and in it those of the video and the subtitle file, as the lister gave them; 0 =
      * none */

@@ -26,6 +26,7 @@
  *   samples.c   which of their members are one sample
  *   join.c      what stands in the tables, and which clips it belongs to
  *   cues.c      subtitles that stand in them
+ *   boxes.c     boxes of frames that stand in them
  *   collide.c   clips that cannot stand in the tree
  *   describe.c  what was found
  *   keep.c      some clips without the rest of their scan
@@ -695,6 +696,30 @@ int cfg_put_cues(const struct cfg *c, struct cfg_log *log, struct cfg_arena *are
                  struct cfg_cue *cues, size_t n, struct cfg_clip *clip, size_t *n_bad);
 /* Clips whose text is a field of theirs, not one of a table's rows. 0 or -ENOMEM. */
 int cfg_take_cues(const struct cfg *c, struct cfg_log *log, struct cfg_arena *arena, struct cfg_clips *clips);
+
+/* ---- boxes.c: boxes of frames, from tables ---- */
+
+/* `crop` of a view as boxes; the `size` is checked by cfg_check_boxes(). */
+void cfg_load_boxes(struct cfg_loader *l, struct cfg_node node, struct cfg_frames *f);
+/* When crop and size are known. */
+void cfg_check_boxes(struct cfg_loader *l, struct cfg_node crop, const struct cfg_frames *f, bool flow);
+/* Whether a view takes boxes from a field. */
+bool cfg_is_box_field(const struct cfg *c, size_t field);
+
+/* A row, with what it gives of box_fields; NULL where it lacks one. */
+struct cfg_box_row {
+    const char *values[5];
+    struct cfg_place at; /* its file below the root */
+};
+enum { CFG_MAX_BAD_BOXES = 20 }; /* that are told */
+struct cfg_box_counts {
+    size_t n_bad;   /* reported */
+    size_t n_empty; /* frames without one: nothing is there, or it has no size */
+};
+/* Makes a clip's view have the boxes of n rows. Rows with what is no box are reported. 0 or -ENOMEM. */
+int cfg_put_boxes(const struct cfg *c, struct cfg_log *log, struct cfg_arena *arena, size_t view,
+                  const struct cfg_box_row *rows, size_t n, struct cfg_clip *clip,
+                  struct cfg_box_counts *counts);
 
 /* ---- collide.c ---- */
 

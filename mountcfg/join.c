@@ -33,12 +33,13 @@ struct reading {
     const char **file_fields; /* what its path gave, of all fields */
     const char *file_path;    /* as messages have it */
     struct cfg_list rows;
-    struct cfg_list cuts; /* struct cfg_clip: what a table that cuts makes of the clips */
-    struct cfg_list cues; /* struct cfg_cue: scratch */
+    struct cfg_list cuts;        /* struct cfg_clip: what a table that cuts makes of the clips */
+    struct cfg_list cues, boxes; /* struct cfg_cue and cfg_box_row: scratch */
+    struct cfg_box_counts box_counts;
     size_t n_keyless, n_bad_cues;
-    bool cue_fields[CFG_MAX_FIELDS]; /* of them rows of one key may have different values */
-    bool seen[CFG_MAX_FIELDS];       /* some row of some table had it */
-    bool lacks_tables;               /* some optional table is not there */
+    bool differ[CFG_MAX_FIELDS]; /* fields of which rows of one key may have different values */
+    bool seen[CFG_MAX_FIELDS];   /* some row of some table had it */
+    bool lacks_tables;           /* some optional table is not there */
 };
 
 /* ---- Reading ---- */
@@ -214,7 +215,7 @@ static bool same_values(const struct reading *r, const struct row *a, const stru
 {
     const struct cfg_table *t = r->table;
     for (size_t i = 0; i < n_values(t); i++) {
-        if (r->cue_fields[field_of(t, i)])
+        if (r->differ[field_of(t, i)])
             continue;
         if (!a->values[i] != !b->values[i] || (a->values[i] && strcmp(a->values[i], b->values[i]) != 0))
             return false;
@@ -286,7 +287,7 @@ static void put_values(const struct cfg_table *t, const struct row *row, const c
     }
 }
 
-/* ---- What is said ---- */
+/* ---- What several rows of a clip tell: texts and boxes ---- */
 
 /* What a row gives; NULL also for an empty text. */
 static const char *value_of_row(const struct cfg_table *t, const struct row *row, int field)
@@ -345,6 +346,38 @@ static int take_cues(struct reading *r, const struct row *rows, size_t n, struct
     return 0;
 }
 
+/* Boxes of the clip's frames, likewise: a row that numbers a frame tells of it. */
+static int take_boxes(struct reading *r, const struct row *rows, size_t n, struct cfg_clip *clip)
+{
+    for (size_t v = 0; v < r->c->n_views; v++) {
+        const struct cfg_frames *f = cfg_frames_of(&r->c->views[v]);
+        if (!f || !f->boxed)
+            continue;
+        r->boxes.n = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (!value_of_row(r->table, &rows[i], f->box_fields[0]))
+                continue;
+            struct cfg_box_row *box = cfg_list_add(&r->boxes, sizeof *box);
+            if (!box)
+                return -ENOMEM;
+            box->at = (struct cfg_place){r->files[rows[i].file].label, (int)rows[i].line, 0};
+            for (size_t k = 0; k < BASE_ARRAY_LEN(box->values); k++)
+                box->values[k] = value_of_row(r->table, &rows[i], f->box_fields[k]);
+        }
+        int err = cfg_put_boxes(r->c, r->log, r->matcher->arena, v, r->boxes.items, r->boxes.n, clip,
+                                &r->box_counts);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int take_rows(struct reading *r, const struct row *rows, size_t n, struct cfg_clip *clip)
+{
+    int err = take_cues(r, rows, n, clip);
+    return err ? err : take_boxes(r, rows, n, clip);
+}
+
 /* ---- Cutting ---- */
 
 /* Makes a clip of a part of another, with the row's values. */
@@ -371,7 +404,7 @@ static int cut_clip(struct reading *r, const struct cfg_clip *clip, const struct
     *cut = *clip;
     cut->values = values;
     cut->range = range;
-    return take_cues(r, row, 1, cut);
+    return take_rows(r, row, 1, cut);
 }
 
 /* Each row of its key makes a clip of its own. */
@@ -420,7 +453,7 @@ static int join_clip(struct reading *r, struct cfg_clip *clip, struct outcome *o
     for (size_t i = 0; i < n; i++)
         rows[i].used = true;
     o->n_joined++;
-    err = good ? take_cues(r, rows, n, clip) : 0;
+    err = good ? take_rows(r, rows, n, clip) : 0;
     if (good)
         put_values(r->table, &rows[0], values);
     return err ? err : good;
@@ -438,6 +471,12 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
     if (r->n_bad_cues > CFG_MAX_BAD_CUES)
         cfg_note(r->log, t->place, "%zu more rows have times that are none",
                  r->n_bad_cues - CFG_MAX_BAD_CUES);
+    if (r->box_counts.n_bad > CFG_MAX_BAD_BOXES)
+        cfg_note(r->log, t->place, "%zu more rows have boxes that are none",
+                 r->box_counts.n_bad - CFG_MAX_BAD_BOXES);
+    if (r->box_counts.n_empty > 0)
+        cfg_note(r->log, t->place, "note: %zu rows have no box: their frames are left out",
+                 r->box_counts.n_empty);
     if (r->n_keyless > MAX_TOLD)
         cfg_note(r->log, t->place, "%zu more rows have no key", r->n_keyless - MAX_TOLD);
     if (r->rows.n > 0 && o->n_joined == 0 && o->n_without > 0) {
@@ -500,6 +539,7 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
     int err = 0;
     r->rows.n = 0;
     r->n_keyless = r->n_bad_cues = 0;
+    r->box_counts = (struct cfg_box_counts){0};
     for (r->file = 0; !err && r->file < n_files; r->file++)
         err = read_file(r, reader);
     if (err)
@@ -542,7 +582,7 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
     r->file_fields = calloc(c->n_fields + 1, sizeof *r->file_fields);
     int err = r->values && r->file_fields ? 0 : -ENOMEM;
     for (size_t i = 0; i < c->n_fields; i++)
-        r->cue_fields[i] = cfg_is_cue_field(c, i);
+        r->differ[i] = cfg_is_cue_field(c, i) || cfg_is_box_field(c, i);
     if (n_files > 1)
         qsort(files, n_files, sizeof *files, compare_files);
     size_t from = 0;
@@ -560,6 +600,7 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
     cfg_list_finish(&r->rows);
     cfg_list_finish(&r->cuts);
     cfg_list_finish(&r->cues);
+    cfg_list_finish(&r->boxes);
     free(r->values);
     free(r->file_fields);
     free(r);

@@ -143,6 +143,7 @@ static void load_pictures(struct cfg_loader *l, const struct cfg_entry *e, struc
         (void)cfg_read_scale(l, e[NPY_SIZE].value, "size", npy->frames.size);
     if (e[NPY_CROP].value.yaml)
         cfg_load_crop(l, e[NPY_CROP].value, &npy->frames);
+    cfg_check_boxes(l, e[NPY_CROP].value, &npy->frames, npy->kind == CFG_NPY_FLOW);
     load_sampling(l, e, npy);
     if (npy->kind == CFG_NPY_FLOW)
         load_flow(l, e, npy);

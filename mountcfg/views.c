@@ -108,6 +108,10 @@ static void load_jpeg(struct cfg_loader *l, const struct cfg_entry *e, struct cf
 
 void cfg_load_crop(struct cfg_loader *l, struct cfg_node node, struct cfg_frames *f)
 {
+    if (node.yaml->type == YAML_MAPPING_NODE) {
+        cfg_load_boxes(l, node, f);
+        return;
+    }
     bool of_clip =
         node.yaml->type == YAML_SCALAR_NODE && strchr((const char *)node.yaml->data.scalar.value, '{');
     const char *text = of_clip ? cfg_read_text(l, node, "crop") : NULL;
@@ -159,6 +163,7 @@ static void load_frames(struct cfg_loader *l, struct cfg_node node, struct cfg_p
     if (e[F_BASE].value.yaml)
         (void)cfg_read_int(l, e[F_BASE].value, "base", 0, 1000000000, &f->base);
     load_flow_pictures(l, e, f);
+    cfg_check_boxes(l, e[F_CROP].value, f, f->is_flow);
 }
 
 /* ---- audio ---- */
@@ -435,11 +440,17 @@ static void load_view(struct cfg_loader *l, struct cfg_node node)
     l->c->views[l->c->n_views++] = v;
 }
 
-const struct cfg_template *cfg_crop_of_clip(const struct cfg_view *v)
+const struct cfg_frames *cfg_frames_of(const struct cfg_view *v)
 {
     if (v->kind == CFG_NPY)
-        return v->npy.frames.crop_of_clip;
-    return v->kind == CFG_FRAMES ? v->frames.crop_of_clip : NULL;
+        return &v->npy.frames;
+    return v->kind == CFG_FRAMES ? &v->frames : NULL;
+}
+
+const struct cfg_template *cfg_crop_of_clip(const struct cfg_view *v)
+{
+    const struct cfg_frames *f = cfg_frames_of(v);
+    return f ? f->crop_of_clip : NULL;
 }
 
 int cfg_expand_crop(const struct cfg_view *v, const struct cfg_clips *clips, const struct cfg_clip *clip,

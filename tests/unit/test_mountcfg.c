@@ -304,6 +304,15 @@ static const struct {
     {FRAMES "{ size: '1:1:1' }", "c.yaml:6:21: " BAD_SCALE "\"1:1:1\"\n"},
     {FRAMES "{ size: 'short:-1' }", "c.yaml:6:21: " BAD_SCALE "\"short:-1\"\n"},
     {FRAMES "{ crop: middle }", "c.yaml:6:21: " BAD_CROP "\"middle\"\n"},
+    {FRAMES "{ crop: { frame: clip, x: clip, y: clip, w: clip, h: clip }, size: '-1:240' }",
+     "c.yaml:6:21: crop: boxes have many sizes and the view's files one: set \"size\" to it, such as "
+     "224:224\n"},
+    {FRAMES "{ crop: { frame: clip, x: clip, y: clip, w: clip, y2: clip }, size: '9:9' }",
+     "c.yaml:6:21: crop: expected the fields of boxes, { frame: FIELD, x: FIELD, y: FIELD, w: FIELD, h: "
+     "FIELD }, or "
+     "x1, y1, x2 and y2\n"},
+    {FRAMES "{ crop: { frame: nr, x1: clip, y1: clip, x2: clip, y2: clip }, size: '9:9' }",
+     "c.yaml:6:30: crop: nothing gives the field {nr} (known: clip)\n"},
     {FRAMES "{ crop: '0:1:0:0' }", "c.yaml:6:21: " BAD_CROP "\"0:1:0:0\"\n"},
     {FRAMES "{ crop: '1:1:0' }", "c.yaml:6:21: " BAD_CROP "\"1:1:0\"\n"},
     {FRAMES "{ crop: '1:1:0:0:' }", "c.yaml:6:21: " BAD_CROP "\"1:1:0:0:\"\n"},

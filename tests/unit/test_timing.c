@@ -233,6 +233,43 @@ static void test_sample(void)
     check_sample(20, 3, 3, DEC_SPREAD, "0 9 18");
 }
 
+/* Boxes of these frames, in a map of a spec. */
+static void check_boxed(const struct dec_index *index, const struct dec_frames_spec *spec, const char *want)
+{
+    const struct base_box boxes[] = {{1, 0, 0, 1, 1}, {2, 0, 0, 1, 1}, {4, 0, 0, 1, 1}, {9, 0, 0, 1, 1}};
+    uint32_t *map = NULL, *numbers = NULL, n = 0;
+    char have[256] = "";
+    CHECK_INT(dec_boxed_map(index, spec, boxes, BASE_ARRAY_LEN(boxes), &map, &numbers, &n), 0);
+    for (uint32_t i = 0; numbers && i < n; i++)
+        (void)snprintf(have + strlen(have), sizeof have - strlen(have), "%s%u:%u", i > 0 ? " " : "", map[i],
+                       numbers[i]);
+    CHECK_STR(have, want);
+    free(map);
+    free(numbers);
+}
+
+static void test_boxed(void)
+{
+    struct dec_index even = video(PTS(0, 40, 80, 120, 160, 200));
+    struct dec_frames_spec spec = cfr;
+    spec.boxed = DEC_BOXED;
+    check_boxed(&even, &spec, "1:0 2:1 4:2");
+    spec.from_us = 40000;
+    spec.to_us = 240000;
+    check_boxed(&even, &spec, "2:0 3:1 5:2"); /* counted from the cut on */
+    spec.boxed = DEC_BOXED_WHOLE;
+    check_boxed(&even, &spec, "1:0 2:1 4:2");
+    spec.stride = 2;
+    check_boxed(&even, &spec, "1:0 4:2");
+    spec.from_us = 200000;
+    check_boxed(&even, &spec, "");
+    /* A frame that is shown several times has a box each time. */
+    struct dec_index gap = video(PTS(0, 40, 240));
+    spec = cfr;
+    spec.boxed = DEC_BOXED;
+    check_boxed(&gap, &spec, "1:0 1:1 1:2");
+}
+
 static void test_cuts(void)
 {
     struct dec_index even = video(PTS(0, 40, 80, 120, 160, 200, 240, 280));
@@ -273,5 +310,6 @@ int main(void)
     CHECK_RUN(test_caps);
     CHECK_RUN(test_sample);
     CHECK_RUN(test_cuts);
+    CHECK_RUN(test_boxed);
     return check_result();
 }
