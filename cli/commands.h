@@ -13,6 +13,7 @@
 
 int cli_cache(int argc, char **argv);
 int cli_index(int argc, char **argv);
+int cli_init(int argc, char **argv);
 int cli_mount(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_unmount(int argc, char **argv);

@@ -7,6 +7,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *arguments, *help;
 } commands[] = {
+    {"init", cli_init, "[-o FILE] DIR", "write a configuration for what is in a folder"},
     {"check", cli_check, "CONFIG", "find the mistakes in a configuration"},
     {"index", cli_index, "CONFIG", "scan every source now; mounts of it notice"},
     {"mount", cli_mount, "CONFIG MOUNTPOINT", "mount a corpus"},

@@ -25,6 +25,7 @@
  *   shards.c    clips in archives
  *   samples.c   which of their members are one sample
  *   join.c      what stands in the tables, and which clips it belongs to
+ *   init.c      a configuration for a folder
  *   cues.c      subtitles that stand in them
  *   boxes.c     boxes of frames that stand in them
  *   collide.c   clips that cannot stand in the tree

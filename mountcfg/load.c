@@ -23,6 +23,7 @@ enum {
     TOP_IMMUTABLE,
     TOP_OPTIONS,
     TOP_ROOTS,
+    TOP_RAW,
     TOP_N
 };
 static const struct cfg_key top_keys[TOP_N] = {
@@ -33,7 +34,7 @@ static const struct cfg_key top_keys[TOP_N] = {
     [TOP_TABLES] = {"tables", false},       [TOP_FIELDS] = {"fields", false},
     [TOP_SIZES] = {"sizes", true},          [TOP_REFRESH] = {"refresh", false},
     [TOP_IMMUTABLE] = {"immutable", false}, [TOP_OPTIONS] = {"options", false},
-    [TOP_ROOTS] = {"roots", false},
+    [TOP_ROOTS] = {"roots", false},         [TOP_RAW] = {"raw", false},
 };
 enum { CACHE_DIR, CACHE_SIZE, CACHE_MIN_FREE, CACHE_N };
 static const struct cfg_key cache_keys[CACHE_N] = {
@@ -286,6 +287,9 @@ static void load_docs(struct cfg_loader *l, const char *text, size_t len, struct
         return;
     if (given[TOP_OPTIONS].key.yaml && !given[TOP_PRESET].key.yaml)
         cfg_mistake(&l->log, cfg_node_place(given[TOP_OPTIONS].key), "\"options\" are those of a \"preset\"");
+    if (given[TOP_RAW].key.yaml)
+        cfg_mistake(&l->log, cfg_node_place(given[TOP_RAW].key),
+                    "\"raw\" is for presets: it tells corpusfs init what they are for");
     if (given[TOP_PRESET].value.yaml && !load_preset(l, given, preset, entries))
         return;
     for (int i = 0; i < TOP_N; i++) {

@@ -21,7 +21,7 @@
 #define WHOLE(from, to) "expected a whole number from " from " to " to
 #define KNOWN_TOP                                                                                            \
     "(known: preset, corpus, root, sources, views, n_frames, cache, workers, tables, fields, refresh, "      \
-    "immutable, options, roots)"
+    "immutable, options, roots, raw)"
 #define BAD_SCALE                                                                                            \
     "size: expected W:H in pixels up to 16384 where one may be -1 to -16 (keep the shape), such as -1:240 "  \
     "or 224:224, short:N, or none, found "
@@ -154,7 +154,7 @@ static const struct {
     {"preset: class-folders\nroot: root\noptions: { size: \"a\\nb\" }\n",
      "c.yaml:3:18: size: an option is one line of text\n"},
     {"preset: class-folders\nroot: root\noptions: { size: 'a\"\\, x: {' }\n",
-     "preset class-folders:11:21: " BAD_SCALE "\"a\"\\, x: {\"\n"},
+     "preset class-folders:13:21: " BAD_SCALE "\"a\"\\, x: {\"\n"},
     {"preset: class-folders\nroot: root\noptions: []\n",
      "c.yaml:3:10: options: expected a mapping (key: value), found a list\n"},
     {TOP("cache: 3"), "c.yaml:5:8: cache: expected a mapping (key: value), found \"3\"\n"},
@@ -664,7 +664,7 @@ static void test_preset(void)
     cfg_destroy(c);
     c = NULL;
     CHECK_INT(corpus_load("root: root\npreset: class-folders\nsources: [{videos: '*'}]\n", &c), -EINVAL);
-    CHECK(strstr(corpus_said, "preset class-folders:10:11: nothing gives the field {class} "
+    CHECK(strstr(corpus_said, "preset class-folders:12:11: nothing gives the field {class} "
                               "(known: clip)\n") == corpus_said);
     CHECK_INT(
         corpus_load("root: root\npreset: class-folders\nn_frames: true\nviews:\n"
