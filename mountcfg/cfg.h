@@ -16,9 +16,10 @@
  *     NAME: VALUE       replaces ${NAME} in the preset
  *   corpus: NAME        for messages; default: the root's base name
  *   root: DIR           relative to the configuration; ~, $VAR and ${VAR} are expanded
- *   roots: { NAME: DIR }   further folders, as if they stood below the root under these names: paths of what
- * is in them begin with NAME/. Then there need not be a root sources:            which files; the first
- * source that takes a file has it
+ *   roots: { NAME: DIR }
+ *                       further folders, as if they stood below the root under these names: paths of what is
+ *                       in them begin with NAME/. Then there need not be a root
+ *   sources:            which files; the first source that takes a file has it
  *     - videos: GLOB    or a list of them, on the path below the root: * ? [a-z] [!a] ** {a,b} {000..012};
  *                       case does not matter behind the last dot of the last name; a backslash takes away
  *                       a character's meaning
@@ -55,12 +56,13 @@
  *             default: TEXT }                for a clip without a value, and those that map or index do not
  *                                            know
  *   views:              each has a path, may have where: { FIELD: REGEX } (then it is of clips that match all
- * of these; not with files and list), and one of:
+ *                       of these; not with files and list), and one of:
  *     - path: "img/{clip}/{frame:06d}.jpg"     .jpg .jpeg .png .ppm; {frame} once, in the last name
- *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N|none, crop:
- * left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N, flow: x|y, method:
- * tvl1|dis, bound: X, grey: rgb|luma } crop: { frame: FIELD, x: FIELD, y: FIELD, w: FIELD, h: FIELD, base: 1
- * } (or x1, y1, x2, y2): boxes of frames, a table's row each
+ *       frames: { timing: cfr|passthrough, fps: N, size: W:H|short:N|none,
+ *                 crop: left|right|W:H:X:Y|"{field}", quality: 1..100, subsampling: 420|422|444, base: N,
+ *                 flow: x|y, method: tvl1|dis, bound: X, grey: rgb|luma }
+ *                 crop: { frame: FIELD, x: FIELD, y: FIELD, w: FIELD, h: FIELD, base: 1 } (or x1, y1, x2,
+ *                 y2): boxes of frames, a table's row each
  *     - path: "mp3/{clip}.mp3"                 .mp3 .wav
  *       audio: { rate: HZ, channels: 1|2, bitrate: 128k, silence: true|false }
  *     - path: "srt/{clip}.srt"
