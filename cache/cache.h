@@ -210,6 +210,14 @@ struct cache_counters {
     uint64_t workers, workers_busy, queued; /* now */
 };
 void cache_counters(struct cache *c, struct cache_counters *ret);
+
+/* Why a source could not be read, as its line in the log has it; longer texts are cut off. */
+struct cache_failure {
+    char source[512], reason[512];
+};
+enum { CACHE_FAILURES = 20 };
+/* The last failure of each of the sources that failed last, the newest first. Returns how many. */
+size_t cache_failures(struct cache *c, struct cache_failure ret[CACHE_FAILURES]);
 void cache_usage(struct cache *c, struct cache_usage *ret);
 
 #endif

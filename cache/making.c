@@ -9,12 +9,14 @@
 int making_fail(struct making *m, int err)
 {
     struct cache *c = m->c;
+    const struct source_place place = source_place(c, m->path);
     pthread_mutex_lock(&c->lock);
     struct clip *clip = &c->clips[m->t->clip];
     bool log = !clip->logged && !c->stopping;
     clip->logged = true;
+    if (!c->stopping)
+        failures_add_locked(c, &place, m->why.text);
     pthread_mutex_unlock(&c->lock);
-    const struct source_place place = source_place(c, m->path);
     if (log)
         base_log(BASE_LOG_ERROR, "%s/%s: %s", place.dir, place.path, m->why.text);
     return err == -ENOMEM || err == -ENFILE || err == -EMFILE ? err : -EIO;

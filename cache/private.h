@@ -242,7 +242,9 @@ struct cache {
     struct survey survey;
     const struct worker_thread *surveyor; /* that is at it; NULL = none is */
     uint64_t last_session;
-    struct cache_counters counters; /* but for what is below, and what is now */
+    struct cache_counters counters;                /* but for what is below, and what is now */
+    struct cache_failure failures[CACHE_FAILURES]; /* the newest first */
+    size_t n_failures;
     _Atomic uint64_t hits, misses;
 };
 
@@ -292,6 +294,10 @@ struct source_place {
     const char *dir, *path;
 };
 struct source_place source_place(const struct cache *c, const char *path);
+
+/* ---- failures.c ---- */
+/* Notes a source's failure, in place of its last. */
+void failures_add_locked(struct cache *c, const struct source_place *place, const char *reason);
 
 /* ---- sources.c: descriptors and identities; all of it does I/O, no lock held ---- */
 int source_open(const struct cache *c, const char *path, int *ret_fd, struct cache_file_stamp *ret_stamp);

@@ -37,7 +37,7 @@ static size_t print_escaped(const char *text, FILE *out)
     unsigned code = 0, low = 0;
     int n = 0;
     if (sscanf(text, "\\u%4x%n", &code, &n) != 1 || n != 6) {
-        (void)fprintf(out, "%.2s", text);
+        (void)fprintf(out, "%.2s", text[1] == '"' ? "\"" : text);
         return 2;
     }
     if (code >= 0xd800 && code < 0xdc00 && sscanf(text + 6, "\\u%4x%n", &low, &n) == 1 && n == 6) {
@@ -51,9 +51,9 @@ static size_t print_escaped(const char *text, FILE *out)
     return 6;
 }
 
-static void print_text(const char *json, const char *key, FILE *out)
+/* The string at this place. */
+static void print_string(const char *at, FILE *out)
 {
-    const char *at = value_of(json, key);
     if (!at || *at++ != '"')
         return;
     while (*at && *at != '"') {
@@ -62,6 +62,11 @@ static void print_text(const char *json, const char *key, FILE *out)
         else
             (void)fputc(*at++, out);
     }
+}
+
+static void print_text(const char *json, const char *key, FILE *out)
+{
+    print_string(value_of(json, key), out);
 }
 
 static void print_folder(const char *json, FILE *out)
@@ -107,6 +112,24 @@ static void print_work(const char *json, FILE *out)
                   number(json, "queued"));
 }
 
+/* What could not be read, and why. */
+static void print_failures(const char *json, FILE *out)
+{
+    const char *at = value_of(json, "failures"), *end = at ? value_of(at, "latency_us") : NULL;
+    at = at ? value_of(at, "source") : NULL;
+    if (!at || at > end)
+        return;
+    (void)fprintf(out, "failed last, the newest first:\n");
+    for (; at && at < end; at = value_of(at, "source")) {
+        (void)fprintf(out, "  ");
+        print_string(at, out);
+        (void)fprintf(out, ": ");
+        print_string(value_of(at, "reason"), out);
+        (void)fprintf(out, "\n");
+    }
+    (void)fprintf(out, "\n");
+}
+
 static void print_latencies(const char *json, FILE *out)
 {
     static const char *const ops[][2] = {{"lookup", "lookup"},
@@ -143,6 +166,7 @@ void cli_print_status(const char *json, FILE *out)
     print_folder(json, out);
     if (value_of(json, "latency_us")) {
         print_work(json, out);
+        print_failures(json, out);
         print_latencies(json, out);
     }
 }

@@ -56,6 +56,21 @@ static void put_jobs(struct base_bytes *out, const struct fs *fs)
     put_number(out, "queued", n.queued);
 }
 
+static void put_failures(struct base_bytes *out, const struct fs *fs)
+{
+    struct cache_failure failures[CACHE_FAILURES];
+    size_t n = cache_failures(fs->cache, failures);
+    base_bytes_printf(out, "\"failures\": [");
+    for (size_t i = 0; i < n; i++) {
+        base_bytes_printf(out, "%s{\"source\": ", i > 0 ? ", " : "");
+        base_json_text(out, failures[i].source);
+        base_bytes_printf(out, ", \"reason\": ");
+        base_json_text(out, failures[i].reason);
+        base_bytes_printf(out, "}");
+    }
+    base_bytes_printf(out, "], ");
+}
+
 static void put_latencies(struct base_bytes *out, const struct fs *fs)
 {
     static const char *const names[FS_N_OPS] = {
@@ -88,6 +103,7 @@ void fs_stats_json(const struct fs *fs, struct base_bytes *out)
     put_store(out, fs);
     put_jobs(out, fs);
     put_number(out, "bytes_read", atomic_load(&fs->bytes_read));
+    put_failures(out, fs);
     put_latencies(out, fs);
     base_bytes_printf(out, "}\n");
 }

@@ -11,6 +11,8 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import clips, harness
 
@@ -91,12 +93,52 @@ class Figures(Base):
             self.assertGreaterEqual(figures['failed'], 1)
             self.assertEqual(figures['hits'] + figures['misses'], 0)
 
+    def test_reasons(self):
+        """What failed last, and why, for programs and people; each source once, a bounded number."""
+        root = self.home / 'root'
+        (root / 'a').mkdir(parents=True)
+        names = [*(f'{i:02}.mp4' for i in range(22)), '\u60c5 \033[31m"x"\n.mp4']
+        for name in names:
+            (root / 'a' / name).write_text('no video')
+        with self.mount(self.config(root, VIEWS), allowed=['mp4: ']) as mount:
+            self.assertEqual(self.status(mount.path)['failures'], [])
+            self.assertNotIn('failed last', harness.corpusfs('status', mount.path, check=0).stdout)
+            for name in [names[21], *names, names[20]]:
+                with self.assertRaises(OSError):
+                    (mount.path / f'mp3/a/{name}.mp3').read_bytes()
+            told = self.status(mount.path)['failures']
+            self.assertEqual([row['source'] for row in told],
+                             [f'{root}/a/{name}' for name in (names[20], names[22], names[21], *names[19:2:-1])])
+            reasons = {row['reason'] for row in told}
+            self.assertEqual(len(reasons), 1)
+            reason = reasons.pop()
+            self.assertIn(f'{root}/a/00.mp4: {reason}\n', mount.log())
+            said = harness.corpusfs('status', mount.path, check=0).stdout
+            self.assertIn(f'failed last, the newest first:\n  {root}/a/20.mp4: {reason}\n'
+                          f'  {root}/a/\u60c5 \\u001b[31m"x"\\u000a.mp4: {reason}\n  {root}/a/21.mp4: {reason}\n', said)
+
+    def test_reason_of_an_array(self):
+        """A stack tells which of its arrays is broken; what the last mount found is told again when it is read."""
+        root = self.home / 'root'
+        root.mkdir()
+        for name in 'ab':
+            numpy.save(root / f'{name}.npy', numpy.zeros((4, 4096), '<f4'))
+        (root / 'b.npy').write_bytes((root / 'b.npy').read_bytes()[:-1])
+        settings = self.config(root, {'all.npy': 'stack: { shape: [4, 4096] }'}, source='- videos: "*.npy"')
+        for _ in range(2):
+            with self.mount(settings, allowed=[r'b\.npy: ']) as mount:
+                with open(mount.path / 'all.npy', 'rb') as file, self.assertRaises(OSError):
+                    os.pread(file.fileno(), 4096, 128 + 5 * 4 * 4096)
+                told = self.status(mount.path)['failures']
+                self.assertEqual([row['source'] for row in told], [f'{root}/b.npy'])
+                self.assertIn('an array whose end is missing', told[0]['reason'])
+
     def test_schema(self):
         with self.mount(self.settings) as mount:
             self.read_all(mount, self.lone_frames(mount))
             mount.files()
             figures = self.status(mount.path)
-            self.assertEqual(figures.keys(), FOLDER | COUNTERS | {'mountpoint', 'root', 'version', 'latency_us'})
+            self.assertEqual(figures.keys(), FOLDER | COUNTERS | {'mountpoint', 'root', 'version', 'failures', 'latency_us'})
             self.assertIs(figures['mounted'], True)
             self.assertEqual((figures['mountpoint'], figures['cache_dir'], figures['pid']),
                              (str(mount.path), str(self.cache), mount.daemon.pid))
