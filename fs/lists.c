@@ -204,38 +204,6 @@ static int number_lists(struct fs_lists *l, const struct cfg_clips *clips, uint3
     return 0;
 }
 
-/* Copies the values of fields, all texts in one piece. */
-static int copy_values(const struct cfg_clips *clips, struct cfg_clips *ret, char **ret_text,
-                       struct base_hash *ret_hash)
-{
-    size_t n = 0, bytes = 0;
-    for (size_t i = 0; i < clips->n_fields; i++) {
-        n += clips->values[i].n;
-        for (size_t k = 0; k < clips->values[i].n; k++)
-            bytes += strlen(clips->values[i].values[k]) + 1;
-    }
-    struct cfg_values *values = malloc((clips->n_fields + 1) * sizeof *values + n * sizeof(char *));
-    char *text = malloc(bytes + 1), *at = text;
-    if (!values || !text) {
-        free(values);
-        free(text);
-        return -ENOMEM;
-    }
-    const char **pointers = (const char **)(void *)(values + clips->n_fields + 1);
-    for (size_t i = 0; i < clips->n_fields; i++) {
-        values[i] = (struct cfg_values){clips->values[i].n, pointers};
-        for (size_t k = 0; k < clips->values[i].n; k++) {
-            size_t len = strlen(clips->values[i].values[k]) + 1;
-            *pointers++ = memcpy(at, clips->values[i].values[k], len);
-            at += len;
-        }
-    }
-    *ret = (struct cfg_clips){.n_fields = clips->n_fields, .values = values};
-    *ret_text = text;
-    *ret_hash = base_hash_of(text, bytes);
-    return 0;
-}
-
 static bool same_entries(const struct list *list, const struct entry *entries, uint32_t n)
 {
     bool same = list->n == n;
@@ -283,7 +251,7 @@ int fs_lists_update(struct fs_lists *l, const struct cfg_clips *clips, const uin
     struct cfg_clips values;
     struct base_hash hash;
     char *text;
-    int err = copy_values(clips, &values, &text, &hash);
+    int err = cfg_values_keep(clips, &values, &text, &hash);
     if (err)
         return err;
     err = number_lists(l, clips, ret_ids);
@@ -379,6 +347,19 @@ static void put(const struct fs_lists *l, const struct cfg_template *t, const st
         cfg_expand_numbers(t, &l->values, clip, numbers, out);
 }
 
+static int put_pickle(const struct fs_lists *l, const struct list *list, struct base_bytes *out)
+{
+    base_autofree const struct cfg_clip **clips = malloc((list->n + 1) * sizeof *clips);
+    size_t n = 0;
+    if (!clips)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < list->n; i++)
+        if (list->entries[i].frames != unlisted)
+            clips[n++] = &l->fs->clips[list->entries[i].clip];
+    cfg_expand_pickle(&view_of(l, list)->list, clips, n, max_list_bytes, out);
+    return out->failed ? -ENOMEM : out->len > max_list_bytes ? -EFBIG : 0;
+}
+
 static int put_together_locked(const struct fs_lists *l, const struct list *list, struct base_bytes *out)
 {
     const struct cfg_listing *spec = &view_of(l, list)->list;
@@ -390,6 +371,8 @@ static int put_together_locked(const struct fs_lists *l, const struct list *list
         fs_stack_header(&spec->stack, list->n, out);
         return out->failed ? -ENOMEM : 0;
     }
+    if (spec->n_columns > 0)
+        return put_pickle(l, list, out);
     put(l, spec->begin, first, &numbers, out);
     for (uint32_t i = 0, n = 0; i < list->n && out->len <= max_list_bytes; i++) {
         if (list->entries[i].frames == unlisted)

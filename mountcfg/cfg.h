@@ -92,6 +92,7 @@
  *               where: { FIELD: REGEX }, distinct: FIELD or [FIELD, ...], base: 0,
  *               count: PATH of the frames view that {nframes} counts,
  *               broken: leave_out|keep }        also {index}; at the ends {nclips} and {values.FIELD}
+ *       list: { pickle: [FIELD, FIELD:int, FIELD:float, ...], sort, where, distinct, broken }
  *       In texts and lists {FIELD:json} is a JSON string, or null; {values.FIELD:json} an array.
  *     - path: "{split}_joint.npy"              one array over the clips that a list would have, of .npy files
  *       stack: { shape: [ROWS, N, ...], axes: [0, 1, ...], dtype: float32|float64|int64|int16|int8|uint8,
@@ -114,6 +115,7 @@
 #include "base/base.h"
 #include "base/boxes.h"
 #include "base/bytes.h"
+#include "base/hash.h"
 
 enum cfg_view_kind {
     CFG_FRAMES,
@@ -243,6 +245,13 @@ struct cfg_stack {
     enum cfg_pad pad;          /* where there are fewer; `pad:`, default zero */
 };
 
+/* `pickle:`, of a list that is one: what it has of each clip. */
+enum cfg_column_type { CFG_COLUMN_TEXT, CFG_COLUMN_INT, CFG_COLUMN_FLOAT };
+struct cfg_column {
+    size_t field;
+    enum cfg_column_type type;
+};
+
 /* A list, or a stack, which has only sort, where and stack. */
 struct cfg_listing {
     struct cfg_template *begin, *each, *join, *end;
@@ -257,6 +266,8 @@ struct cfg_listing {
     const size_t *sort, *distinct;      /* fields */
     struct cfg_condition *where;        /* all of them must hold */
     int line_count, column_count;       /* where `count` stands */
+    size_t n_columns;                   /* `pickle:`; 0 = it is none */
+    const struct cfg_column *columns;
     bool is_stack;
     struct cfg_stack stack;
 };
@@ -519,6 +530,10 @@ struct cfg_kept;
 int cfg_clips_keep(const struct cfg *c, size_t n_fields, struct cfg_clip *clips, size_t n,
                    struct cfg_kept **ret);
 void cfg_kept_destroy(struct cfg_kept *kept);
+/* Copies the values of fields alone: *ret has them, with ret->values to be freed, then *ret_text, which has
+ * all texts. *ret_hash is theirs. 0 or -ENOMEM. */
+int cfg_values_keep(const struct cfg_clips *clips, struct cfg_clips *ret, char **ret_text,
+                    struct base_hash *ret_hash);
 /* Reports what was found, in lines "file: what": videos of each source, files that none takes, clips by the
  * values of fields that have few, the first path of each view. A line is lost when memory runs out. */
 void cfg_describe(const struct cfg *c, const struct cfg_clips *clips, cfg_report *report, void *context);
@@ -538,6 +553,10 @@ struct cfg_numbers {
 void cfg_expand_numbers(const struct cfg_template *t, const struct cfg_clips *clips,
                         const struct cfg_clip *clip, const struct cfg_numbers *numbers,
                         struct base_bytes *out);
+/* Appends the pickle of n clips, of a list that is one: a tuple of a list for each column, with None for what
+ * a clip lacks, or has otherwise than its column's type. Ends early above `most` bytes. */
+void cfg_expand_pickle(const struct cfg_listing *list, const struct cfg_clip *const *clips, size_t n,
+                       size_t most, struct base_bytes *out);
 /* The parts of a path of a frames view: everything before the last '/', expanded as above, and the file
  * name's literal prefix, zero-padded width (0 = plain %d) and literal suffix around {frame}. A frame's name
  * has exactly one {frame}, in its last component. Prefix and suffix are expanded with the clip's fields too.

@@ -254,6 +254,8 @@ struct cfg_template *cfg_template_parse(struct cfg_loader *l, struct cfg_place a
 /* What is wrong with the values that a template takes: a sentence's part with one %s for the field's name,
  * and the field; NULL = nothing. */
 const char *cfg_template_check(const struct cfg_template *t, const char *const *values, size_t *ret_field);
+/* Of at most 18 digits. */
+bool cfg_is_whole_number(const char *value);
 /* Whether it takes a field. */
 bool cfg_template_has(const struct cfg_template *t, size_t field);
 /* Reports a field that nothing gives. */
@@ -456,6 +458,10 @@ void cfg_add_n_frames(struct cfg_loader *l, struct cfg_place at, int fewest);
 /* A field, or a list of them. */
 void cfg_load_names(struct cfg_loader *l, const struct cfg_entry *e, const char *what, const size_t **ret,
                     size_t *ret_n);
+/* `pickle:` (pickle.c); and what is wrong with the values of such a list, as cfg_template_check() tells it.
+ */
+void cfg_load_pickle(struct cfg_loader *l, struct cfg_node node, struct cfg_listing *list);
+const char *cfg_pickle_check(const struct cfg_listing *list, const char *const *values, size_t *ret_field);
 /* `stack:` (stack.c). */
 void cfg_load_stack(struct cfg_loader *l, struct cfg_node node, struct cfg_place path_at, struct cfg_view *v);
 void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v);

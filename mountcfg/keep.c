@@ -70,3 +70,34 @@ void cfg_kept_destroy(struct cfg_kept *kept)
     cfg_arena_finish(&kept->arena);
     free(kept);
 }
+
+int cfg_values_keep(const struct cfg_clips *clips, struct cfg_clips *ret, char **ret_text,
+                    struct base_hash *ret_hash)
+{
+    size_t n = 0, bytes = 0;
+    for (size_t i = 0; i < clips->n_fields; i++) {
+        n += clips->values[i].n;
+        for (size_t k = 0; k < clips->values[i].n; k++)
+            bytes += strlen(clips->values[i].values[k]) + 1;
+    }
+    struct cfg_values *values = malloc((clips->n_fields + 1) * sizeof *values + n * sizeof(char *));
+    char *text = malloc(bytes + 1), *at = text;
+    if (!values || !text) {
+        free(values);
+        free(text);
+        return -ENOMEM;
+    }
+    const char **pointers = (const char **)(void *)(values + clips->n_fields + 1);
+    for (size_t i = 0; i < clips->n_fields; i++) {
+        values[i] = (struct cfg_values){clips->values[i].n, pointers};
+        for (size_t k = 0; k < clips->values[i].n; k++) {
+            size_t len = strlen(clips->values[i].values[k]) + 1;
+            *pointers++ = memcpy(at, clips->values[i].values[k], len);
+            at += len;
+        }
+    }
+    *ret = (struct cfg_clips){.n_fields = clips->n_fields, .values = values};
+    *ret_text = text;
+    *ret_hash = base_hash_of(text, bytes);
+    return 0;
+}

@@ -24,13 +24,16 @@ enum {
     LIST_COUNT,
     LIST_BROKEN,
     LIST_BASE,
+    LIST_PICKLE,
     LIST_N
 };
 static const struct cfg_key list_keys[LIST_N] = {
-    [LIST_BEGIN] = {"begin", false},       [LIST_EACH] = {"each", false},   [LIST_JOIN] = {"join", false},
-    [LIST_END] = {"end", false},           [LIST_SORT] = {"sort", false},   [LIST_WHERE] = {"where", false},
-    [LIST_DISTINCT] = {"distinct", false}, [LIST_COUNT] = {"count", false}, [LIST_BROKEN] = {"broken", false},
-    [LIST_BASE] = {"base", false},
+    [LIST_BEGIN] = {"begin", false},       [LIST_EACH] = {"each", false},
+    [LIST_JOIN] = {"join", false},         [LIST_END] = {"end", false},
+    [LIST_SORT] = {"sort", false},         [LIST_WHERE] = {"where", false},
+    [LIST_DISTINCT] = {"distinct", false}, [LIST_COUNT] = {"count", false},
+    [LIST_BROKEN] = {"broken", false},     [LIST_BASE] = {"base", false},
+    [LIST_PICKLE] = {"pickle", false},
 };
 
 static struct cfg_template *load_template(struct cfg_loader *l, const struct cfg_entry *e, const char *what,
@@ -94,13 +97,24 @@ static void load_broken(struct cfg_loader *l, const struct cfg_entry *e, struct 
 {
     static const char *const names[] = {"leave_out", "keep"};
     int chosen = 0;
-    /* What is told of a value once is no matter of single clips. */
-    list->keep = list->n_distinct > 0;
+    /* What is told of a value once is no matter of single clips; a pickle has the clips of a stack. */
+    list->keep = list->n_distinct > 0 || list->n_columns > 0;
     if (e->value.yaml && cfg_read_choice(l, e->value, "broken", names, BASE_ARRAY_LEN(names), &chosen))
-        list->keep = list->keep || chosen == 1;
+        list->keep = list->n_distinct > 0 || chosen == 1;
     if (e->value.yaml && chosen == 1 && list->uses_nframes)
         cfg_mistake(&l->log, cfg_node_place(e->key),
                     "\"broken: keep\" excludes {nframes}, which a broken clip does not have");
+}
+
+/* A pickle has nothing of a text. */
+static void load_pickle(struct cfg_loader *l, const struct cfg_entry e[LIST_N], struct cfg_listing *list)
+{
+    static const int others[] = {LIST_BEGIN, LIST_EACH, LIST_JOIN, LIST_END, LIST_COUNT, LIST_BASE};
+    for (size_t i = 0; i < BASE_ARRAY_LEN(others); i++)
+        if (e[others[i]].key.yaml)
+            cfg_mistake(&l->log, cfg_node_place(e[others[i]].key), "\"pickle\" excludes \"%s\"",
+                        list_keys[others[i]].name);
+    cfg_load_pickle(l, e[LIST_PICKLE].value, list);
 }
 
 void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v)
@@ -112,7 +126,9 @@ void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *
         e[LIST_EACH].key = e[LIST_EACH].value = node;
     else if (!cfg_read_map(l, node, "list", false, list_keys, LIST_N, e))
         return;
-    if (!e[LIST_EACH].value.yaml)
+    if (e[LIST_PICKLE].value.yaml)
+        load_pickle(l, e, list);
+    else if (!e[LIST_EACH].value.yaml)
         cfg_mistake(&l->log, cfg_node_place(node),
                     "a list needs \"each\", what it has for each clip, such as \"{clip} {nframes}\\n\"");
     list->each = load_template(l, &e[LIST_EACH], "each", CFG_USE_LIST);
@@ -238,7 +254,8 @@ struct gathering {
     struct cfg_list listed; /* struct listed */
     uint32_t *slots;        /* its files by path: place + 1; 0 = free */
     size_t mask;
-    const char *what, *field; /* the first clip that cannot be listed, and why */
+    const char *what, *field; /* the first clip that cannot be listed, and why, and what becomes of it */
+    const char *outcome;
     uint32_t misfit;
     size_t n_misfits;
 };
@@ -257,13 +274,15 @@ static const char *check(const struct gathering *g, const struct cfg_clip *clip,
     return what;
 }
 
-static void note_misfit(struct gathering *g, uint32_t clip, const char *what, const char *field)
+static void note_misfit(struct gathering *g, uint32_t clip, const char *what, const char *field,
+                        const char *outcome)
 {
     if (g->n_misfits++ > 0)
         return;
     g->misfit = clip;
     g->what = what;
     g->field = field;
+    g->outcome = outcome;
 }
 
 static int grow_slots(struct gathering *g)
@@ -333,9 +352,13 @@ static int take_clip(struct gathering *g, uint32_t i, struct base_bytes *path)
         what = cfg_check_names((const char *)path->data, path->len);
     }
     if (what) {
-        note_misfit(g, i, what, strstr(what, "{%s}") ? name : "");
+        note_misfit(g, i, what, strstr(what, "{%s}") ? name : "", "not in the list");
         return 0;
     }
+    /* It keeps its place, which other files count on. */
+    what = cfg_pickle_check(&g->v->list, clip->values, &field);
+    if (what)
+        note_misfit(g, i, what, g->clips->fields[field], "None in the list");
     uint32_t file;
     int err = find_file(g, (const char *)path->data, path->len, &file);
     struct listed *listed = err ? NULL : cfg_list_add(&g->listed, sizeof *listed);
@@ -359,8 +382,8 @@ static void report_misfits(const struct gathering *g)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     (void)snprintf(what.text, sizeof what.text, g->what, g->field);
 #pragma GCC diagnostic pop
-    cfg_mistake(g->log, (struct cfg_place){g->v->file, g->v->line, g->v->column},
-                "the clip %s %s: not in the list%s", g->clips->clips[g->misfit].label, what.text, more);
+    cfg_mistake(g->log, (struct cfg_place){g->v->file, g->v->line, g->v->column}, "the clip %s %s: %s%s",
+                g->clips->clips[g->misfit].label, what.text, g->outcome, more);
 }
 
 /* ---- One entry for each value ---- */

@@ -401,8 +401,7 @@ bool cfg_template_uses_nframes(const struct cfg_template *t)
 
 /* ---- Expanding ---- */
 
-/* A whole number of at most 18 digits. */
-static bool is_number(const char *value)
+bool cfg_is_whole_number(const char *value)
 {
     size_t sign = *value == '-', n = strspn(value + sign, "0123456789");
     return n > 0 && n <= 18 && value[sign + n] == 0;
@@ -419,7 +418,7 @@ const char *cfg_template_check(const struct cfg_template *t, const char *const *
             continue;
         if (!value)
             return "has no field {%s}";
-        if (t->parts[i].number && !is_number(value))
+        if (t->parts[i].number && !cfg_is_whole_number(value))
             return "has a field {%s} that is no whole number";
         if (t->is_path && *value == 0)
             return "has an empty field {%s}";

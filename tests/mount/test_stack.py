@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stacks: one array over clips whose sources are .npy files, compared with what NumPy makes of the same files."""
 import contextlib
+import csv
 import errno
+import json
 import os
 import pickle
+import pickletools
 import signal
 import sys
 import tarfile
@@ -16,11 +19,6 @@ from numpy.lib import format as npy_format
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness
-
-
-# (names, labels), as the manual has it.
-PICKLE = r'''list: { sort: clip, broken: keep, begin: "(lp0\n0(lp1\n0",
-      each: "g0\nV{clip}\na0g1\nI{label}\na0", end: "(g0\ng1\nt." }'''
 
 
 class Stack(harness.Case):
@@ -62,7 +60,7 @@ class Stack(harness.Case):
         gaits = {split: self.gaits(root, split, n) for split, n in (('train', 70), ('test', 11))}
         views = {'{split}_joint.npy': 'stack: { shape: [48, 16, 3, 1], axes: [2, 0, 1, 3], sort: clip, pad: edge }',
                  '{split}.txt': 'list: { each: "{clip}\\n", sort: clip, broken: keep }',
-                 '{split}_label.pkl': PICKLE}
+                 '{split}_label.pkl': 'list: { pickle: [clip, label:int], sort: clip }'}
         labels = r"fields: { label: { of: clip, match: '\d+' } }"
         with self.mount(self.config(root, views, more=labels)) as mount:
             self.assertEqual(sorted(os.listdir(mount.path)), sorted(
@@ -87,6 +85,87 @@ class Stack(harness.Case):
                     numpy.testing.assert_array_equal(mapped[k], expected[k])
                 del mapped
                 numpy.testing.assert_array_equal(numpy.load(path), expected)
+
+    def unpickled(self, path):
+        """What Python reads of a pickle, which is one of protocol 2."""
+        data = path.read_bytes()
+        self.assertEqual(len(data), path.stat().st_size)
+        found = list(pickletools.genops(data))
+        self.assertEqual((found[0][0].name, found[0][1]), ('PROTO', 2))
+        self.assertEqual(max(opcode.proto for opcode, _, _ in found), 2)
+        with open(os.devnull, 'w', encoding='utf-8') as out:
+            pickletools.dis(data, out)  # which checks that nothing is left on the stack
+        for load in (pickle.loads, pickle._loads):  # the one in C, and the one in Python
+            self.assertEqual(load(data), pickle.loads(data))
+        return pickle.loads(data)
+
+    def test_pickles(self):
+        """Values of all kinds and lengths, in the order of a list beside them."""
+        root = self.home / 'root'
+        (root / 'a').mkdir(parents=True)
+        names = [f'{i:04d}' for i in range(998)] + ['\u4e2d\u6587', os.fsdecode(b'\xff\xe4\xb8\xed\xa0\x80')]
+        for name in names:
+            (root / 'a' / f'{name}.npy').touch()
+        texts = ['it\'s "so"', '\\u0041\\\n.', '', 'a  b', '\U0001f600', 'n' * 80, '\u540d' * 27, 'l' * 255, 'l' * 256]
+        ints = [0, -1, 1, 127, 255, 256, 65535, 65536, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 10**18 - 1, 1 - 10**18]
+        floats = [0.0, -0.5, 1e300, 5e-324, 0.1, -123456.789]
+        rows = {name: [texts[i % len(texts)], ints[i % len(ints)], floats[i % len(floats)]] for i, name in enumerate(names)}
+        rows['0100'][0] = '\u9577' * 21000
+        del rows['0012']  # it has None
+        with open(root / 'all.csv', 'w', encoding='utf-8', errors='surrogateescape', newline='') as file:
+            csv.writer(file).writerows([['name', 'text', 'int', 'float']] + [[k, *v] for k, v in rows.items()])
+        listed = 'list: { pickle: [clip, text, n:int, x:float, clip:text], sort: n, where: { clip: "[^7]$" } }'
+        views = {'all.txt': 'list: { each: "{clip:json}\\n", sort: n, where: { clip: "[^7]$" }, broken: keep }', 'all.pkl': listed,
+                 'one.pkl': 'list: { pickle: [clip], where: { clip: "^0007$" } }',
+                 'none.pkl': 'list: { pickle: [clip, n:int], where: { clip: "^none" } }'}
+        tables = ('tables: [{ file: all.csv, key: clip, columns: { clip: name, text: text, n: int, x: float }, join: left }]')
+        config = self.config(root, views, more=tables)
+        with self.mount(config) as mount:
+            self.assertEqual(self.unpickled(mount.path / 'one.pkl'), (['0007'],))
+            self.assertEqual(self.unpickled(mount.path / 'none.pkl'), ([], []))
+            self.check_pickle(mount.path, names, rows)
+
+    def check_pickle(self, tree, names, rows):
+        clip, text, n, x, again = self.unpickled(tree / 'all.pkl')
+        order = [json.loads(line) for line in (tree / 'all.txt').read_text(encoding='ascii').splitlines()]
+        self.assertEqual(len(order), sum(not name.endswith('7') for name in names))
+        self.assertEqual((clip, again), (order, order))
+        for k, values in enumerate((text, n, x)):
+            expected = [rows[name][k] if name in rows else None for name in order]
+            self.assertEqual(values, expected)
+            self.assertEqual([type(v) for v in values], [type(v) for v in expected])
+
+    def test_pickle_changes(self):
+        """Labels that change change it, though it stays as long."""
+        root = self.home / 'root'
+        self.gaits(root, 'train', 3)
+        table = root / 'all.csv'
+        table.write_text('gait2,5\ngait1,6\ngait3,-7\n', encoding='ascii')
+        config = self.config(root, {'n.pkl': 'list: { pickle: [clip, n:int], sort: clip }'},
+                             more='tables: [{ file: all.csv, key: clip, columns: [clip, n] }]')
+        with self.mount(config) as mount:
+            self.assertEqual(self.unpickled(mount.path / 'n.pkl'), (['gait1', 'gait2', 'gait3'], [6, 5, -7]))
+            table.write_text('gait2,5\ngait1,4\ngait3,-7\n', encoding='ascii')
+            harness.corpusfs('index', config, check=0)
+            harness.wait_until('the new label', lambda: self.unpickled(mount.path / 'n.pkl')[1] == [4, 5, -7])
+
+    def test_pickle_mistakes(self):
+        """Values that are none of their type keep their place and are told of; mistakes in the view."""
+        root = self.home / 'root'
+        self.gaits(root, 'train', 3)
+        fields = r"fields: { n: { of: clip, match: '\d+', map: { '1': '7', '2': '1e2', '3': 'nan' } } }"
+        views = {'n.pkl': 'list: { pickle: [n:int, clip, n:float], sort: clip }'}
+        config = self.config(root, views, more=fields)
+        with self.mount(config, allowed=['that is no ']) as mount:
+            self.assertEqual(self.unpickled(mount.path / 'n.pkl'),
+                             ([7, None, None], ['gait1', 'gait2', 'gait3'], [7.0, 100.0, None]))
+        self.assertIn('gait2.npy has a field {n} that is no whole number: None in the list (and 1 more)',
+                      harness.corpusfs('check', config, check=1).stdout)
+        bad = {'[n:long]': 'behind the colon stands int, float or text, found n:long', '[m]': 'nothing gives the field {m}',
+               '[]': 'pickle', '[n], each: "x"': '"pickle" excludes "each"', '[n], base: 1': '"pickle" excludes "base"'}
+        for text, message in bad.items():
+            config = self.config(root, {'n.pkl': f'list: {{ pickle: {text} }}'}, more=fields)
+            self.assertIn(message, harness.corpusfs('check', config, check=1).stdout)
 
     def test_torch(self):
         """torch.from_numpy() over the map."""
