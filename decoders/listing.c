@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DEC_LIST: what kind of archive a source is, told by its content, and the list of what it holds. */
 #include "decoders/listing.h"
+#include "decoders/hdf5_file.h"
 #include "decoders/unpack.h"
 
 #include <errno.h>
@@ -202,9 +203,14 @@ static uint8_t filter_of(const uint8_t *head, size_t len)
 static int list_any(struct dec_listing *l, struct base_bytes *packed_points)
 {
     uint8_t head[BLOCK] = {0};
+    uint64_t hdf5_at = 0;
     ssize_t n = dec_source_read(&l->work->source, head, sizeof head, 0);
     if (n < 0)
         return base_fail(&l->work->why, (int)n, "cannot be read: %s", strerror(-(int)n));
+    bool is_hdf5 = dec_hdf5_find(&l->work->source, &hdf5_at);
+    /* Zeros before it would be the end of a tar. */
+    if (is_hdf5 && (hdf5_at == 0 || head[0] == 0))
+        return dec_list_hdf5(l);
     l->writer.format = l->facts.format = DEC_TAR;
     if (n == sizeof head && dec_is_tar(head))
         return list_plain_tar(l);
@@ -214,10 +220,13 @@ static int list_any(struct dec_listing *l, struct base_bytes *packed_points)
     l->writer.format = l->facts.format = DEC_ZIP;
     if (dec_is_zip(&l->work->source, l->facts.archive_bytes))
         return dec_list_zip(l);
-    return base_fail(&l->work->why, -EIO,
-                     n >= 4 && memcmp(head, "PK\3\4", 4) == 0
-                         ? "a zip whose end is missing: it was cut off"
-                         : "not an archive that corpusfs knows (tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)");
+    if (is_hdf5)
+        return dec_list_hdf5(l);
+    return base_fail(
+        &l->work->why, -EIO,
+        n >= 4 && memcmp(head, "PK\3\4", 4) == 0
+            ? "a zip whose end is missing: it was cut off"
+            : "not an archive that corpusfs knows (tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip, HDF5)");
 }
 
 int dec_run_list(struct dec_work *work)

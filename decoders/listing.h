@@ -51,6 +51,8 @@ int dec_resume_tar(struct dec_listing *l, int list_fd, struct dec_stream *stream
 bool dec_is_zip(const struct dec_source *source, uint64_t bytes);
 /* Lists the zip that the work's source is. */
 int dec_list_zip(struct dec_listing *l);
+/* Lists the HDF5 file that the work's source is. */
+int dec_list_hdf5(struct dec_listing *l);
 /* The hash that tells whether an end still is one: of the last header and the bytes before the end. */
 int dec_hash_end(const struct dec_source *source, const struct dec_members *list, uint8_t ret[16]);
 

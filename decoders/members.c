@@ -20,6 +20,9 @@ const char *dec_refusal_text(uint8_t why)
         [DEC_REFUSED_OVERLAP] = "shares bytes with another",
         [DEC_REFUSED_BOMB] = "unpacks to far more than any real file would",
         [DEC_REFUSED_HEADER] = "has a header that makes no sense",
+        [DEC_REFUSED_TYPE] = "holds neither integers, floats nor booleans",
+        [DEC_REFUSED_ELSEWHERE] = "has its values in other files or datasets",
+        [DEC_REFUSED_AGAIN] = "is a group that is listed under another name already",
     };
     return why < DEC_N_REFUSALS && texts[why] ? texts[why] : "is not wanted";
 }
@@ -33,7 +36,7 @@ int dec_members_open(const uint8_t *data, size_t len, struct dec_members *ret)
     if (memcmp(frame.magic, DEC_MEMBERS_MAGIC, sizeof frame.magic) != 0 ||
         !memchr(frame.reason, 0, sizeof frame.reason))
         return -EPROTO;
-    if (frame.format < DEC_TAR || frame.format > DEC_ZIP || frame.filter > DEC_ZST || frame.truncated > 1)
+    if (frame.format < DEC_TAR || frame.format > DEC_HDF5 || frame.filter > DEC_ZST || frame.truncated > 1)
         return -EPROTO;
     uint64_t rest = len - sizeof frame;
     if (frame.n_members > DEC_MAX_MEMBERS || frame.archive_bytes > INT64_MAX ||

@@ -27,7 +27,7 @@
 #define DEC_MAX_REFUSED_TOLD 100u /* records of refused members a list; the others are only counted */
 #define DEC_MAX_MEMBER_BYTES (UINT64_C(1) << 46) /* 64 TiB */
 
-enum dec_archive_format { DEC_TAR = 1, DEC_ZIP };
+enum dec_archive_format { DEC_TAR = 1, DEC_ZIP, DEC_HDF5 };
 enum dec_archive_filter { DEC_UNFILTERED, DEC_GZ, DEC_BZ2, DEC_XZ, DEC_ZST };
 
 enum dec_member_kind {
@@ -42,7 +42,8 @@ enum dec_member_storage {
     DEC_STORED, /* its bytes stand at offset in the archive */
     DEC_SPARSE, /* the same, packed: `extents` say which of its bytes they are, the rest is zero */
     DEC_STREAM, /* offset counts in the unpacked stream of the whole archive; sparse if packed_bytes < size */
-    DEC_PACKED, /* a zip member to be unpacked by itself: offset is that of its local header */
+    DEC_PACKED, /* to be unpacked by itself: offset is that of its local header in a zip; in an HDF5 file that
+                   of the dataset's object header, and what comes out is a .npy file */
 };
 
 enum dec_refusal {
@@ -60,6 +61,9 @@ enum dec_refusal {
     DEC_REFUSED_OVERLAP,
     DEC_REFUSED_BOMB,
     DEC_REFUSED_HEADER,
+    DEC_REFUSED_TYPE,
+    DEC_REFUSED_ELSEWHERE,
+    DEC_REFUSED_AGAIN,
     DEC_N_REFUSALS
 };
 

@@ -13,6 +13,7 @@ enum dec_npy_type { DEC_NPY_U8, DEC_NPY_I8, DEC_NPY_I16, DEC_NPY_F32, DEC_NPY_I6
 
 enum {
     DEC_NPY_MAX_DIMS = 6,
+    DEC_NPY_MAX_RANK = 32, /* of any array: NumPy's */
     /* As numpy.save() writes it; up to 3 dimensions always fit. */
     DEC_NPY_HEADER = 128,
     /* Of a file that is made in parts: a page, so that who reads the header reads no part; and each value of
@@ -30,6 +31,11 @@ struct dec_npy {
 size_t dec_npy_type_bytes(enum dec_npy_type type);
 /* Writes `bytes` bytes: magic, version, length, the dict, spaces up to a line feed. */
 void dec_npy_header(const struct dec_npy *array, uint8_t *out, size_t bytes);
+/* The same of any type, by NumPy's name of it, and of up to DEC_NPY_MAX_RANK dimensions, or none: one value.
+ */
+void dec_npy_header_of(const char *descr, uint32_t n_dims, const uint64_t *shape, uint8_t *out, size_t bytes);
+/* So many bytes are enough for that, at least DEC_NPY_HEADER. */
+size_t dec_npy_header_bytes(uint32_t n_dims);
 /* What keeps a file of file_bytes from being a .npy whose values numpy.load() maps, a sentence's part, or
  * NULL. head: its first `len` bytes, DEC_NPY_HEAD or all. Objects and structures are none. */
 enum { DEC_NPY_HEAD = 64 << 10 };

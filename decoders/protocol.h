@@ -24,7 +24,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 13u
+#define DEC_VERSION 14u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 #define DEC_MAX_BOUND 10000.0f /* of flow */
@@ -163,12 +163,12 @@ struct dec_list_spec {
 };
 
 /* Bytes from..from + bytes of an unpacked stream: that of a whole archive (DEC_STREAM), or of one member of a
- * zip (DEC_PACKED: header, size and packed_bytes are those of its dec_member). Ascending jobs of one session
- * are one pass. With DEC_FD_INDEX, the archive's list, a pass may begin at a seek point. -EIO when the stream
- * ends before. */
+ * zip or HDF5 file (DEC_PACKED: header, size and packed_bytes are those of its dec_member). Ascending jobs of
+ * one session are one pass. With DEC_FD_INDEX, the archive's list, a pass may begin at a seek point. -EIO
+ * when the stream ends before. */
 struct dec_unpack_spec {
     uint64_t from, bytes;
-    uint64_t header; /* DEC_PACKED: where its local header stands, dec_member.offset */
+    uint64_t header; /* DEC_PACKED: dec_member.offset */
     uint64_t packed_bytes, size;
     uint32_t storage; /* enum dec_member_storage */
     uint32_t reserved;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decoders/unpack.h"
+#include "decoders/hdf5_file.h"
 #include "decoders/zip.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 static const struct dec_codec *const codecs[] = {
     [DEC_PACKING_GZ] = &dec_codec_gz,           [DEC_PACKING_BZ2] = &dec_codec_bz2,
     [DEC_PACKING_XZ] = &dec_codec_xz,           [DEC_PACKING_ZST] = &dec_codec_zst,
-    [DEC_PACKING_DEFLATE] = &dec_codec_deflate,
+    [DEC_PACKING_DEFLATE] = &dec_codec_deflate, [DEC_PACKING_HDF5] = &dec_codec_hdf5,
 };
 
 bool dec_is_packed(const uint8_t *head, size_t len, enum dec_packing *ret)
@@ -72,6 +73,8 @@ int dec_unpacker_of_member(const struct dec_source *source, uint64_t header, uin
 {
     struct dec_zip_local local;
     int err = dec_zip_local_read(source, header, &local);
+    if (err && dec_hdf5_find(source, NULL))
+        return dec_unpacker_create(source, header, header, DEC_PACKING_HDF5, NULL, ret, why);
     if (err || local.method != DEC_ZIP_DEFLATED)
         return base_fail(why, -EIO, "no packed member stands where one was listed");
     return dec_unpacker_create(source, local.data, local.data + packed_bytes, DEC_PACKING_DEFLATE, NULL, ret,

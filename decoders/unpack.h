@@ -12,7 +12,14 @@
 #include "decoders/seek_points.h"
 #include "decoders/source.h"
 
-enum dec_packing { DEC_PACKING_GZ, DEC_PACKING_BZ2, DEC_PACKING_XZ, DEC_PACKING_ZST, DEC_PACKING_DEFLATE };
+enum dec_packing {
+    DEC_PACKING_GZ,
+    DEC_PACKING_BZ2,
+    DEC_PACKING_XZ,
+    DEC_PACKING_ZST,
+    DEC_PACKING_DEFLATE,
+    DEC_PACKING_HDF5
+};
 
 struct dec_unpacker;
 
@@ -25,7 +32,8 @@ struct dec_codec {
     ssize_t (*unpack)(struct dec_unpacker *u, uint8_t *out, size_t len, struct base_reason *why);
     void (*end)(struct dec_unpacker *u);
 };
-extern const struct dec_codec dec_codec_gz, dec_codec_deflate, dec_codec_bz2, dec_codec_xz, dec_codec_zst;
+extern const struct dec_codec dec_codec_gz, dec_codec_deflate, dec_codec_bz2, dec_codec_xz, dec_codec_zst,
+    dec_codec_hdf5;
 
 struct dec_unpacker {
     const struct dec_codec *codec;
@@ -52,7 +60,8 @@ void dec_unpacker_destroy(struct dec_unpacker *u);
 /* Over a whole archive of the kind that its first bytes tell. -EIO where that is none. */
 int dec_unpacker_of_archive(const struct dec_source *source, struct dec_points *points,
                             struct dec_unpacker **ret, struct base_reason *why);
-/* Over a zip member by itself: what follows the local header at `header`. */
+/* Over a member by itself: what follows the local header at `header` in a zip, or the .npy file of the
+ * dataset in an HDF5 file. */
 int dec_unpacker_of_member(const struct dec_source *source, uint64_t header, uint64_t packed_bytes,
                            struct dec_unpacker **ret, struct base_reason *why);
 /* Begins a pass anew, from a seek point, or NULL. */

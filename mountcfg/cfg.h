@@ -25,7 +25,7 @@
  *                       a character's meaning
  *       match: REGEX    PCRE2, unanchored, on the same path; named groups are the clip's fields. In paths
  *                       and texts {path} is that whole path, unless a field has this name
- *     - archives: GLOB  tar and zip files among them; videos, which there need not be, and match are then on
+ *     - archives: GLOB  tar, zip and HDF5 among them; videos, which there need not be, and match are then on
  *                       the path in the archive; {shard} is the archive's path without its extension
  *       nested: GLOB    members that are archives, too, and taken in the same way
  *       samples: webdataset   members next to each other with one key, the path up to the first dot of its

@@ -5,7 +5,8 @@
 build_packages='build-essential meson ninja-build pkg-config python3 libfuse3-dev libsqlite3-dev libseccomp-dev
 libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev libturbojpeg0-dev
 libpng-dev zlib1g-dev libyaml-dev libpcre2-dev libxxhash-dev libmp3lame-dev libfftw3-dev
-libarchive-dev libbz2-dev liblzma-dev libzstd-dev'
+libarchive-dev libbz2-dev liblzma-dev libzstd-dev
+libhdf5-dev libaec-dev'
 run_packages='fuse3'
 
 die() {

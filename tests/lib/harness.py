@@ -154,14 +154,16 @@ def config_text(root, views, cache, cache_size='1GiB', source=None, more=''):
 
 
 class Mount:
-    """A mounted corpus. `path` is its mount point; `allowed` are expressions for errors that may be logged."""
+    """A mounted corpus. `path` is its mount point; `allowed` are expressions for errors that may be logged; `crashing`: a
+    library may crash workers."""
 
-    def __init__(self, config, home, cache, wrapper=(), options=(), allowed=(), program=CORPUSFS, **env):
+    def __init__(self, config, home, cache, wrapper=(), options=(), allowed=(), program=CORPUSFS, crashing=False, **env):
         self.home, self.cache, self.config = Path(home), Path(cache), config
         self.path = Path(tempfile.mkdtemp(prefix='mnt-', dir=home))
         self.log_path = Path(f'{self.path}.log')
         self.stats_path = Path(f'{self.path}.stats')
         self.allowed = list(allowed)
+        self.sanitizers = re.compile('runtime error:') if crashing else SANITIZERS
         self.family = set()
         self.closed = False
         with open(self.log_path, 'wb') as log:
@@ -271,7 +273,7 @@ class Mount:
             faults.append(f'temporary files left behind: {left}')
         faults += [f'logged: {line}' for line in self.errors()
                    if not any(re.search(pattern, line) for pattern in self.allowed)]
-        if SANITIZERS.search(self.log()):
+        if self.sanitizers.search(self.log()):
             faults.append('a sanitizer found something')
         if faults:
             raise AssertionError('\n'.join(faults) + f'\nthe log:\n{self.log()}')
