@@ -259,6 +259,18 @@ int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, str
     return 0;
 }
 
+int cache_cut_times(struct cache *c, size_t clip, uint32_t version, const struct cache_cut *cut,
+                    struct cache_waiter *w, struct cache_cut_times *ret)
+{
+    struct media *m;
+    int err = get_media(c, clip, version, w, &m);
+    if (err)
+        return err;
+    media_cut_times(m, cut, ret);
+    media_unref(m);
+    return 0;
+}
+
 int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
                uint64_t *ret_bytes)
 {

@@ -81,6 +81,12 @@ struct cache_cut {
     int64_t from, to; /* 0 <= from < to */
 };
 
+/* Where that is, and whether it goes past the end of the source. */
+struct cache_cut_times {
+    int64_t from_us, to_us, source_us;
+    bool past_end; /* by more than sound and picture differ */
+};
+
 /* Where a clip's bytes are; strings are borrowed and must outlive the cache. */
 struct cache_source {
     const char *path;    /* of the video, or of a file that is shown as it is, relative to the root */
@@ -185,6 +191,9 @@ uint32_t cache_files_told(struct cache *c, size_t clip);
  * (not its version now), or another negative errno. */
 int cache_count(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
                 uint32_t *ret);
+/* Where a part of the clip's source is that need not be a clip. Errors as above. */
+int cache_cut_times(struct cache *c, size_t clip, uint32_t version, const struct cache_cut *cut,
+                    struct cache_waiter *w, struct cache_cut_times *ret);
 /* The size in bytes of each of these files. Errors as above; -ENODATA: the file would have to be made, which
  * the waiter does not want, and nobody who does not wait. w may be NULL. */
 int cache_size(struct cache *c, size_t clip, uint32_t version, size_t view, struct cache_waiter *w,
@@ -203,6 +212,7 @@ struct cache_counters {
     uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles, jobs_list, jobs_unpack,
         jobs_command;
     uint64_t members_refused; /* of archives that are open */
+    uint64_t past_end;        /* clips that go past the end of their source, of those that were indexed */
     uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
     /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which
      * a read may need several). Reads that failed are neither. */

@@ -66,19 +66,21 @@ static bool install_media(struct making *m, struct media *media)
 /* A cut that does not fit its source is what is left of it; that is told once. */
 static void check_cut(struct making *m, const struct media *media)
 {
-    const int64_t tolerance_us = 100000; /* sound and picture seldom end together */
     struct cache *c = m->c;
-    if (media->to_us <= media->source_us + tolerance_us)
+    struct cache_cut_times t;
+    media_cut_times(media, &c->sources[m->t->clip].cut, &t);
+    if (!t.past_end)
         return;
     pthread_mutex_lock(&c->lock);
     bool told = c->clips[m->t->clip].cut_told;
     c->clips[m->t->clip].cut_told = true;
+    c->counters.past_end += !told;
     pthread_mutex_unlock(&c->lock);
     const struct source_place place = source_place(c, m->path);
     if (!told)
         base_log(BASE_LOG_WARNING, "%s/%s: a clip from %.3f s to %.3f s goes past its end at %.3f s",
-                 place.dir, place.path, (double)media->from_us / 1e6, (double)media->to_us / 1e6,
-                 (double)media->source_us / 1e6);
+                 place.dir, place.path, (double)t.from_us / 1e6, (double)t.to_us / 1e6,
+                 (double)t.source_us / 1e6);
 }
 
 /* 0, -EAGAIN when the clip has a newer version, -EPROTO for an index that makes no sense, -EFBIG, -ENOMEM;

@@ -180,25 +180,38 @@ static size_t bytes_of(const struct media *m)
 }
 
 /* When a frame of the stream's rate is shown. */
-static int64_t frame_us(const struct dec_index *index, int64_t frame)
+static int64_t frame_us(const struct media *m, int64_t frame)
 {
-    bool known = index->rate_num > 0 && index->rate_den > 0; /* else as dec_timing_map() has it */
-    __extension__ const __int128 num = known ? index->rate_num : 25, den = known ? index->rate_den : 1;
+    bool known = m->rate_num > 0 && m->rate_den > 0; /* else as dec_timing_map() has it */
+    __extension__ const __int128 num = known ? m->rate_num : 25, den = known ? m->rate_den : 1;
     __extension__ const __int128 us = ((__int128)frame * den * 1000000 + num / 2) / num;
     return us > DEC_MAX_US ? DEC_MAX_US : (int64_t)us;
 }
 
-/* Needs source_us. */
-static void take_cut(const struct cache_cut *cut, const struct dec_index *index, struct media *m)
+void media_cut_times(const struct media *m, const struct cache_cut *cut, struct cache_cut_times *ret)
 {
-    m->clip_us = m->source_us;
-    if (cut->unit == CACHE_WHOLE)
-        return;
+    const int64_t tolerance_us = 100000; /* sound and picture seldom end together */
+    struct cache_cut_times t = {.source_us = m->source_us};
     bool frames = cut->unit == CACHE_CUT_FRAMES;
-    m->from_us = frames ? frame_us(index, cut->from) : BASE_MIN(cut->from, DEC_MAX_US - 1);
-    m->to_us = frames ? frame_us(index, cut->to) : BASE_MIN(cut->to, DEC_MAX_US);
-    m->to_us = BASE_MAX(m->to_us, m->from_us + 1);
-    m->clip_us = BASE_MAX(BASE_MIN(m->to_us, m->source_us) - m->from_us, 1); /* 0 would be no limit */
+    if (cut->unit != CACHE_WHOLE) {
+        t.from_us = frames ? frame_us(m, cut->from) : BASE_MIN(cut->from, DEC_MAX_US - 1);
+        t.to_us = frames ? frame_us(m, cut->to) : BASE_MIN(cut->to, DEC_MAX_US);
+        t.to_us = BASE_MAX(t.to_us, t.from_us + 1);
+    }
+    t.past_end = t.to_us > m->source_us + tolerance_us;
+    *ret = t;
+}
+
+/* Needs source_us and the rate. */
+static void take_cut(const struct cache_cut *cut, struct media *m)
+{
+    struct cache_cut_times t;
+    media_cut_times(m, cut, &t);
+    m->from_us = t.from_us;
+    m->to_us = t.to_us;
+    m->clip_us = cut->unit == CACHE_WHOLE
+                     ? m->source_us
+                     : BASE_MAX(BASE_MIN(t.to_us, m->source_us) - t.from_us, 1); /* 0 would be no limit */
 }
 
 int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
@@ -229,7 +242,9 @@ int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
                            ? (index.audio_samples / index.audio_rate) * 1000000 +
                                  (index.audio_samples % index.audio_rate) * 1000000 / index.audio_rate
                            : index.duration_us;
-        take_cut(&c->sources[clip].cut, &index, m);
+        m->rate_num = index.rate_num;
+        m->rate_den = index.rate_den;
+        take_cut(&c->sources[clip].cut, m);
         err = count_views(c, &index, m);
         m->bytes = bytes_of(m);
     } else {

@@ -51,9 +51,10 @@ struct media {
     struct base_hash identity; /* of the source */
     struct base_hash hash;     /* of identity and packed: names of what is made from it */
     struct cache_file_stamp stamp;
-    int64_t from_us, to_us; /* of the cut that the clip is; both 0 = the whole source */
-    int64_t source_us;      /* length of the source: of the sound, else of the picture */
-    int64_t clip_us;        /* and of the clip */
+    int32_t rate_num, rate_den; /* as in the index */
+    int64_t from_us, to_us;     /* of the cut that the clip is; both 0 = the whole source */
+    int64_t source_us;          /* length of the source: of the sound, else of the picture */
+    int64_t clip_us;            /* and of the clip */
     bool has_audio, has_text, counted;
     uint32_t version; /* of the clip, that it belongs to */
     uint64_t session; /* of the workers' decoders for this index of this source; given when the clip gets the
@@ -267,6 +268,9 @@ struct clip_view media_view(struct cache *c, const struct media *m, size_t view)
  * view. 0 or a negative errno. */
 int media_create(const struct cache *c, size_t clip, struct base_bytes *packed,
                  const struct base_hash *identity, const struct cache_file_stamp *stamp, struct media **ret);
+
+/* Where a cut of its source is. */
+void media_cut_times(const struct media *m, const struct cache_cut *cut, struct cache_cut_times *ret);
 
 /* A time as seconds. Returns out. */
 enum { CACHE_SECONDS_ROOM = 32 };

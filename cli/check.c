@@ -73,6 +73,8 @@ static int check_file(const char *file)
         (void)fprintf(stderr, "%s: %s\n", file, why.text);
     else if (found.n_problems == 0)
         print_counts(file, c, &found);
+    else
+        (void)fprintf(stderr, "%s: %zu problems\n", file, found.n_problems);
     cfg_destroy(c);
     return err < 0 || found.n_problems > 0 ? 1 : 0;
 }

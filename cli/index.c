@@ -73,9 +73,13 @@ static int run(const struct cfg *cfg, const char *decoder, bool write_indexes)
     }
     (void)printf("%s: %zu clips, %zu files, %zu archives\n", cfg_name(cfg), found.n_clips, found.n_files,
                  found.n_archives);
+    if (found.n_past_end > 0)
+        (void)printf("%zu clips go past the end of their video\n", found.n_past_end);
     if (write_indexes)
         (void)printf("%zu indexes written beside shards\n", found.n_indexes_written);
-    return tell_mounts(cfg) == 0 && found.n_problems == 0 && found.n_bad_media == 0 ? 0 : 1;
+    return tell_mounts(cfg) == 0 && found.n_problems == 0 && found.n_bad_media == 0 && found.n_past_end == 0
+               ? 0
+               : 1;
 }
 
 int cli_index(int argc, char **argv)

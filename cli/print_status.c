@@ -92,6 +92,9 @@ static void print_scan(const char *json, FILE *out)
     if (number(json, "unlisted") > 0)
         (void)fprintf(out, "unlisted  %llu clips that cannot be read (the log tells which)\n",
                       number(json, "unlisted"));
+    if (number(json, "past_end") > 0)
+        (void)fprintf(out, "past end  %llu clips that end after their source (corpusfs index tells which)\n",
+                      number(json, "past_end"));
 }
 
 static void print_work(const char *json, FILE *out)

@@ -44,6 +44,7 @@ struct fs_survey {
     size_t n_clips, n_files, n_archives, n_problems;
     size_t n_indexes_written; /* beside archives */
     size_t n_bad_media;       /* clips that cannot be indexed; the log says why */
+    size_t n_past_end;        /* clips that a table lets end after their source */
 };
 /* Scans without mounting; archives are listed, and the lists kept. on_progress: how many archives of how many
  * are done; may be NULL. 0 or a negative errno with a reason. */

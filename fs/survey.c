@@ -185,7 +185,7 @@ int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *
         s.n_archives = clips->n_archives;
         *ret = s;
         if (options->index_media)
-            err = fs_survey_media(options, cache, clips, on_progress, context, &ret->n_bad_media);
+            err = fs_survey_media(options, cache, clips, on_progress, context, ret);
         if (err)
             base_fail(why, err, "the clips cannot be indexed: %s", strerror(-err));
         if (!err && options->check_indexes)

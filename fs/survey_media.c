@@ -9,13 +9,16 @@
 
 /* One run, by several threads. */
 struct indexing {
+    const struct fs_options *options;
     struct cache *cache;
-    size_t first, n; /* clips of the cache */
+    const struct cfg_clips *clips;
+    size_t first, n; /* clips of the cache: one a video */
+    size_t *parts;   /* parallel to them: the first of the clips that are of this video */
     atomic_size_t next, n_bad;
     fs_progress *on_progress;
     void *context;
-    pthread_mutex_t lock; /* guards `done`, and on_progress */
-    size_t done;
+    pthread_mutex_t lock; /* guards what is below, on_progress, and the report */
+    size_t done, n_past_end;
 };
 
 /* Who waits for one clip. */
@@ -29,14 +32,13 @@ static void wake(struct cache_waiter *w)
     (void)sem_post(&((struct asker *)w)->woken);
 }
 
-/* How many frames there are is told by what is wanted here. */
-static int index_clip(struct cache *c, size_t clip)
+/* Where a part of a clip's source is; to know is to have indexed it. */
+static int ask_times(struct cache *c, size_t clip, const struct cache_cut *cut, struct cache_cut_times *ret)
 {
     struct asker asker = {.waiter.wake = wake};
-    uint32_t n;
     int err;
     (void)sem_init(&asker.woken, 0, 0);
-    while ((err = cache_count(c, clip, cache_version(c, clip), 0, &asker.waiter, &n)) == -EINPROGRESS)
+    while ((err = cache_cut_times(c, clip, cache_version(c, clip), cut, &asker.waiter, ret)) == -EINPROGRESS)
         while (sem_wait(&asker.woken) < 0 && errno == EINTR)
             ;
     cache_waiter_finish(&asker.waiter);
@@ -44,11 +46,42 @@ static int index_clip(struct cache *c, size_t clip)
     return err;
 }
 
-static void *index_clips(void *argument)
+/* The first ones are told, and how many there are. */
+static void report_past_end(struct indexing *x, const struct cfg_clip *clip, const struct cache_cut_times *t)
+{
+    enum { MAX_TOLD = 20 };
+    char table[4096];
+    base_autofree char *line = NULL;
+    pthread_mutex_lock(&x->lock);
+    if (++x->n_past_end <= MAX_TOLD && x->options->report &&
+        asprintf(&line, "%s:%u: %s: from %.3f s to %.3f s goes past its end at %.3f s: cut off there",
+                 cfg_full_path(x->options->cfg, clip->table, table, sizeof table), clip->line, clip->label,
+                 (double)t->from_us / 1e6, (double)t->to_us / 1e6, (double)t->source_us / 1e6) >= 0)
+        x->options->report(NULL, line);
+    pthread_mutex_unlock(&x->lock);
+}
+
+/* Indexes a video, and holds the parts of it that are clips against its length. */
+static int index_video(struct indexing *x, size_t i)
+{
+    static const struct cache_cut whole = {0};
+    struct cache_cut_times t;
+    int err = ask_times(x->cache, x->first + i, &whole, &t);
+    for (size_t k = x->parts[i]; !err && k < x->parts[i + 1]; k++) {
+        const struct cfg_clip *clip = &x->clips->clips[k];
+        const struct cache_cut cut = fs_source_of(clip).cut;
+        err = clip->table ? ask_times(x->cache, x->first + i, &cut, &t) : 0;
+        if (!err && clip->table && t.past_end)
+            report_past_end(x, clip, &t);
+    }
+    return err;
+}
+
+static void *index_videos(void *argument)
 {
     struct indexing *x = argument;
     for (size_t i; (i = atomic_fetch_add(&x->next, 1)) < x->n;) {
-        if (index_clip(x->cache, x->first + i) < 0)
+        if (index_video(x, i) < 0)
             atomic_fetch_add(&x->n_bad, 1);
         pthread_mutex_lock(&x->lock);
         x->done++;
@@ -65,32 +98,54 @@ static bool same_video(const struct cfg_clip *a, const struct cfg_clip *b)
     return a->archive == b->archive && a->member == b->member && strcmp(a->label, b->label) == 0;
 }
 
-int fs_survey_media(const struct fs_options *o, struct cache *cache, const struct cfg_clips *clips,
-                    fs_progress *on_progress, void *context, size_t *ret_bad)
+/* Tells the cache of each video once. */
+static int add_videos(struct indexing *x)
+{
+    size_t n_clips = x->clips->n;
+    base_autofree struct cache_source *sources = calloc(n_clips + 1, sizeof *sources);
+    x->parts = calloc(n_clips + 1, sizeof *x->parts);
+    if (!sources || !x->parts)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_clips; i++) {
+        if (x->n > 0 && same_video(&x->clips->clips[i - 1], &x->clips->clips[i]))
+            continue;
+        x->parts[x->n] = i;
+        sources[x->n] = fs_source_of(&x->clips->clips[i]);
+        sources[x->n++].cut = (struct cache_cut){0};
+    }
+    x->parts[x->n] = n_clips;
+    return cache_add_sources(x->cache, sources, x->n, &x->first);
+}
+
+static int run_threads(struct indexing *x)
 {
     enum { MAX_THREADS = 64 };
-    struct indexing x = {.cache = cache, .on_progress = on_progress, .context = context};
     pthread_t threads[MAX_THREADS];
-    long workers = cfg_workers(o->cfg) ? cfg_workers(o->cfg) : sysconf(_SC_NPROCESSORS_ONLN);
-    int n = 0, wanted = (int)BASE_MAX(1, BASE_MIN(workers, MAX_THREADS));
-    base_autofree struct cache_source *sources = calloc(clips->n + 1, sizeof *sources);
-    for (size_t i = 0; sources && i < clips->n; i++) {
-        if (x.n > 0 && same_video(&clips->clips[i - 1], &clips->clips[i]))
-            continue;
-        sources[x.n] = fs_source_of(&clips->clips[i]);
-        sources[x.n++].cut = (struct cache_cut){0};
-    }
-    int err = sources ? cache_add_sources(cache, sources, x.n, &x.first) : -ENOMEM;
-    if (err)
-        return err;
-    pthread_mutex_init(&x.lock, NULL);
+    int workers = cfg_workers(x->options->cfg), n = 0, err = 0;
+    long wanted = workers ? workers : sysconf(_SC_NPROCESSORS_ONLN);
+    wanted = BASE_MAX(1, BASE_MIN(wanted, MAX_THREADS));
     while (n < wanted && !err) {
-        err = -pthread_create(&threads[n], NULL, index_clips, &x);
+        err = -pthread_create(&threads[n], NULL, index_videos, x);
         n += !err;
     }
     for (int i = 0; i < n; i++)
         (void)pthread_join(threads[i], NULL);
-    pthread_mutex_destroy(&x.lock);
-    *ret_bad = x.n_bad;
     return n > 0 ? 0 : err;
+}
+
+int fs_survey_media(const struct fs_options *o, struct cache *cache, const struct cfg_clips *clips,
+                    fs_progress *on_progress, void *context, struct fs_survey *s)
+{
+    struct indexing x = {
+        .options = o, .cache = cache, .clips = clips, .on_progress = on_progress, .context = context};
+    int err = add_videos(&x);
+    if (!err) {
+        pthread_mutex_init(&x.lock, NULL);
+        err = run_threads(&x);
+        pthread_mutex_destroy(&x.lock);
+    }
+    free(x.parts);
+    s->n_bad_media = x.n_bad;
+    s->n_past_end = x.n_past_end;
+    return err;
 }

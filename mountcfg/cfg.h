@@ -421,6 +421,9 @@ struct cfg_clip {
      */
     const struct base_boxes *const *boxes;
     const char *shard; /* NULL = it is in no archive */
+    /* Label of the table whose row cut the clip out, and its line; NULL = none did, or it was kept since. */
+    const char *table;
+    uint32_t line;
     /* The archive's number, and in it those of the video and the subtitle file, as the lister gave them; 0 =
      * none */
     uint32_t archive, member, sidecar_member;

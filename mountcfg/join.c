@@ -404,6 +404,8 @@ static int cut_clip(struct reading *r, const struct cfg_clip *clip, const struct
     *cut = *clip;
     cut->values = values;
     cut->range = range;
+    cut->table = r->files[row->file].label;
+    cut->line = row->line;
     return take_rows(r, row, 1, cut);
 }
 

@@ -35,6 +35,7 @@ static bool keep_texts(struct cfg_arena *arena, const char *const **texts, size_
 static bool keep_clip(const struct cfg *c, size_t n_fields, struct cfg_arena *arena, struct cfg_clip *clip)
 {
     bool same = clip->label == clip->path;
+    clip->table = NULL; /* for who looks at a scan alone */
     if (!keep_text(arena, &clip->path))
         return false;
     if (same)

@@ -368,11 +368,18 @@ class Cuts(harness.Case):
                                   '      none: [-1], cut: { first: first, last: last } }\n'
                                   'fields: { class: { of: label, map: { 0: Neutral, 4: Happiness, 5: Sadness } } }\n')
         harness.corpusfs('check', config, check=0)
+        said = harness.corpusfs('index', config, check=1).stdout
+        self.assertEqual([line for line in said.splitlines() if 'goes past' in line],
+                         [f'{self.root}/ann/mpeg2.txt:42: mpeg2.mpg: from 1.600 s to 2.200 s goes past its end at 2.011 s: '
+                          'cut off there'])
+        self.assertIn('1 clips go past the end of their video\n', said)
         with self.mount(config, allowed=[r'mpeg2\.mpg: a clip from']) as mount:
             found = {path: len(os.listdir(mount.path / path)) for path in
                      ('Happiness/mpeg2_1to10', 'Neutral/mpeg2_31to40', 'Sadness/mpeg2_41to55')}
             self.assertEqual(list(found.values()), [10, 10, 10])
             self.assertIn('mpeg2.mpg: a clip from 1.600 s to 2.200 s goes past its end', mount.log())
+            self.assertEqual(mount.stats()['past_end'], 1)
+            self.assertIn('past end  1 clips', harness.corpusfs('status', mount.path, check=0).stdout)
 
     def test_mistakes(self):
         config = self.cut('clip,part,from,to\nmpeg2,a,1,0.5\nmpeg2,b,x,2\nmpeg2,c,0,1e9\nmpeg2,d,0,1\nmpeg2,e,,1\n',

@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tables with mistakes: check tells the file, the line and how many, the mount serves the rest, and status has the counts.
+
+The videos are never opened, but for the one whose length matters.
+"""
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import clips, harness
+
+SOURCE = '- videos: "*/*.mp4"\n    match: "^(?<folder>[^/]+)/(?<clip>[^/]+)[.]mp4$"'
+CLIPS = ('a/1', 'a/2', 'b/3', 'b/4')
+TABLE = '  - { file: labels.csv, key: clip }\n'
+FIELDS = 'fields: { class: { of: label, map: { joy: Joy, sad: Sad } } }\n'
+CUT = '  - { file: labels.csv, key: clip, cut: { start: from, end: to } }\n'
+
+
+class BadTables(harness.Case):
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.home / 'root'
+        for clip in CLIPS:
+            (self.root / clip).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / f'{clip}.mp4').touch()
+
+    def examine(self, path, table, served, told, left_out, *, tables=TABLE, fields=FIELDS, name='labels.csv'):
+        """told: expressions of lines that check prints, each once. served: the files that the mount has."""
+        (self.root / name).write_text(table, encoding='utf-8')
+        config = self.config(self.root, {path: 'text: x'}, source=SOURCE, more=f'tables:\n{tables}{fields}')
+        said = harness.corpusfs('check', config, check=1).stdout
+        for line in told:
+            self.assertEqual(len(re.findall(rf'(?m)^{line}$', said)), 1, f'{line!r} in\n{said}')
+        problems = int(re.search(rf'(?m)^{re.escape(str(config))}: (\d+) problems$', said)[1])
+        self.assertGreater(problems, 0)
+        with self.mount(config) as mount:
+            self.assertEqual(mount.files(), sorted(served))
+            for file in self.shuffled(served):
+                self.assertEqual((mount.path / file).read_bytes(), b'x')
+            figures = json.loads(harness.corpusfs('status', '--json', mount.path, check=0).stdout)
+            self.assertEqual((figures['left_out'], figures['problems']), (left_out, problems))
+            self.assertIn(f'left out  {left_out} clips; {problems} problems (corpusfs check tells which)\n',
+                          harness.corpusfs('status', mount.path, check=0).stdout)
+        return said
+
+    def at(self, line, name='labels.csv'):
+        return rf'{re.escape(str(self.root / name))}:{line}: '
+
+    def test_does_not_parse(self):
+        """What stands before the mistake, or beside it, is used."""
+        with self.subTest('csv'):
+            self.examine('{class}/{clip}', 'clip,label\n1,joy\n2\n3,sad,more\n4,sad\n', ['Joy/1', 'Sad/4'],
+                         [self.at(3) + 'the row has 1 cells, expected 2: left out',
+                          self.at(4) + 'the row has 3 cells, expected 2: left out'], 2)
+        with self.subTest('jsonl'):
+            self.examine('{class}/{clip}', '{"clip": 1, "label": "joy"}\n{"clip": 2, "label\n{"clip": 3, "label": "sad"}\n',
+                         ['Joy/1', 'Sad/3'], [self.at(2, 'labels.jsonl') + '.+'], 2,
+                         tables='  - { file: labels.jsonl, key: clip }\n', name='labels.jsonl')
+        with self.subTest('json'):
+            self.examine('{folder}/{clip}', '[{"clip": 1, "label": "joy"},\n {"clip": 2, "label": }]\n', ['a/1'],
+                         [self.at(2, 'labels.json') + 'not JSON: expected a value'], 3,
+                         tables='  - { file: labels.json, key: clip }\n', name='labels.json')
+
+    def test_label_outside_the_map(self):
+        self.examine('{class}/{clip}', 'clip,label\n1,joy\n2,anger\n3,fear\n4,anger\n', ['Joy/1'],
+                     [r'.*/corpus\.yaml:\d+:\d+: the clip a/2\.mp4 gives \{class\} "anger", which its "map" does not know: '
+                      r'left out \(and 1 more\)',
+                      r'.*/corpus\.yaml:\d+:\d+: the clip b/3\.mp4 gives \{class\} "fear", which its "map" does not know: '
+                      r'left out'], 3)
+
+    def test_end_before_start(self):
+        self.examine('{clip}/{part}', 'clip,part,from,to\n1,p,2,1\n2,q,1,1\n3,r,0,1\n4,s,0,0.5\n', ['3/r', '4/s'],
+                     [self.at(2) + 'its end is before its start: left out', self.at(3) + 'its end is before its start: left out'],
+                     2, tables=CUT, fields='')
+
+    def test_many(self):
+        """The first ones are told, the rest is counted."""
+        rows = ''.join(f'1,p{i},2,1\n' for i in range(50))
+        said = self.examine('{clip}/{part}', f'clip,part,from,to\n{rows}2,q,0,1\n', ['2/q'],
+                            [r'.*/corpus\.yaml:\d+:\d+: 30 more rows cut out nothing that can be',
+                             r'.*/corpus\.yaml: 50 problems'], 52, tables=CUT, fields='')
+        self.assertEqual(said.count('its end is before its start'), 20)
+
+    def test_duplicate_clips(self):
+        (self.root / 'b/1.mp4').touch()
+        self.examine('{class}/{clip}', 'clip,label\n1,joy\n2,joy\n3,sad\n4,sad\n', ['Joy/2', 'Sad/3', 'Sad/4'],
+                     [r'.*/corpus\.yaml:\d+:\d+: .*a/1\.mp4.*b/1\.mp4.*'], 2)
+
+    def test_two_rows_for_a_key(self):
+        """Rows that say the same are no mistake."""
+        self.examine('{class}/{clip}', 'clip,label\n1,joy\n2,sad\n2,sad\n1,sad\n3,sad\n4,sad\n', ['Sad/2', 'Sad/3', 'Sad/4'],
+                     [self.at(5) + 'a second row for "1", which line 2 of it has otherwise: its clips are left out'], 1)
+
+    def test_missing_column(self):
+        with self.subTest('of the key'):
+            self.examine('{folder}/{clip}', 'klip,label\n1,joy\n', [],
+                         [self.at(1) + r'there is no column "clip" \(the header has: klip, label\)'], 4)
+        with self.subTest('of a field'):
+            self.examine('{class}/{clip}', 'clip,lable\n1,joy\n', [],
+                         [r'.*/corpus\.yaml:\d+:\d+: nothing gives the field \{label\}: no table has such a column'], 4)
+
+    def test_join_of_nothing(self):
+        for join, served, left_out in (('', [], 4), (', join: left', CLIPS, 0)):
+            with self.subTest(join):
+                self.examine('{folder}/{clip}', 'clip,label\nx1,joy\nx2,sad\n', served,
+                             [r'.*/corpus\.yaml:\d+:\d+: no row belongs to a clip: rows have keys such as "x1" '
+                              r'\(labels\.csv:2\), clips such as "1" \(a/1\.mp4\)'], left_out,
+                             tables=TABLE.replace(' }', join + ' }'), fields='')
+
+    def test_past_the_end(self):
+        """Only the video knows: index tells the row, and status counts the clips that were looked into."""
+        clips.ffmpeg(*clips.picture(seconds=1), *clips.X264, self.root / 'a/1.mp4')
+        for clip in CLIPS[1:]:
+            (self.root / f'{clip}.mp4').unlink()
+        shutil.copy(self.root / 'a/1.mp4', self.root / 'b/3.mp4')
+        rows = ['1,p,0,0.4', '1,q,0.8,1.6', '3,r,0.2,3', '3,s,0.6,1', '3,t,5,6']
+        (self.root / 'labels.csv').write_text('\n'.join(['clip,part,from,to', *rows, '']), encoding='utf-8')
+        config = self.config(self.root, {'{clip}/{part}/{frame:03d}.png': 'frames: {}'}, source=SOURCE, more=f'tables:\n{CUT}')
+        harness.corpusfs('check', config, check=0)
+        for _ in range(2):  # what is kept is told again
+            said = harness.corpusfs('index', config, check=1).stdout
+            self.assertEqual(sorted(line for line in said.splitlines() if 'past its end' in line),
+                             [f'{self.root}/labels.csv:{line}: {clip}.mp4: from {times} goes past its end at 1.000 s: cut off there'
+                              for line, clip, times in ((3, 'a/1', '0.800 s to 1.600 s'), (4, 'b/3', '0.200 s to 3.000 s'),
+                                                        (6, 'b/3', '5.000 s to 6.000 s'))])
+            self.assertIn('3 clips go past the end of their video\n', said)
+        with self.mount(config, allowed=['goes past its end']) as mount:
+            expected = {'1/p': 10, '1/q': 5, '3/r': 20, '3/s': 10, '3/t': 0}
+            self.assertEqual({path: len(os.listdir(mount.path / path)) for path in self.shuffled(expected)}, expected)
+            figures = json.loads(harness.corpusfs('status', '--json', mount.path, check=0).stdout)
+            self.assertEqual((figures['past_end'], figures['failed'], figures['left_out']), (3, 0, 0))
+        shutil.rmtree(self.root / 'b')
+        (self.root / 'labels.csv').write_text('clip,part,from,to\n1,p,0,0.4\n', encoding='utf-8')
+        harness.corpusfs('index', config, check=0)
+
+
+if __name__ == '__main__':
+    harness.main()
