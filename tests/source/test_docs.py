@@ -177,6 +177,13 @@ class Presets(unittest.TestCase):
             self.assertRegex(text(test), r'(?m)^def make\(root', test)
             self.assertRegex(text(test), rf"preset = '{file.stem}'", test)
 
+    def test_tests_are_run(self):
+        """What stands in a folder of tests is in the build's list of them."""
+        listed = text(ROOT / 'tests/meson.build')
+        for file in sorted(ROOT.glob('tests/[mcs]*/test_*.py')):
+            name = file.stem.removeprefix('test_')
+            self.assertRegex(listed, rf"'{name}'[:,\]]", file)
+
 
 if __name__ == '__main__':
     harness.main(needs_mount=False)
