@@ -17,8 +17,8 @@ static int usage(FILE *out)
 {
     (void)fprintf(out,
                   "usage: corpusfs status [--json] MOUNTPOINT|CONFIG\n\n"
-                  "Of a mount point: what its daemon has done since it started, and what it is doing. Of a\n"
-                  "configuration: what its cache folder holds.\n\n"
+                  "Of a mount point: what its daemon has done since it started, what it is doing, and what failed\n"
+                  "last and why. Of a configuration: what its cache folder holds.\n\n"
                   "  --json  one JSON object, for programs; `man corpusfs` lists its keys\n\n"
                   "example:\n"
                   "  corpusfs status mnt\n");
