@@ -15,13 +15,14 @@ enum { ANSWER_MAX = 1 << 20, PATIENCE_SECONDS = 10 };
 
 static int usage(FILE *out)
 {
-    (void)fprintf(out,
-                  "usage: corpusfs status [--json] MOUNTPOINT|CONFIG\n\n"
-                  "Of a mount point: what its daemon has done since it started, what it is doing, and what failed\n"
-                  "last and why. Of a configuration: what its cache folder holds.\n\n"
-                  "  --json  one JSON object, for programs; `man corpusfs` lists its keys\n\n"
-                  "example:\n"
-                  "  corpusfs status mnt\n");
+    (void)fprintf(
+        out,
+        "usage: corpusfs status [--json] MOUNTPOINT|CONFIG\n\n"
+        "Of a mount point: what its daemon has done since it started, what it is doing, and what failed\n"
+        "last and why. Of a configuration: what its cache folder holds.\n\n"
+        "  --json  one JSON object, for programs; `man corpusfs` lists its keys\n\n"
+        "example:\n"
+        "  corpusfs status mnt\n");
     return out == stdout ? 0 : 2;
 }
 
