@@ -23,6 +23,7 @@ struct fs {
     struct fs_tree tree;
     struct cache *cache;
     struct fuse_session *session;
+    struct fs_signals *signals;
     struct fs_notifier *notifier;
     struct fs_rescanner *rescanner;
     struct fs_lists *lists;

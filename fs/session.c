@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "fs/signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -46,10 +47,11 @@ static int mount_session(struct fs *fs, struct base_reason *why)
     fuse_opt_free_args(&args);
     if (err)
         return err;
-    if (fuse_set_signal_handlers(fs->session) < 0)
-        return base_fail(why, -EINVAL, "cannot set signal handlers");
+    err = fs_signals_start(fs->session, &fs->signals);
+    if (err)
+        return base_fail(why, err, "cannot take signals: %s", strerror(-err));
     if (fuse_session_mount(fs->session, fs->options->mountpoint) < 0) {
-        fuse_remove_signal_handlers(fs->session);
+        fs_signals_stop(fs->signals);
         fuse_session_destroy(base_steal_pointer(fs->session));
         return base_fail(why, -EIO,
                          "%s: cannot mount there; is /dev/fuse there, and is the folder yours and free?",
@@ -123,7 +125,6 @@ static int loop(struct fs *fs, struct base_reason *why)
     fuse_loop_cfg_set_idle_threads(config, 8);
     int result = fuse_session_loop_mt(fs->session, config);
     fuse_loop_cfg_destroy(config);
-    /* > 0: a signal asked for the end. */
     return result < 0 ? base_fail(why, result, "reading from /dev/fuse failed: %s", strerror(-result)) : 0;
 }
 
@@ -156,6 +157,7 @@ static int serve(struct fs *fs, struct base_reason *why)
     cache_expect_readers(fs->cache);
     int err = loop(fs, why);
     fs->ended = true;
+    fs_signals_stop(fs->signals);
     if (with_stats)
         pthread_join(stats_thread, NULL);
     fs_control_destroy(control);
@@ -273,10 +275,11 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
     fs_rescanner_destroy(fs.rescanner);
     fs_lists_destroy(fs.lists);
     if (fs.session) {
+        fs_signals_stop(fs.signals);
         fuse_session_unmount(fs.session);
-        fuse_remove_signal_handlers(fs.session);
         fuse_session_destroy(fs.session);
     }
+    fs_signals_destroy(fs.signals);
     fs_world_finish(&fs);
     return err;
 }

@@ -55,6 +55,15 @@ class Lifecycle(harness.Case):
         done = harness.corpusfs('unmount', mount.path, check=1)
         self.assertIn(str(mount.path), done.stdout)
 
+    def test_signal_to_a_thread(self):
+        """A signal that another thread than the main one takes ends the mount, too."""
+        with self.mount(self.settings) as mount:
+            pid, blocked = mount.daemon.pid, 1 << (signal.SIGTERM - 1)
+            threads = [int(t) for t in os.listdir(f'/proc/{pid}/task') if int(t) != pid]
+            takers = [t for t in threads if not int(re.search(r'SigBlk:\s*(\w+)', Path(f'/proc/{t}/status').read_text(
+                encoding='ascii')).group(1), 16) & blocked]
+            mount.close(unmount=lambda: os.kill(self.random.choice(takers), signal.SIGTERM))
+
     def test_signals(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             with self.subTest(signal=number.name), self.mount(self.settings) as mount:
