@@ -187,7 +187,8 @@ static int map_fps(const struct dec_index *index, struct rational fps, struct co
     struct rational unit = {index->tb_num, index->tb_den}, microsecond = {1, 1000000};
     c->tick = (struct rational){fps.den, fps.num};
     int64_t end = rescale(rescale(index->end_us, microsecond, unit), unit, c->tick);
-    int64_t next = DEC_NO_PTS, steps = 0;
+    int64_t next = DEC_NO_PTS;
+    uint64_t steps = 0; /* of all frames */
     int err = 0;
     for (uint32_t i = 0; !err && i < index->n_frames; i++) {
         if (index->frames[i].pts == DEC_NO_PTS)
@@ -201,9 +202,12 @@ static int map_fps(const struct dec_index *index, struct rational fps, struct co
                          : end;
         if (next == DEC_NO_PTS)
             next = from;
-        for (; !err && next < to; next++)
-            err = ++steps > DEC_MAX_FRAMES ? -EFBIG
-                                           : constant_rate_frame(c, i, to_ticks(next, c->tick, c->tick), 1.0);
+        /* The difference of two times need not fit a signed one. */
+        uint64_t wanted = next < to ? (uint64_t)to - (uint64_t)next : 0;
+        if (wanted > DEC_MAX_FRAMES - steps)
+            return -EFBIG;
+        for (steps += wanted; !err && next < to; next++)
+            err = constant_rate_frame(c, i, to_ticks(next, c->tick, c->tick), 1.0);
     }
     return err ? err : constant_rate_end(c);
 }
@@ -214,21 +218,24 @@ static int64_t to_us(int64_t time, struct rational unit)
     return rescale(time, unit, microsecond);
 }
 
-/* The time of an output frame, from the beginning. Decoded frames have their own; without one it is that of
- * the frame before, as far as order goes. */
+/* Of output frames: decoded ones have a time of their own, or none. */
+static bool has_time(const struct dec_index *index, const struct dec_frames_spec *spec, size_t i)
+{
+    return spec->timing != DEC_PASSTHROUGH || index->frames[i].pts != DEC_NO_PTS;
+}
+
+/* It, from the beginning. */
 static int64_t frame_us(const struct dec_index *index, const struct dec_frames_spec *spec,
-                        const struct constant_rate *c, uint32_t i)
+                        const struct constant_rate *c, size_t i)
 {
     const struct rational unit = {index->tb_num, index->tb_den};
     if (spec->timing != DEC_PASSTHROUGH)
-        return to_us(i, c->tick);
-    while (i > 0 && index->frames[i].pts == DEC_NO_PTS)
-        i--;
-    return index->frames[i].pts == DEC_NO_PTS ? 0 : to_us(index->frames[i].pts - index->start_pts, unit);
+        return to_us((int64_t)i, c->tick);
+    return has_time(index, spec, i) ? to_us(index->frames[i].pts - index->start_pts, unit) : 0;
 }
 
 /* Leaves in the map what a spec cuts out, and returns how many frames were before that. Times ascend, so it
- * is one run of frames. */
+ * is one run of frames; one without a time has that of the frame before. */
 static size_t cut(const struct dec_index *index, const struct dec_frames_spec *spec, struct constant_rate *c)
 {
     if (spec->from_us == 0 && spec->to_us == 0)
@@ -236,10 +243,19 @@ static size_t cut(const struct dec_index *index, const struct dec_frames_spec *s
     const struct rational tick = spec->timing == DEC_PASSTHROUGH ? output_tick(index) : c->tick;
     int64_t half = to_us(1, tick) / 2;
     size_t first = 0, end = c->map.n;
-    while (first < end && frame_us(index, spec, c, (uint32_t)first) + half < spec->from_us)
-        first++;
-    while (end > first && frame_us(index, spec, c, (uint32_t)end - 1) + half >= spec->to_us)
-        end--;
+    for (int64_t us = 0; first < end; first++) {
+        us = has_time(index, spec, first) ? frame_us(index, spec, c, first) : us;
+        if (us + half >= spec->from_us)
+            break;
+    }
+    while (end > first) {
+        size_t timed = end - 1;
+        while (timed > 0 && !has_time(index, spec, timed))
+            timed--;
+        if (frame_us(index, spec, c, timed) + half < spec->to_us)
+            break;
+        end = BASE_MAX(timed, first);
+    }
     memmove(c->map.frames, c->map.frames + first, (end - first) * sizeof *c->map.frames);
     c->map.n = end - first;
     return first;
