@@ -36,6 +36,21 @@ void dec_npy_header(const struct dec_npy *array, uint8_t *out, size_t bytes);
 void dec_npy_header_of(const char *descr, uint32_t n_dims, const uint64_t *shape, uint8_t *out, size_t bytes);
 /* So many bytes are enough for that, at least DEC_NPY_HEADER. */
 size_t dec_npy_header_bytes(uint32_t n_dims);
+/* What a header's dict says. */
+struct dec_npy_dict {
+    char order, kind; /* as NumPy has them: < > | or =, and a letter */
+    uint64_t bytes;   /* of one value */
+    bool fortran;     /* the first axis moves fastest */
+    uint32_t n_dims;
+    uint64_t shape[DEC_NPY_MAX_RANK]; /* any numbers */
+    size_t len;                       /* of the text up to its brace */
+};
+/* Reads `len` bytes of text. 0, -ENOTSUP for values that are no plain type, or -EINVAL. */
+int dec_npy_parse(const char *text, size_t len, struct dec_npy_dict *ret);
+/* Where the dict stands in a file that begins like this, and its length. False: it is none of a known
+ * version. */
+enum { DEC_NPY_BEGIN = 12 };
+bool dec_npy_find_dict(const uint8_t head[DEC_NPY_BEGIN], size_t *ret_at, size_t *ret_len);
 /* What keeps a file of file_bytes from being a .npy whose values numpy.load() maps, a sentence's part, or
  * NULL. head: its first `len` bytes, DEC_NPY_HEAD or all. Objects and structures are none. */
 enum { DEC_NPY_HEAD = 64 << 10 };

@@ -27,6 +27,7 @@ static void test_good(void)
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (0, 7)}\n", 0},
         {"{'descr': '<U5', 'fortran_order': False, 'shape': (2,), }\n", 40},
         {"{ 'descr' : '|b1' , 'fortran_order' : False , 'shape' : ( 5 , ) }\n", 5},
+        {"{\"descr\": \"<f8\", \"fortran_order\": False, \"shape\": (2,), }\n", 16},
         {"{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }\n", 16},
     };
     uint8_t head[512];
@@ -48,6 +49,8 @@ static void test_bad(void)
     static const char *const bad[] = {
         "",
         "{}\n",
+        "{'descr': '<f4\", 'fortran_order': False, 'shape': (2,), }\n",
+        "{'descr\": '<f4', 'fortran_order': False, 'shape': (2,), }\n",
         "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n",
         "{'descr': '|O8', 'fortran_order': False, 'shape': (1,), }\n",
         "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }\n",
