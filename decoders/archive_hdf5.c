@@ -106,6 +106,12 @@ static int list_dataset(struct hdf5 *h, hid_t dataset, haddr_t address)
     struct dec_hdf5_array array;
     struct dec_member m = {.kind = DEC_MEMBER_FILE, .storage = DEC_PACKED, .mtime_s = time_of(h, dataset)};
     uint8_t why = dec_hdf5_array_open(&h->file, dataset, &array);
+    if (h->l->on_array) {
+        int err = why ? 0 : h->l->on_array(h->l, h->path, &array);
+        if (!why)
+            dec_hdf5_array_close(&array);
+        return err;
+    }
     strcat(h->path, ".npy");
     m.offset = h->file.base + address;
     if (!why && (address > h->file.bytes || m.offset > h->file.bytes))

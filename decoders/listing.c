@@ -21,6 +21,8 @@ void dec_listing_truncate(struct dec_listing *l, const char *format, ...)
 
 static int add(struct dec_listing *l, const struct dec_member *m)
 {
+    if (l->on_array)
+        return 0;
     int err = dec_members_add(&l->writer, m);
     if (err == -EFBIG) {
         dec_listing_truncate(l, "more members than a list may have");

@@ -21,6 +21,8 @@ static inline bool dec_is_bomb(uint64_t unpacked_bytes, uint64_t packed_bytes)
     return unpacked_bytes > DEC_BOMB_BYTES && unpacked_bytes / DEC_BOMB_RATIO > packed_bytes;
 }
 
+struct dec_hdf5_array;
+
 struct dec_listing {
     struct dec_work *work;
     struct dec_members_writer writer;
@@ -29,6 +31,9 @@ struct dec_listing {
     /* dec_list_tar(): if set, it gets each file, and no list is written. `name` as it stands in the archive,
      * header where its header begins. As dec_listing_add(). */
     int (*on_file)(struct dec_listing *l, uint64_t header, const struct dec_member *m, const char *name);
+    /* dec_list_hdf5(): if set, it gets each dataset that is an array, and no list is written. `name` without
+     * .npy. */
+    int (*on_array)(struct dec_listing *l, const char *name, const struct dec_hdf5_array *array);
 };
 
 /* Makes the member's names plain, or refuses it, and appends it. `name` and `target` are as in the archive,

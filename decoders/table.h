@@ -30,4 +30,9 @@ int dec_table_labels(struct dec_table *t);
 int dec_table_json(struct dec_table *t);
 int dec_table_text(struct dec_table *t);
 
+/* An HDF5 file as a table with commas: for each of its datasets that is one value a row of path, name (the
+ * path's first part) and value. 0 or a negative errno with why. *ret is to be freed; there is a NUL behind
+ * it. */
+int dec_table_of_hdf5(struct dec_work *work, char **ret, size_t *ret_len);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DEC_TABLE: reads a table whole and writes the records of it that are wanted. */
 #include "base/io.h"
+#include "decoders/hdf5_file.h"
 #include "decoders/table.h"
 
 #include <errno.h>
@@ -129,7 +130,9 @@ int dec_run_table(struct dec_work *work)
     size_t len = 0;
     int err = read_spec(work, &spec_text, &spec);
     if (!err)
-        err = read_source(work, &data, &len);
+        err = spec.format == DEC_CSV && dec_hdf5_find(&work->source, NULL)
+                  ? dec_table_of_hdf5(work, &data, &len)
+                  : read_source(work, &data, &len);
     if (err)
         return err;
     struct dec_table t = {.work = work,

@@ -32,7 +32,7 @@
  *                       last name, are a sample; what is behind the dot is a field. Clips have {key}, and of
  *                       the other members of their sample what is used: {txt}, {cls}, what the .json holds
  *   tables:             files below the root, or in archives, whose rows belong to clips and give them fields
- *     - file: GLOB      csv, tsv, json, jsonl; or lines: GLOB with match: REGEX, or labels: GLOB, one a frame
+ *     - file: GLOB      csv, tsv, json, jsonl, h5; or lines: GLOB with match: REGEX, or labels: GLOB
  *     - member: FIELD   or of samples, the member that is this field: json and so on, or a text that becomes
  *                       the field of this name; it belongs to its sample's clips, and has no key
  *       key: FIELD      or a list of fields, or a template; to: the same of the clips

@@ -317,8 +317,11 @@ static enum cfg_table_format format_of(struct cfg_loader *l, struct cfg_node nod
         if (strcasecmp(dot + 1, formats[i]) == 0)
             return (enum cfg_table_format)i;
     }
+    /* The worker makes rows of it. */
+    if (dot && (strcasecmp(dot, ".h5") == 0 || strcasecmp(dot, ".hdf5") == 0))
+        return CFG_CSV;
     cfg_mistake(&l->log, cfg_node_place(node),
-                "file: its extension is none of csv, tsv, json and jsonl: set \"format\" to one of them");
+                "file: its extension is none of csv, tsv, json, jsonl, h5 and hdf5: set \"format\"");
     return CFG_CSV;
 }
 

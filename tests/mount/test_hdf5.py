@@ -172,6 +172,22 @@ class Hdf5(harness.Case):
             self.assertRegex('\n'.join(mount.errors()), r'a\.h5: the dataset at byte \d+ is damaged: .*checksum')
             numpy.testing.assert_array_equal(numpy.load(mount.path / 'raw/a/good.npy'), values + 1)
 
+    def test_table(self):
+        """Datasets of one number are rows, in groups or not; other tables and what else the file holds do not matter."""
+        clips = {'a': numpy.int64(-3), 'b': 2.0, 'c': [True], 'd': numpy.float16(0.5), 'e "x", y': numpy.uint64((1 << 64) - 1)}
+        want = {'a': '-3', 'b': '2', 'c': '1', 'd': '0.5', 'e "x", y': '18446744073709551615'}
+        with h5py.File(self.root / 'labels.h5', 'w') as file:
+            for i, (name, value) in enumerate(clips.items()):
+                file[f'{name}/label' if i % 2 else name] = value
+            file['words'], file['many'] = 'some', numpy.arange(9)
+        for name in clips:
+            numpy.save(self.root / f'{name}.npy', numpy.arange(3))
+        more = 'tables: [{ file: labels.h5, key: clip, columns: { clip: name, label: value } }]'
+        with self.mounted({'all.txt': 'list: { each: "{clip} = {label}\\n", sort: clip }'}, '- videos: "*.npy"',
+                          more=more) as mount:
+            self.assertEqual((mount.path / 'all.txt').read_text(encoding='utf-8').splitlines(),
+                             [f'{name} = {value}' for name, value in sorted(want.items())])
+
     def damage(self, data):
         """A few bytes of it changed, or its end cut off."""
         data = bytearray(data)

@@ -63,8 +63,7 @@ static const struct {
     {TABLE("{file: a.csv}"),
      "c.yaml:5:10: a table needs a \"key\": the field by which its rows belong to clips\n"},
     {TABLE("{file: a.txt, key: clip}"),
-     "c.yaml:5:17: file: its extension is none of csv, tsv, json and jsonl: set "
-     "\"format\" to one of them\n"},
+     "c.yaml:5:17: file: its extension is none of csv, tsv, json, jsonl, h5 and hdf5: set \"format\"\n"},
     {TABLE("{file: a, format: xlsx, key: clip}"),
      "c.yaml:5:28: format: expected csv, tsv, json or jsonl, found \"xlsx\"\n"},
     {TABLE("{file: a.csv, key: clip, header: false}"),
