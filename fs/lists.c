@@ -360,6 +360,22 @@ static int put_pickle(const struct fs_lists *l, const struct list *list, struct 
     return out->failed ? -ENOMEM : out->len > max_list_bytes ? -EFBIG : 0;
 }
 
+/* What stands between two entries, or before the first (last: NULL). */
+static void put_between(const struct fs_lists *l, const struct cfg_listing *spec, const struct cfg_clip *last,
+                        const struct cfg_clip *next, const struct cfg_numbers *numbers,
+                        struct base_bytes *out)
+{
+    if (last && cfg_same_group(spec, last, next)) {
+        put(l, spec->join, next, numbers, out);
+        return;
+    }
+    if (last) {
+        put(l, spec->group_end, last, numbers, out);
+        put(l, spec->group_join, last, numbers, out);
+    }
+    put(l, spec->group_begin, next, numbers, out);
+}
+
 static int put_together_locked(const struct fs_lists *l, const struct list *list, struct base_bytes *out)
 {
     const struct cfg_listing *spec = &view_of(l, list)->list;
@@ -374,15 +390,19 @@ static int put_together_locked(const struct fs_lists *l, const struct list *list
     if (spec->n_columns > 0)
         return put_pickle(l, list, out);
     put(l, spec->begin, first, &numbers, out);
-    for (uint32_t i = 0, n = 0; i < list->n && out->len <= max_list_bytes; i++) {
+    const struct cfg_clip *last = NULL;
+    for (uint32_t i = 0; i < list->n && out->len <= max_list_bytes; i++) {
+        const struct cfg_clip *clip = &clips[list->entries[i].clip];
         if (list->entries[i].frames == unlisted)
             continue;
-        if (n++ > 0)
-            put(l, spec->join, first, &numbers, out);
+        put_between(l, spec, last, clip, &numbers, out);
         numbers.nframes = list->entries[i].frames;
-        put(l, spec->each, &clips[list->entries[i].clip], &numbers, out);
+        put(l, spec->each, clip, &numbers, out);
         numbers.index++;
+        last = clip;
     }
+    if (last)
+        put(l, spec->group_end, last, &numbers, out);
     put(l, spec->end, first, &numbers, out);
     return out->failed ? -ENOMEM : out->len > max_list_bytes ? -EFBIG : 0;
 }

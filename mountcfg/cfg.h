@@ -90,6 +90,7 @@
  *       list: "{clip} {nframes+1}\n"            what it has for each clip; or
  *       list: { begin: TEXT, each: TEXT, join: TEXT, end: TEXT, sort: FIELD or [FIELD, ...],
  *               where: { FIELD: REGEX }, distinct: FIELD or [FIELD, ...], base: 0,
+ *               group: { by: FIELD or [FIELD, ...], begin: TEXT, join: TEXT, end: TEXT },
  *               count: PATH of the frames view that {nframes} counts,
  *               broken: leave_out|keep }        also {index}; at the ends {nclips} and {values.FIELD}
  *       list: { pickle: [FIELD, FIELD:int, FIELD:float, ...], sort, where, distinct, broken }
@@ -266,7 +267,12 @@ struct cfg_listing {
     const size_t *sort, *distinct;      /* fields */
     struct cfg_condition *where;        /* all of them must hold */
     int line_count, column_count;       /* where `count` stands */
-    size_t n_columns;                   /* `pickle:`; 0 = it is none */
+    /* `group:`: clips with the same values of `by` stand together, with `begin` and `end` around them and
+     * `join` between two groups; n_by 0 = none */
+    struct cfg_template *group_begin, *group_join, *group_end;
+    size_t n_by;
+    const size_t *by;
+    size_t n_columns; /* `pickle:`; 0 = it is none */
     const struct cfg_column *columns;
     bool is_stack;
     struct cfg_stack stack;
@@ -308,6 +314,8 @@ struct cfg_view {
 struct cfg_clip;
 /* Whether a view that gives clips their own files gives this one any. */
 bool cfg_is_shown(const struct cfg_view *v, const struct cfg_clip *clip);
+/* Whether two clips of a list stand in one group. */
+bool cfg_same_group(const struct cfg_listing *list, const struct cfg_clip *a, const struct cfg_clip *b);
 /* What a view of pictures crops of each clip, NULL = of all the same, or nothing. */
 const struct cfg_template *cfg_crop_of_clip(const struct cfg_view *v);
 

@@ -25,6 +25,7 @@ enum {
     LIST_BROKEN,
     LIST_BASE,
     LIST_PICKLE,
+    LIST_GROUP,
     LIST_N
 };
 static const struct cfg_key list_keys[LIST_N] = {
@@ -33,7 +34,15 @@ static const struct cfg_key list_keys[LIST_N] = {
     [LIST_SORT] = {"sort", false},         [LIST_WHERE] = {"where", false},
     [LIST_DISTINCT] = {"distinct", false}, [LIST_COUNT] = {"count", false},
     [LIST_BROKEN] = {"broken", false},     [LIST_BASE] = {"base", false},
-    [LIST_PICKLE] = {"pickle", false},
+    [LIST_PICKLE] = {"pickle", false},     [LIST_GROUP] = {"group", false},
+};
+
+enum { GROUP_BY, GROUP_BEGIN, GROUP_JOIN, GROUP_END, GROUP_N };
+static const struct cfg_key group_keys[GROUP_N] = {
+    [GROUP_BY] = {"by", false},
+    [GROUP_BEGIN] = {"begin", false},
+    [GROUP_JOIN] = {"join", false},
+    [GROUP_END] = {"end", false},
 };
 
 static struct cfg_template *load_template(struct cfg_loader *l, const struct cfg_entry *e, const char *what,
@@ -43,20 +52,31 @@ static struct cfg_template *load_template(struct cfg_loader *l, const struct cfg
     return text ? cfg_template_parse(l, cfg_node_place(e->value), text, use) : NULL;
 }
 
-/* A text that stands once in a list takes what all clips of the list share. */
+static bool has_name(const size_t *fields, size_t n, size_t field)
+{
+    for (size_t i = 0; i < n; i++)
+        if (fields[i] == field)
+            return true;
+    return false;
+}
+
+/* A text that stands once in a list, or in a group of it, takes what all its clips share: the fields of the
+ * path, and those that the group is made by. */
 static struct cfg_template *load_end(struct cfg_loader *l, const struct cfg_entry *e, const char *what,
-                                     const struct cfg_template *path)
+                                     const struct cfg_template *path, const size_t *by, size_t n_by)
 {
     struct cfg_template *t = load_template(l, e, what, CFG_USE_LIST_END);
     for (size_t i = 0; t && path && i < t->n; i++) {
         bool field = t->parts[i].kind == CFG_PART_FIELD;
         bool other = t->parts[i].kind == CFG_PART_PATH || t->parts[i].kind == CFG_PART_SHARD;
-        if (other || (field && !cfg_template_has(path, t->parts[i].field)))
+        if (other ||
+            (field && !cfg_template_has(path, t->parts[i].field) && !has_name(by, n_by, t->parts[i].field)))
             cfg_mistake(&l->log, cfg_node_place(e->value),
-                        "%s: {%s} is not the same for all clips of the list: it is not in the path", what,
+                        "%s: {%s} is not the same for all clips of the %s: it is not in %s", what,
                         field                               ? l->c->fields[t->parts[i].field]
                         : t->parts[i].kind == CFG_PART_PATH ? "path"
-                                                            : "shard");
+                                                            : "shard",
+                        n_by > 0 ? "group" : "list", n_by > 0 ? "\"by\" or the path" : "the path");
     }
     return t;
 }
@@ -109,12 +129,28 @@ static void load_broken(struct cfg_loader *l, const struct cfg_entry *e, struct 
 /* A pickle has nothing of a text. */
 static void load_pickle(struct cfg_loader *l, const struct cfg_entry e[LIST_N], struct cfg_listing *list)
 {
-    static const int others[] = {LIST_BEGIN, LIST_EACH, LIST_JOIN, LIST_END, LIST_COUNT, LIST_BASE};
+    static const int others[] = {LIST_BEGIN, LIST_EACH, LIST_JOIN, LIST_END,
+                                 LIST_COUNT, LIST_BASE, LIST_GROUP};
     for (size_t i = 0; i < BASE_ARRAY_LEN(others); i++)
         if (e[others[i]].key.yaml)
             cfg_mistake(&l->log, cfg_node_place(e[others[i]].key), "\"pickle\" excludes \"%s\"",
                         list_keys[others[i]].name);
     cfg_load_pickle(l, e[LIST_PICKLE].value, list);
+}
+
+static void load_group(struct cfg_loader *l, const struct cfg_entry *e, struct cfg_view *v)
+{
+    struct cfg_listing *list = &v->list;
+    struct cfg_entry g[GROUP_N] = {0};
+    if (!e->value.yaml || !cfg_read_map(l, e->value, "group", false, group_keys, GROUP_N, g))
+        return;
+    if (!g[GROUP_BY].value.yaml)
+        cfg_mistake(&l->log, cfg_node_place(e->value),
+                    "a group needs \"by\", the field that its clips share");
+    cfg_load_names(l, &g[GROUP_BY], "by", &list->by, &list->n_by);
+    list->group_begin = load_end(l, &g[GROUP_BEGIN], "begin", v->path, list->by, list->n_by);
+    list->group_join = load_end(l, &g[GROUP_JOIN], "join", v->path, NULL, 0);
+    list->group_end = load_end(l, &g[GROUP_END], "end", v->path, list->by, list->n_by);
 }
 
 void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *v)
@@ -132,9 +168,10 @@ void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *
         cfg_mistake(&l->log, cfg_node_place(node),
                     "a list needs \"each\", what it has for each clip, such as \"{clip} {nframes}\\n\"");
     list->each = load_template(l, &e[LIST_EACH], "each", CFG_USE_LIST);
-    list->join = load_end(l, &e[LIST_JOIN], "join", v->path);
-    list->begin = load_end(l, &e[LIST_BEGIN], "begin", v->path);
-    list->end = load_end(l, &e[LIST_END], "end", v->path);
+    list->join = load_end(l, &e[LIST_JOIN], "join", v->path, NULL, 0);
+    list->begin = load_end(l, &e[LIST_BEGIN], "begin", v->path, NULL, 0);
+    list->end = load_end(l, &e[LIST_END], "end", v->path, NULL, 0);
+    load_group(l, &e[LIST_GROUP], v);
     list->uses_nframes = list->each && list->each->uses_nframes;
     cfg_load_names(l, &e[LIST_SORT], "sort", &list->sort, &list->n_sort);
     cfg_load_names(l, &e[LIST_DISTINCT], "distinct", &list->distinct, &list->n_distinct);
@@ -216,23 +253,37 @@ int cfg_compare_values(const char *a, const char *b)
     return *x || *y ? (*x != 0) - (*y != 0) : strcmp(a, b);
 }
 
+bool cfg_same_group(const struct cfg_listing *list, const struct cfg_clip *a, const struct cfg_clip *b)
+{
+    for (size_t i = 0; i < list->n_by; i++)
+        if (cfg_compare_values(a->values[list->by[i]], b->values[list->by[i]]) != 0)
+            return false;
+    return true;
+}
+
 struct order {
     const struct cfg_clips *clips;
     const struct cfg_listing *list;
 };
 
-/* Clips that are equal stay in the order that they have. */
+static int compare_by(const struct order *o, const size_t *fields, size_t n, uint32_t x, uint32_t y)
+{
+    int order = 0;
+    for (size_t i = 0; !order && i < n; i++)
+        order =
+            cfg_compare_values(o->clips->clips[x].values[fields[i]], o->clips->clips[y].values[fields[i]]);
+    return order;
+}
+
+/* Groups stand together; clips that are equal stay in the order that they have. */
 static int compare_entries(const void *a, const void *b, void *context)
 {
     const struct order *o = context;
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    for (size_t i = 0; i < o->list->n_sort; i++) {
-        size_t field = o->list->sort[i];
-        int order = cfg_compare_values(o->clips->clips[x].values[field], o->clips->clips[y].values[field]);
-        if (order)
-            return order;
-    }
-    return x < y ? -1 : x > y;
+    int order = compare_by(o, o->list->by, o->list->n_by, x, y);
+    if (!order)
+        order = compare_by(o, o->list->sort, o->list->n_sort, x, y);
+    return order ? order : x < y ? -1 : x > y;
 }
 
 /* ---- Which clips ---- */
@@ -264,7 +315,8 @@ struct gathering {
 static const char *check(const struct gathering *g, const struct cfg_clip *clip, size_t *ret_field)
 {
     const struct cfg_listing *list = &g->v->list;
-    const struct cfg_template *all[] = {g->v->path, list->each, list->begin, list->join, list->end};
+    const struct cfg_template *all[] = {g->v->path, list->each,        list->begin,      list->join,
+                                        list->end,  list->group_begin, list->group_join, list->group_end};
     const char *what = NULL;
     for (size_t i = 0; !what && i < BASE_ARRAY_LEN(all); i++) {
         what = all[i] ? cfg_template_check(all[i], clip->values, ret_field) : NULL;
@@ -452,7 +504,7 @@ static int place_entries(struct gathering *g)
     int err = 0;
     for (size_t i = g->first_file; !err && i < g->files.n; i++) {
         uint32_t *own = (uint32_t *)(uintptr_t)files[i].clips;
-        if (g->v->list.n_sort > 0)
+        if (g->v->list.n_sort > 0 || g->v->list.n_by > 0)
             qsort_r(own, files[i].n, sizeof *own, compare_entries, &order);
         if (g->v->list.n_distinct > 0)
             err = keep_distinct(g, own, &files[i].n);
@@ -545,6 +597,9 @@ static int gather_all_values(struct gathering *g)
         note_values(v->list.each, wanted);
         note_values(v->list.join, wanted);
         note_values(v->list.end, wanted);
+        note_values(v->list.group_begin, wanted);
+        note_values(v->list.group_join, wanted);
+        note_values(v->list.group_end, wanted);
     }
     for (size_t i = 0; !err && i < g->c->n_fields; i++)
         if (wanted[i])

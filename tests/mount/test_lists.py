@@ -139,6 +139,42 @@ class Lists(Base):
             self.assertEqual(mount.stats()['jobs_index'], 0)
 
 
+    def test_groups(self):
+        """Annotations below their video, as gt.json has them; a group of which nothing can be read is none."""
+        (self.root / 'Anger').mkdir()
+        (self.root / 'Anger/bad.mp4').write_bytes(b'no video')
+        gt = {'begin': '{class:json}: [', 'join': ', ', 'end': ']'}
+        config = self.config(self.root, {
+            FRAMES: 'frames: {}',
+            'gt.json': view('{{"database": {{', '{{"id": {clip:json}, "segment": [1, {nframes}], "n": {index}}}', ', ',
+                            '}}}}', sort='split', group={'by': 'class', **gt}),
+            'two.txt': view(each=' {clip}', end=';\n', group={'by': ['class', 'split'], 'begin': '{split}/{class}:', 'join': ';\n'}),
+        }, more=SPLITS.replace('header: false', 'header: false, join: left'))
+        with self.mount(config, allowed=['bad.mp4', 'has no', 'no row']) as mount:
+            tree = self.tree(mount)
+            order = sorted(tree, key=lambda name: (name.split('/')[0], self.splits[name], name))
+            expected, two = {}, {}
+            for i, name in enumerate(order):
+                label, clip = name.split('/')
+                expected.setdefault(label, []).append({'id': clip, 'segment': [1, tree[name]], 'n': i})
+                two.setdefault((label, self.splits[name]), []).append(clip)
+            self.assertGreater(len(expected), 1)
+            self.assertGreater(max(map(len, expected.values())), 1)
+            read = json.loads(self.read(mount, 'gt.json'))['database']
+            self.assertEqual((read, list(read)), (expected, list(expected)))
+            self.assertEqual(self.read(mount, 'two.txt'), ';\n'.join(
+                f'{split}/{label}: {" ".join(names)}' for (label, split), names in two.items()) + ';\n')
+
+    def test_group_mistakes(self):
+        config = self.config(self.root, {
+            FRAMES: 'frames: {}', 'a.txt': view(each='{clip}', group={'begin': '{class}'}),
+            'b.txt': view(each='{clip}', group={'by': 'class', 'begin': '{class} {clip}', 'join': '{class}'})})
+        said = harness.corpusfs('check', config, check=1).stdout
+        self.assertIn('a group needs "by"', said)
+        self.assertIn('begin: {clip} is not the same for all clips of the group: it is not in "by" or the path', said)
+        self.assertIn('join: {class} is not the same for all clips of the list: it is not in the path', said)
+
+
 class Truth(Base):
 
     VIEWS = {FRAMES: 'frames: {}', 'list.txt': r'list: "{class}/{clip} {nframes}\n"', 'names.txt': r'list: "{class}/{clip}\n"',
