@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* corpusfs check CONFIG: finds the mistakes before a mount does. */
+/* corpusfs check [--media] CONFIG: finds the mistakes before a mount does. */
 #include "cli/check.h"
 
 #include "base/log.h"
 #include "cli/decoder.h"
+#include "cli/progress.h"
 #include "fs/fs.h"
 
 #include <errno.h>
 
 static const char help[] =
-    "usage: corpusfs check CONFIG\n"
+    "usage: corpusfs check [--media] CONFIG\n"
     "\n"
     "Reads a configuration and looks for the clips that it describes. Each mistake is a line\n"
     "FILE:LINE:COLUMN: WHAT on standard error. Nothing is decoded or mounted; archives are\n"
     "listed, and the lists kept in the cache.\n"
+    "\n"
+    "--media also demuxes the videos, as \"corpusfs index\" does: those that cannot be read, and rows\n"
+    "of tables that go past the end of their video, are mistakes, too.\n"
     "\n"
     "Exit code: 0 no mistakes, 1 mistakes, 2 wrong usage.\n"
     "\n"
@@ -35,8 +39,9 @@ static void print_found(void *context, const char *line)
 
 static int wrong_usage(const char *what, const char *argument)
 {
-    (void)fprintf(stderr, "corpusfs check: %s%s\nusage: corpusfs check CONFIG (see corpusfs check --help)\n",
-                  what, argument);
+    (void)fprintf(
+        stderr, "corpusfs check: %s%s\nusage: corpusfs check [--media] CONFIG (see corpusfs check --help)\n",
+        what, argument);
     return 2;
 }
 
@@ -50,8 +55,14 @@ static void print_counts(const char *file, const struct cfg *c, const struct fs_
     (void)printf("%zu views\n", cfg_n_views(c));
 }
 
-static int check_file(const char *file)
+static void on_progress(void *context, uint64_t done, uint64_t total)
 {
+    cli_progress_show(context, done, total, 0);
+}
+
+static int check_file(const char *file, bool media)
+{
+    struct cli_progress progress;
     struct cli_decoder decoder;
     struct cfg *c = NULL;
     struct fs_survey found = {0};
@@ -66,23 +77,29 @@ static int check_file(const char *file)
                                        .decoder = decoder.path,
                                        .worker_memory_bytes = CLI_WORKER_MEMORY_BYTES,
                                        .report = print_line,
+                                       .index_media = media,
                                        .describe = print_found};
     base_log_set_level(BASE_LOG_WARNING);
-    err = fs_survey(&options, NULL, NULL, &found, &why);
+    if (media)
+        cli_progress_begin(&progress, "check");
+    err = fs_survey(&options, media ? on_progress : NULL, &progress, &found, &why);
+    if (media)
+        cli_progress_end(&progress);
+    size_t n_problems = found.n_problems + found.n_bad_media + found.n_past_end;
     if (err < 0)
         (void)fprintf(stderr, "%s: %s\n", file, why.text);
-    else if (found.n_problems == 0)
+    else if (n_problems == 0)
         print_counts(file, c, &found);
     else
-        (void)fprintf(stderr, "%s: %zu problems\n", file, found.n_problems);
+        (void)fprintf(stderr, "%s: %zu problems\n", file, n_problems);
     cfg_destroy(c);
-    return err < 0 || found.n_problems > 0 ? 1 : 0;
+    return err < 0 || n_problems > 0 ? 1 : 0;
 }
 
 int cli_check(int argc, char **argv)
 {
     const char *file = NULL;
-    bool options = true;
+    bool options = true, media = false;
     for (int i = 1; i < argc; i++) {
         if (options && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
             (void)fputs(help, stdout);
@@ -90,6 +107,8 @@ int cli_check(int argc, char **argv)
         }
         if (options && strcmp(argv[i], "--") == 0)
             options = false;
+        else if (options && strcmp(argv[i], "--media") == 0)
+            media = true;
         else if (options && argv[i][0] == '-' && argv[i][1] != 0)
             return wrong_usage("unknown option ", argv[i]);
         else if (file)
@@ -97,5 +116,5 @@ int cli_check(int argc, char **argv)
         else
             file = argv[i];
     }
-    return file ? check_file(file) : wrong_usage("no configuration is given", "");
+    return file ? check_file(file, media) : wrong_usage("no configuration is given", "");
 }

@@ -123,6 +123,9 @@ class BadTables(harness.Case):
         (self.root / 'labels.csv').write_text('\n'.join(['clip,part,from,to', *rows, '']), encoding='utf-8')
         config = self.config(self.root, {'{clip}/{part}/{frame:03d}.png': 'frames: {}'}, source=SOURCE, more=f'tables:\n{CUT}')
         harness.corpusfs('check', config, check=0)
+        said = harness.corpusfs('check', '--media', config, check=1).stdout
+        self.assertIn(f'{self.root}/labels.csv:3: a/1.mp4: from 0.800 s to 1.600 s goes past its end at 1.000 s', said)
+        self.assertIn(f'{config}: 3 problems\n', said)
         for _ in range(2):  # what is kept is told again
             said = harness.corpusfs('index', config, check=1).stdout
             self.assertEqual(sorted(line for line in said.splitlines() if 'past its end' in line),
