@@ -44,6 +44,8 @@ ODD_NAMES = (
     'A very long name, as of a video that was uploaded (with its whole title!) as it is',
 )
 assert len(ODD_NAMES[-1].encode()) >= 80
+# The folder of each raw corpus.
+ODD_ROOT = 'raw, (my) [corpus] & 情感!  of a name that is as long as names are that people give to folders'
 CUES = '1\n00:00:00,000 --> 00:00:00,700\nNo, not again!\n\n2\n00:00:01,000 --> 00:00:59,000\n走吧。\n\n'
 # Frames as the reference commands write them: ffmpeg -i V [-vf scale=-1:240] %06d.jpg
 PLAIN, LINES_240 = oracle.View('cfr', 'jpg'), oracle.View('cfr', 'jpg', '-1:240')
@@ -71,6 +73,13 @@ def write(path, text):
         path.write_text(text, encoding='utf-8')
 
 
+def put_strays(folder, suffix):
+    """Videos of odd names in a folder where the corpus's form has numbers. Gives how many."""
+    for name in ODD_NAMES:
+        put(folder / f'{name}{suffix}', 'tiny.mp4')
+    return len(ODD_NAMES)
+
+
 def read_picture(path):
     """What most loaders do: open, decode, convert."""
     with open(path, 'rb') as file:
@@ -84,7 +93,7 @@ class Case(harness.Case):
 
     def setUp(self):
         super().setUp()
-        self.root = self.home / 'raw'
+        self.root = self.home / ODD_ROOT
         self.root.mkdir()
 
     def write_config(self, more=''):
@@ -131,13 +140,18 @@ class Case(harness.Case):
                 fault = compare.frame_fault(data, f'{name}.png', view, png, source)
             self.assertEqual(fault, '', path)
 
+    def assert_unmatched(self, n):
+        """`corpusfs check` told of so many videos whose names are none of this corpus."""
+        self.assertIn(f'note: {n} files suit a "videos" pattern, but no "match", such as ', self.said)
+
     def walk_list(self, tree, path):
         """What loaders do with a list of `folder nframes label`: list each folder, sort, and open the pictures, of which
-        there are as many as the list says. One of each is opened here. Gives {folder: label}, in the list's order."""
+        there are as many as the list says. One of each is opened here. A line is divided from its end: a folder's name
+        may have spaces. Gives {folder: label}, in the list's order."""
         found = {}
         with open(tree / path, encoding='utf-8') as file:
             for row in file:
-                folder, n, label = row.strip().split(' ')
+                folder, n, label = row.rstrip('\n').rsplit(' ', 2)
                 names = sorted(os.listdir(tree / folder))
                 self.assertEqual(len(names), int(n), row)
                 self.assertGreaterEqual(os.path.getsize(tree / folder), 1024)

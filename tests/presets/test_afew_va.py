@@ -48,11 +48,10 @@ class AfewVa(presets.Case):
 
     def test_videos(self):
         """Clips that are videos give frames under the same names, from 0 on."""
-        odd = presets.ODD_NAMES[2]
-        make(self.root, ['7', '460', odd])
+        make(self.root, ['7', '460', *presets.ODD_NAMES])
         with self.mounted() as tree:
-            self.assert_names(tree, ['001', '002', '600', '007', '460', odd])
-            for clip in ('007', '460', odd):
+            self.assert_names(tree, ['001', '002', '600', '007', '460', *presets.ODD_NAMES])
+            for clip in ('007', '460', *presets.ODD_NAMES):
                 names = [f'{i:05d}.png' for i in range(8)]
                 self.assert_names(tree / clip, names)
                 self.assert_frames([tree / clip / n for n in names], 'tiny.mp4', TRUTH)

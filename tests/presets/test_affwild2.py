@@ -14,6 +14,7 @@ TRAIN = {
     'video10_1(1)': [(-1, 60)],
     '情感, & [a] 30-30-1280x720': [(1, 18), (2, 17), (3, 16), (5, 9)],
 }
+TRAIN |= {name: [(4, 60)] for name in presets.ODD_NAMES}
 VALIDATION = {'135-24-1920x1080_left': [(5, 60)], '135-24-1920x1080_right': [(-1, 30), (0, 30)]}
 RUNS = {  # (class, clip): the first frame and how many
     ('Neutral', '7-60-1920x1080_Train_1to5'): (1, 5),
@@ -26,12 +27,13 @@ RUNS = {  # (class, clip): the first frame and how many
     ('Sadness', '情感, & [a] 30-30-1280x720_Train_52to60'): (52, 9),
     ('Sadness', '135-24-1920x1080_left_Validation_1to60'): (1, 60),
     ('Neutral', '135-24-1920x1080_right_Validation_31to60'): (31, 30),
+    **{('Happiness', f'{name}_Train_1to60'): (1, 60) for name in presets.ODD_NAMES},
 }
 
 
 def make(root):
     for batch, name in ((1, '7-60-1920x1080'), (2, 'video10_1(1)'), (2, '情感, & [a] 30-30-1280x720'),
-                        (3, '135-24-1920x1080')):
+                        (3, '135-24-1920x1080'), *(('2/of (b), [c] & 情', name) for name in presets.ODD_NAMES)):
         presets.put(root / f'batch{batch}' / f'{name}.mp4', 'long.mp4')
     for folder, tables in (('Train', TRAIN), ('Validation', VALIDATION)):
         for name, runs in tables.items():

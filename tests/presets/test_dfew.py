@@ -22,6 +22,8 @@ def make(root):
             presets.write(root / f'EmoLabel_DataSplit/{part}(single-labeled)/set_{k}.csv',
                           'video_name,label\r\n' + ''.join(rows))
     presets.write(root / 'EmoLabel_DataSplit/readme.txt', 'five sets')
+    presets.write(root / f'EmoLabel_DataSplit/{presets.ODD_NAMES[1]}/set_1.csv', 'no table of the corpus')
+    presets.put_strays(root / 'Clip/original', '.mp4')
 
 
 class Dfew(presets.Case):
@@ -31,6 +33,7 @@ class Dfew(presets.Case):
         make(self.root)
         with self.mounted() as tree:
             self.assert_names(tree, ['annotation', 'data'])
+            self.assert_unmatched(len(presets.ODD_NAMES))
             self.assert_names(tree / 'data', [f'{clip:05d}' for clip in CLIPS])
             self.assert_names(tree / 'annotation', [f'DFEW_set_{k}_{part}.txt' for k in SETS for part in ('train', 'test')])
             for k in SETS:
@@ -46,10 +49,11 @@ class Dfew(presets.Case):
 
     def test_no_tables(self):
         """Videos alone, in parts as they are downloaded, and frames of another size."""
-        for clip, kind in CLIPS.items():
-            presets.put(self.root / f'Clip/original/part_{clip % 3}/{clip}.mp4', kind)
+        for i, (clip, kind) in enumerate(CLIPS.items()):
+            presets.put(self.root / f'Clip/original/part_{clip % 3}/{presets.ODD_NAMES[i]}/{clip}.mp4', kind)
         with self.mounted('options: { size: "224:224" }\n') as tree:
             self.assert_names(tree, ['data'])
+            self.assert_names(tree / 'data', [f'{clip:05d}' for clip in CLIPS])
             home = tree / 'data/00033'
             self.assert_frames(sorted(home.iterdir()), CLIPS[33], presets.oracle.View('cfr', 'jpg', '224:224'))
 

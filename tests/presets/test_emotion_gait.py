@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The preset emotion-gait: arrays that are mapped, and pickles of names and labels in their order, as BPM-GCN reads them."""
+import csv
+import io
 import pickle
 import sys
 from pathlib import Path
@@ -14,6 +16,11 @@ from lib import presets
 N = {'train': 23, 'test': 5}
 
 
+def name_of(split, i):
+    """Names sort as their numbers do."""
+    return f'{split}_{i + 1}_{presets.ODD_NAMES[i % len(presets.ODD_NAMES)]}'
+
+
 def make(root):
     """{split: {gait: ((T, 48), label)}}; some gaits are too long, some too short, some in a group of their own."""
     made, rows = {}, []
@@ -23,15 +30,18 @@ def make(root):
         for split, n in N.items():
             made[split] = {}
             for i in range(n):
-                name = f'{split}_{i + 1}_walk'
+                name = name_of(split, i)
                 values = generator.standard_normal(((48, 48, 60, 31)[i % 4], 48)).astype('<f8' if i % 2 else '<f4')
                 features[f'{name}/data' if i % 3 else name] = values
                 labels[f'{name}/label' if i % 5 else name] = (i % 4, float(i % 4), [i % 4], numpy.uint8(i % 4))[i % 7 % 4]
                 made[split][name] = (values, i % 4)
-                rows.append(f'{name},{split}\n')
+                rows.append((name, split))
             numpy.save(root / f'BPM_GCN/{split}_movement.npy', generator.standard_normal((n, 8, 48, 16, 1)))
             numpy.save(root / f'BPM_GCN/{split}_affective.npy', generator.standard_normal((n, 1488)))
-    presets.write(root / 'splits.csv', 'gait,split\n' + ''.join(reversed(rows)))
+    table = io.StringIO()
+    csv.writer(table).writerows([('gait', 'split'), *reversed(rows)])
+    presets.write(root / 'splits.csv', table.getvalue())
+    presets.write(root / f'BPM_GCN/{presets.ODD_NAMES[3]}.npy', b'of the user')
     return made
 
 
@@ -41,7 +51,7 @@ class EmotionGait(presets.Case):
     def walk(self, tree, split, made):
         with open(tree / f'BPM_GCN/{split}_label.pkl', 'rb') as file:
             names, labels = pickle.load(file)
-        self.assertEqual(names, [f'{split}_{i + 1}_walk' for i in range(N[split])])
+        self.assertEqual(names, [name_of(split, i) for i in range(N[split])])
         self.assertEqual(labels, [made[name][1] for name in names])
         joint = numpy.load(tree / f'BPM_GCN/{split}_joint.npy', mmap_mode='r')
         self.assertEqual((joint.shape, joint.dtype), ((N[split], 3, 48, 16, 1), numpy.float32))
@@ -58,7 +68,8 @@ class EmotionGait(presets.Case):
         made = make(self.root)
         with self.mounted() as tree:
             self.assert_names(tree / 'BPM_GCN', [f'{split}_{part}' for split in N for part in
-                                                 ('joint.npy', 'label.pkl', 'movement.npy', 'affective.npy')])
+                                                 ('joint.npy', 'label.pkl', 'movement.npy', 'affective.npy')]
+                              + [f'{presets.ODD_NAMES[3]}.npy'])
             for split in N:
                 self.walk(tree, split, made[split])
 

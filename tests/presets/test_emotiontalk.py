@@ -13,11 +13,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import compare, presets
 
-FOLDER = 'G00003/G00003_11/G00003_11_13'
+FOLDER = 'G00003/G00003_11/of (b), [c] & 情!'
 UTTERANCES = {  # (emotion of the whole, that of the text alone, what is said, kind)
     'G00003_11_13_001': ('happy', 'neutral', '你好, (真的)!', 'short.mp4'),
     'G00003_11_13_002': ('surprise', 'surprise', '', 'tiny.mp4'),
     'G00003_11_13_010': ('happy', 'happy', '[笑] & 走吧', 'other.mp4'),
+    **{name: ('happy', 'neutral', name, 'tiny.mp4') for name in presets.ODD_NAMES},
 }
 
 
@@ -69,7 +70,7 @@ def make(root):
     presets.write(root / 'data/audio/Audio.tar', gzip.compress(tar(trees['Audio'])))
     presets.write(root / 'data/Text/Text.tar', tar({'Text.zip': inner.getvalue()}))
     presets.write(root / 'data/Video/Video.tar', tar(trees['Video']))
-    presets.write(root / 'data/Multimodal/Multimodal.tar', tar(trees['Multimodal']))
+    presets.write(root / f'data/Multimodal/{presets.ODD_NAMES[1]} {presets.ODD_NAMES[3]}.tar', tar(trees['Multimodal']))
 
 
 class EmotionTalk(presets.Case):
@@ -90,8 +91,9 @@ class EmotionTalk(presets.Case):
         make(self.root)
         with self.mounted() as tree:
             found = sorted(tree.glob('Audio/**/*.wav'))
-            self.assertEqual([p.stem for p in found], sorted(UTTERANCES))
-            for i, path in self.shuffled(enumerate(found)):
+            self.assertEqual(sorted(p.name for p in found), sorted(f'{name}.wav' for name in UTTERANCES))
+            for path in self.shuffled(found):
+                i = list(UTTERANCES).index(path.stem)
                 with wave.open(str(path)) as file:
                     self.assertEqual((file.getframerate(), file.getnframes()), (44100, 44100 * (i + 1)))
                 for part in ('Audio', 'Text', 'Video', 'Multimodal'):

@@ -16,12 +16,18 @@ DIALOGS = {
                        ('F001', 4.0, 4.9, 'sad', ''), ('M001', 4.9, 6.0, 'fru', 'Yeah.')],
     'Ses02M_script03_1b': [('F033', 0, 1.7, 'hap', '[LAUGHTER] 好, & so on: yes'), ('M0a1', 1.7, 3.9, 'exc', 'Great!'),
                            ('MXX0', 3.9, 6.0, 'xxx', 'Who?')],
+    **{f'Ses03F_{name}': [('F000', 0.5, 2.3, 'sad', f'{name}: 4.5 - [so]'), ('M000', 3, 4.7, 'hap', '')]
+       for name in presets.ODD_NAMES},
 }
+
+
+def session_of(name):
+    return f'Session{int(name[3:5])}' + (' of (b), [c] & 情!' if name.startswith('Ses03') else '')
 
 
 def make(root):
     for name, utterances in DIALOGS.items():
-        home = root / f'Session{int(name[3:5])}'
+        home = root / session_of(name)
         presets.put(home / 'dialog/avi/DivX' / f'{name}.avi', 'wide.avi')
         presets.write(home / 'dialog/avi/DivX' / f'._{name}.avi', b'\0\5\x16\7')
         presets.write(home / 'dialog/EmoEvaluation' / f'._{name}.txt', b'\0\5\x16\7')
@@ -50,7 +56,7 @@ class Iemocap(presets.Case):
                 for who, a, b, label, text in utterances:
                     clip, label = f'{name}_{who}', CLASSES.get(label)
                     if not label:
-                        self.assertFalse([p for p in tree.glob(f'*/*/{clip}*')])
+                        self.assertFalse([p for p in tree.glob('*/*/*') if p.name.startswith(clip)])
                         continue
                     seen += 1
                     side = 'left' if clip[5] == clip[-4] else 'right'
@@ -61,8 +67,8 @@ class Iemocap(presets.Case):
                     ours, _ = presets.oracle.decode(tree / 'wav' / label / f'{clip}.wav')
                     self.assertTrue(numpy.array_equal(ours, sound[round(a * rate):round(b * rate)]), clip)
                     raw = f'sentences/wav/{name}/{clip}.wav'
-                    self.assertEqual((tree / f'Session{int(name[3:5])}' / raw).read_bytes(), f'RIFF {who}'.encode())
-            self.assertEqual(seen, 4)
+                    self.assertEqual((tree / session_of(name) / raw).read_bytes(), f'RIFF {who}'.encode())
+            self.assertEqual(seen, 4 + 2 * len(presets.ODD_NAMES))
             self.walk_annotation(tree, 'iemocap.json', {'training': {tuple(p.parts[-2:]) for p in tree.glob('img/*/*')}})
 
     def test_excited(self):
@@ -70,7 +76,8 @@ class Iemocap(presets.Case):
         make(self.root)
         with self.mounted('options: { excited: Happy, case: lower, size: none, validation: 2 }\nn_frames: true\n') as tree:
             self.assert_names(tree / 'img', [c.lower() for c in CLASSES.values()])
-            self.assert_names(tree / 'img/happy', ['Ses02M_script03_1b_F033', 'Ses02M_script03_1b_M0a1'])
+            self.assert_names(tree / 'img/happy', ['Ses02M_script03_1b_F033', 'Ses02M_script03_1b_M0a1',
+                                                   *(f'Ses03F_{name}_M000' for name in presets.ODD_NAMES)])
             clips = {tuple(p.parts[-2:]) for p in tree.glob('img/*/*')}
             second = {c for c in clips if c[1].startswith('Ses02')}
             self.walk_annotation(tree, 'iemocap.json', {'training': clips - second, 'validation': second})

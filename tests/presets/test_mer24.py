@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The preset mer24: a table of names and emotions; frames, sound and video of each by its name."""
 import csv
+import io
 import os
 import sys
 from pathlib import Path
@@ -11,13 +12,17 @@ from lib import compare, presets
 
 CLIPS = {'sample_00001837': 'short.mp4', 'sample_00000001': 'tiny.mp4', 'sample_00119999': 'other.mp4'}
 EMOTIONS = {'sample_00001837': 'worried', 'sample_00000001': 'neutral', 'sample_00119999': 'happy'}
+for _i, _name in enumerate(presets.ODD_NAMES):
+    CLIPS[_name], EMOTIONS[_name] = 'tiny.mp4', ('happy', 'worried')[_i % 2]
 
 
 def make(root):
     for clip, kind in CLIPS.items():
         presets.put(root / f'video-labeled/{clip}.mp4', kind)
-    presets.write(root / 'label-disdim.csv', 'name,discrete,valence\n' +
-                  ''.join(f'{clip},{emotion},{n / 2 - 1}\n' for n, (clip, emotion) in enumerate(EMOTIONS.items())))
+    table = io.StringIO()
+    csv.writer(table).writerows([('name', 'discrete', 'valence'),
+                                 *((clip, emotion, n / 2 - 1) for n, (clip, emotion) in enumerate(EMOTIONS.items()))])
+    presets.write(root / 'label-disdim.csv', table.getvalue())
 
 
 class Mer24(presets.Case):

@@ -13,14 +13,16 @@ from lib import compare, presets
 KINDS = ('short.mp4', 'other.mp4', 'short.webm', 'tiny.mp4', 'silent.mp4', 'short.avi')
 VIDEOS = ('mp4', 'webm', 'avi')
 # Keys as writers have them: a dot ends them, a folder may have one.
-KEYS = ('000000', 'No, (really) not! & [uncut]', '情感 视频-3', 'v1.0/part/000003', "it's 4", 'x' * 76 + '0005')
+KEYS = ('000000', 'v1.0/part/000003', f'{presets.ODD_NAMES[1]}/0004', *(n for n in presets.ODD_NAMES if '.' not in n))
+# What stands before the numbers in the names of shards.
+SHARDS = 'a (b), [c] & 情! '
 
 
 def make(root):
     """{(shard, key): kind}: shards 0 to 2 plain, 3 packed; all keys in each; not each sample has a text."""
     made = {}
     for number in range(4):
-        name = f'videos-{number:06d}.tar' + ('.gz' if number == 3 else '')
+        name = f'{SHARDS}videos-{number:06d}.tar' + ('.gz' if number == 3 else '')
         (root / 'train').mkdir(exist_ok=True)
         with tarfile.open(root / 'train' / name, 'w:gz' if number == 3 else 'w') as tar:
             for i, key in enumerate(KEYS if number != 2 else KEYS[:1]):
@@ -33,7 +35,7 @@ def make(root):
                     info = tarfile.TarInfo(key + end)
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
-                made[f'train/videos-{number:06d}', key] = kind
+                made[f'train/{SHARDS}videos-{number:06d}', key] = kind
     presets.write(root / 'train/sizes.json', '{}')
     return made
 
@@ -89,11 +91,26 @@ class Webdataset(presets.Case):
     def test_braces(self):
         """Some of the shards, as their readers are told which; their classes in paths of one's own."""
         make(self.root)
-        more = ('options: { shards: "train/videos-{000001..000002}.tar" }\n'
+        more = ('options: { shards: "train/a (b), [[]c] & 情! videos-{000001..000002}.tar" }\n'
                 'views:\n  - path: "{cls}/{shard}/{key}/{frame:06d}.jpg"\n    frames: {}\n')
         with self.mounted(more) as tree:
-            self.assert_names(tree, '012345')
-            self.assert_names(tree / '0/train', ['videos-000001', 'videos-000002'])
+            self.assert_names(tree, [str(i) for i in range(len(KEYS))])
+            self.assert_names(tree / '0/train', [f'{SHARDS}videos-000001', f'{SHARDS}videos-000002'])
+
+    def test_dots(self):
+        """A key ends at its first dot, whatever the writer meant."""
+        text = 'é'.encode()
+        with tarfile.open(self.root / 'a-000000.tar', 'w') as tar:
+            for name, data in (('naïve.café.v2.mp4', presets.video('tiny.mp4').read_bytes()), ('naïve.txt', text)):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        self.assertEqual([sorted(s) for s in samples(self.root / 'a-000000.tar')], [['__key__', 'café.v2.mp4', 'txt']])
+        with self.mounted() as tree:
+            home = tree / 'frames/a-000000/naïve'
+            self.assert_frames([home / n for n in sorted(os.listdir(home))], 'tiny.mp4')
+            self.assertEqual((tree / 'txt/a-000000/naïve.txt').read_bytes(), text)
+            self.assert_names(tree / 'samples/a-000000', ['naïve.café.v2.mp4', 'naïve.txt'])
 
 
 if __name__ == '__main__':
