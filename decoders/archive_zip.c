@@ -64,7 +64,7 @@ struct zip {
     struct place *places; /* of each entry; begin == end: refuse it, for there is no such header */
     uint32_t *order;      /* by begin */
     size_t n, cap;
-    uint64_t unpacked_bytes;
+    uint64_t unpacked_bytes; /* of the deflated members that are listed so far */
     struct entry entry;
     /* The directory, read by and by. */
     uint64_t read_to;
@@ -341,6 +341,18 @@ static int find_places(struct zip *z)
 
 /* ---- Members ---- */
 
+/* Alone, or together with those that are listed already. What is refused is no burden to those behind it, and
+ * one that is packed as real files are is not refused for the others: as none shares bytes with another, all
+ * of them together unpack to no more than they may. */
+static bool is_bomb(const struct zip *z)
+{
+    const struct entry *e = &z->entry;
+    if (e->method != DEC_ZIP_DEFLATED || e->size / DEC_BOMB_RATIO <= e->packed)
+        return false;
+    return dec_is_bomb(e->size, e->packed) ||
+           dec_is_bomb(z->unpacked_bytes + e->size, z->l->facts.archive_bytes);
+}
+
 /* 0, or why the entry is refused. */
 static uint8_t check_entry(const struct zip *z, const struct place *place)
 {
@@ -358,10 +370,7 @@ static uint8_t check_entry(const struct zip *z, const struct place *place)
         return DEC_REFUSED_OVERLAP;
     if (place->end > z->directory.at)
         return DEC_REFUSED_CUT;
-    bool is_bomb =
-        e->method == DEC_ZIP_DEFLATED &&
-        (dec_is_bomb(e->size, e->packed) || dec_is_bomb(z->unpacked_bytes, z->l->facts.archive_bytes));
-    return is_bomb ? DEC_REFUSED_BOMB : 0;
+    return is_bomb(z) ? DEC_REFUSED_BOMB : 0;
 }
 
 /* The target of a symbolic link is what its member holds. */
@@ -397,10 +406,10 @@ static int list_entry(struct zip *z, const struct place *place)
         return dec_listing_refuse(l, name, DEC_REFUSED_NAME);
     struct dec_member m = {
         .kind = DEC_MEMBER_FILE, .size = e->size, .packed_bytes = e->packed, .mtime_s = e->mtime_s};
-    z->unpacked_bytes += e->method == DEC_ZIP_DEFLATED ? BASE_MIN(e->size, DEC_MAX_MEMBER_BYTES) : 0;
     uint8_t why = check_entry(z, place);
     if (why)
         return dec_listing_refuse(l, name, (enum dec_refusal)why);
+    z->unpacked_bytes += e->method == DEC_ZIP_DEFLATED ? BASE_MIN(e->size, DEC_MAX_MEMBER_BYTES) : 0;
     m.storage = e->method == DEC_ZIP_DEFLATED ? DEC_PACKED : DEC_STORED;
     m.offset = m.storage == DEC_PACKED ? place->begin : place->data;
     if ((e->mode & S_IFMT) == S_IFDIR || (e->name_len > 0 && name[e->name_len - 1] == '/'))
