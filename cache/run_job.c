@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
 #include "base/log.h"
 #include "cache/private.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 /* A worker says at least that it is alive every now and then; one that is silent for so long hangs. */
 enum { DEADLINE_MS = 60 * 1000 };
+/* What a job may take altogether, however alive: far more than any real source needs, so that one that never
+ * ends has the worker for a while only. It may read a long source at MIN_BYTES_A_S, from a slow disk. */
+enum { JOB_S = 60 * 60, MAX_JOB_S = 24 * 60 * 60, MIN_BYTES_A_S = 1 << 20 };
+
+static int64_t job_seconds(int source)
+{
+    struct stat st;
+    int64_t to_read = fstat(source, &st) == 0 ? st.st_size / MIN_BYTES_A_S : 0;
+    return BASE_MIN(JOB_S + to_read, (int64_t)MAX_JOB_S);
+}
 
 /* The wanted frame is made. 1: the job goes on, and if it is tried again, without a wanted frame; 0: it has
  * ended; or a negative errno of the socket. */
@@ -31,8 +43,11 @@ static int converse(struct worker_thread *w, struct dec_job *job, int *fds, uint
         return err;
     }
     cache_worker_limit(&w->process, max_bytes);
+    const int64_t end_ns = base_now_ns() + job_seconds(fds[DEC_FD_SOURCE]) * 1000000000;
     err = cache_worker_send(&w->process, job, fds);
     while (!err) {
+        if (base_now_ns() > end_ns)
+            return -ETIME;
         err = cache_worker_reply(&w->process, job, max_bytes, DEADLINE_MS, reply);
         if (err || (reply->kind != DEC_PROGRESS && reply->kind != DEC_FIRST))
             break;
@@ -107,7 +122,7 @@ static bool is_crash(int signal)
 }
 
 /* What the end of the conversation means: -ETIMEDOUT and -EIO are the source's fault, -EAGAIN is not. */
-static int after_death(struct worker_thread *w, int err, struct base_reason *why)
+static int after_death(struct worker_thread *w, int err, int source, struct base_reason *why)
 {
     int signal = cache_worker_stop(&w->process);
     pthread_mutex_lock(&w->cache->lock);
@@ -115,6 +130,9 @@ static int after_death(struct worker_thread *w, int err, struct base_reason *why
     pthread_mutex_unlock(&w->cache->lock);
     if (err == -ETIMEDOUT)
         return base_fail(why, -ETIMEDOUT, "decoding hung for %d s", DEADLINE_MS / 1000);
+    if (err == -ETIME)
+        return base_fail(why, -ETIMEDOUT, "decoding did not end within %lld minutes",
+                         (long long)job_seconds(source) / 60);
     if (err == -EPROTO)
         return base_fail(why, -EIO, "the worker gave a senseless answer");
     if (is_crash(signal))
@@ -145,7 +163,7 @@ int run_job(struct worker_thread *w, struct dec_job *job, int fds[DEC_N_FDS], ui
             cache_worker_stop(&w->process);
             err = -EIO;
         } else {
-            err = after_death(w, err, &ret->why);
+            err = after_death(w, err, fds[DEC_FD_SOURCE], &ret->why);
         }
         if (err == -ETIMEDOUT || is_stopping(w->cache))
             break;
