@@ -13,6 +13,7 @@
 #define DEC_MAX_RECORDS_BYTES (UINT64_C(256) << 20) /* packed; a table with more is read up to there */
 #define DEC_MAX_RECORDS (UINT64_C(16) << 20)        /* likewise */
 #define DEC_MAX_CELL 65535u                         /* bytes */
+#define DEC_MAX_LINE 65535u                         /* bytes; LINES */
 #define DEC_MAX_CELLS 4096u                         /* of a row */
 #define DEC_MAX_COLUMNS 64u                         /* that are wanted */
 #define DEC_MAX_COLUMN_NAME 1024u                   /* bytes */

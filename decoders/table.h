@@ -18,6 +18,8 @@ struct dec_table {
 
 /* To be asked once a row or so: false when it took too long, which is a mistake by then, or no more fits. */
 bool dec_table_goes_on(struct dec_table *t, uint64_t line);
+/* The same, looked at now and not only now and then: before what may take long by itself. */
+bool dec_table_has_time(struct dec_table *t, uint64_t line);
 
 /* The next line from *p on, without its end (LF, CR LF or CR), and *p behind that. False at the end. */
 bool dec_table_line(const struct dec_table *t, const char **p, struct dec_cell *ret);

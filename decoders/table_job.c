@@ -14,8 +14,11 @@ bool dec_table_goes_on(struct dec_table *t, uint64_t line)
 {
     if (t->late || t->out.full)
         return false;
-    if (++t->steps % STEPS_A_LOOK != 0)
-        return true;
+    return ++t->steps % STEPS_A_LOOK != 0 || dec_table_has_time(t, line);
+}
+
+bool dec_table_has_time(struct dec_table *t, uint64_t line)
+{
     t->work->progress(t->work, 0);
     t->late = base_now_ns() - t->begin_ns > (int64_t)MAX_SECONDS * 1000000000;
     if (t->late)

@@ -181,8 +181,6 @@ static bool for_each(struct json *j, visit_item *visit, const void *context)
     char close = object ? '}' : ']';
     if (++j->depth > DEC_MAX_JSON_DEPTH)
         return fail(j, "lists and objects stand too deep in each other");
-    if (!dec_table_goes_on(j->t, j->line))
-        return fail(j, "");
     j->p++;
     if (peek(j) == close) {
         j->p++;
@@ -190,6 +188,8 @@ static bool for_each(struct json *j, visit_item *visit, const void *context)
         return true;
     }
     for (uint64_t place = 0; good; place++) {
+        if (!dec_table_goes_on(j->t, j->line))
+            return fail(j, "");
         good = visit_one(j, object, place, visit, context);
         if (good && peek(j) == close)
             break;

@@ -7,8 +7,9 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* What the expression may cost on one line. */
-enum { MATCH_LIMIT = 200000, MATCH_HEAP_KIB = 20000, MAX_GROUPS = 256 };
+/* What the expression may cost from one place of a line on, and the length from which a line may cost so much
+ * in all that the clock is looked at before. */
+enum { MATCH_LIMIT = 200000, MATCH_HEAP_KIB = 20000, MAX_GROUPS = 256, LONG_LINE = 1024 };
 
 /* ---- Lines that match ---- */
 
@@ -88,12 +89,25 @@ static int match_line(const struct matching *m, struct dec_cell line)
     return m->bytes ? pcre2_match(m->bytes, text, line.len, 0, 0, m->data, m->limits) : PCRE2_ERROR_NOMATCH;
 }
 
+/* Many expressions look from each place of a line to its end. */
+static bool is_too_long(struct dec_table *t, struct dec_cell line, uint64_t number)
+{
+    if (line.len <= DEC_MAX_LINE)
+        return false;
+    dec_records_add_mistake(&t->out, number, "the line is longer than %u bytes: left out", DEC_MAX_LINE);
+    return true;
+}
+
 static int match_lines(struct matching *m)
 {
     struct dec_table *t = m->t;
     struct dec_cell line;
     const char *p = t->data;
     for (uint64_t number = 1; dec_table_goes_on(t, number) && dec_table_line(t, &p, &line); number++) {
+        if (is_too_long(t, line, number))
+            continue;
+        if (line.len >= LONG_LINE && !dec_table_has_time(t, number))
+            break;
         int n = match_line(m, line);
         if (n == PCRE2_ERROR_NOMEMORY)
             return base_fail(&t->work->why, -ENOMEM, "out of memory");

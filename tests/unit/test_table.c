@@ -8,12 +8,24 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-static char said[65536];
+static char said[1 << 18];
 
-static void no_progress(struct dec_work *work, uint64_t bytes)
+static uint64_t n_progress;
+
+static void count_progress(struct dec_work *work, uint64_t bytes)
 {
     (void)work;
     (void)bytes;
+    n_progress++;
+}
+
+/* A clock that goes on by so much at each look. */
+static int64_t clock_ns, step_ns;
+int64_t __wrap_base_now_ns(void);
+
+int64_t __wrap_base_now_ns(void)
+{
+    return clock_ns += step_ns;
 }
 
 static int memory_file(const void *data, size_t len)
@@ -23,8 +35,8 @@ static int memory_file(const void *data, size_t len)
     return fd;
 }
 
-/* Appends to `said` what a cursor gives: mistakes as "line! text", records as "line|cell|cell", missing cells
- * as
+/* Appends to `said` what a cursor gives, as far as there is room: mistakes as "line! text", records as
+ * "line|cell|cell", missing cells as
  * "-". */
 static void tell(const uint8_t *data, size_t len)
 {
@@ -42,6 +54,8 @@ static void tell(const uint8_t *data, size_t len)
         n += (size_t)snprintf(said + n, sizeof said - n, "%d! %.*s\n", (int)line, (int)text.len, text.text);
     CHECK_INT(got, 0);
     while ((got = dec_records_next(&cursor, &line, cells)) > 0) {
+        if (n > sizeof said / 4)
+            continue;
         n += (size_t)snprintf(said + n, sizeof said - n, "%d", (int)line);
         for (uint32_t i = 0; i < records.n_columns; i++)
             n += (size_t)snprintf(said + n, sizeof said - n, "|%.*s", cells[i].text ? (int)cells[i].len : 1,
@@ -63,7 +77,7 @@ static int read_bytes(struct dec_table_spec spec, const char *text, size_t len)
                             .output = memory_file("", 0),
                             .list_fd = memory_file(packed.data, packed.len),
                             .reply = &reply,
-                            .progress = no_progress};
+                            .progress = count_progress};
     int err = dec_run_table(&work);
     said[0] = 0;
     if (!err) {
@@ -242,6 +256,79 @@ static void test_lines(void)
     CHECK_INT(read_bytes(spec, "a", 1), -EINVAL);
 }
 
+/* One of 64 MB: passed over for the expression that would look from each of its places to its end, and for
+ * rows and JSON no trouble. */
+static void test_long_line(void)
+{
+    enum { LONG = 64000000 };
+    static const char expression[] = "(?<clip>\\w+)@";
+    struct base_bytes text = {0};
+    if (!CHECK_INT(base_bytes_reserve(&text, LONG + 20), 0))
+        return;
+    memset(text.data, 'x', LONG);
+    memcpy(text.data + LONG, "@\na@\n,b\n", 9);
+    struct dec_table_spec spec = {.format = DEC_LINES,
+                                  .text = expression,
+                                  .text_len = sizeof expression - 1,
+                                  .n_columns = 1,
+                                  .columns = {"clip"}};
+    CHECK_INT(read_bytes(spec, (const char *)text.data, LONG + 5), 0);
+    CHECK_STR(said, "1! the line is longer than 65535 bytes: left out\n2|a\n");
+    CHECK_INT(read_bytes(spec, (const char *)text.data + LONG - 65534, 65535), 0);
+    CHECK(strncmp(said, "1|xxx", 5) == 0 && strlen(said) == 2 + 65534 + 1);
+    spec = (struct dec_table_spec){.format = DEC_CSV, .n_columns = 1, .columns = {"#1"}, .text = ""};
+    CHECK_INT(read_bytes(spec, (const char *)text.data, LONG + 5), 0);
+    CHECK_STR(said, "1! a value is longer than 65535 bytes\n2|a@\n");
+    memset(text.data, ',', LONG);
+    CHECK_INT(read_bytes(spec, (const char *)text.data, LONG + 2), 0);
+    CHECK_STR(said, "1! the row has too many cells: left out\n");
+    memset(text.data, 'x', LONG);
+    memcpy(text.data, "[{\"a\": \"", 8);
+    memcpy(text.data + LONG, "\"}, {\"a\": 1}]", 13);
+    spec = (struct dec_table_spec){.format = DEC_JSON, .n_columns = 1, .columns = {"a"}, .text = ""};
+    CHECK_INT(read_bytes(spec, (const char *)text.data, LONG + 13), 0);
+    CHECK_STR(said, "1! a value is longer than 65535 bytes\n1|1\n");
+    base_bytes_finish(&text);
+}
+
+/* A list of millions of entries, wanted or not, ends when there is no more time, and the worker is seen to be
+ * alive all the while; so do lines on which the expression has much to do. */
+static void test_late(void)
+{
+    enum { N = 3000000 };
+    static const char expression[] = "(?<clip>\\w+)@";
+    struct base_bytes text = {0};
+    if (!CHECK_INT(base_bytes_reserve(&text, 2 * N + 20), 0))
+        return;
+    for (size_t i = 0; i < N; i++)
+        memcpy(text.data + 2 * i, i == 0 ? "[[" : i == N - 1 ? "9]" : "1,", 2);
+    memcpy(text.data + (size_t)2 * N, "]", 1);
+    struct dec_table_spec spec = {.format = DEC_JSON, .text = "", .n_columns = 1, .columns = {"a"}};
+    for (int flat = 0; flat < 2; flat++) {
+        n_progress = 0;
+        step_ns = 0;
+        CHECK_INT(read_bytes(spec, (const char *)text.data, 2 * N + 1), 0);
+        CHECK(n_progress >= N / 256);
+        step_ns = 100000000; /* after 500 looks */
+        CHECK_INT(read_bytes(spec, (const char *)text.data, 2 * N + 1), 0);
+        CHECK(strncmp(said, "1! reading takes longer than 50 s: what follows is not read\n", 59) == 0);
+        memcpy(text.data, " [", 2); /* then each is a record */
+        text.data[2 * N] = ' ';
+    }
+    for (size_t i = 0; i < 100; i++)
+        memcpy((char *)memset(text.data + 2000 * i, 'x', 2000) + 1998, "@\n", 2);
+    spec = (struct dec_table_spec){.format = DEC_LINES,
+                                   .text = expression,
+                                   .text_len = sizeof expression - 1,
+                                   .n_columns = 1,
+                                   .columns = {"clip"}};
+    step_ns = 1000000000; /* a second a line */
+    CHECK_INT(read_bytes(spec, (const char *)text.data, 200000), 0);
+    CHECK(strncmp(said, "51! reading takes longer than 50 s: what follows is not read\n", 60) == 0);
+    step_ns = 0;
+    base_bytes_finish(&text);
+}
+
 static void test_labels(void)
 {
     struct dec_table_spec spec = {.format = DEC_LABELS,
@@ -284,6 +371,8 @@ int main(void)
     CHECK_RUN(test_long);
     CHECK_RUN(test_json);
     CHECK_RUN(test_lines);
+    CHECK_RUN(test_long_line);
+    CHECK_RUN(test_late);
     CHECK_RUN(test_labels);
     CHECK_RUN(test_specs);
     return check_result();
