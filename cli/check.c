@@ -14,10 +14,11 @@ static const char help[] =
     "\n"
     "Reads a configuration and looks for the clips that it describes. Each mistake is a line\n"
     "FILE:LINE:COLUMN: WHAT on standard error. Nothing is decoded or mounted; archives are\n"
-    "listed, and the lists kept in the cache.\n"
+    "listed, and videos that tables cut are demuxed, for rows that go past the end of their\n"
+    "video. What that tells is kept in the cache.\n"
     "\n"
-    "--media also demuxes the videos, as \"corpusfs index\" does: those that cannot be read, and rows\n"
-    "of tables that go past the end of their video, are mistakes, too.\n"
+    "--media demuxes all videos, as \"corpusfs index\" does: those that cannot be read are mistakes,\n"
+    "too.\n"
     "\n"
     "Exit code: 0 no mistakes, 1 mistakes, 2 wrong usage.\n"
     "\n"
@@ -80,11 +81,11 @@ static int check_file(const char *file, bool media)
                                        .index_media = media,
                                        .describe = print_found};
     base_log_set_level(BASE_LOG_WARNING);
-    if (media)
-        cli_progress_begin(&progress, "check");
-    err = fs_survey(&options, media ? on_progress : NULL, &progress, &found, &why);
-    if (media)
-        cli_progress_end(&progress);
+    cli_progress_begin(&progress, "check");
+    err = fs_survey(&options, on_progress, &progress, &found, &why);
+    cli_progress_end(&progress);
+    if (found.n_past_end > 0)
+        (void)printf("%s: %zu clips go past the end of their video\n", file, found.n_past_end);
     size_t n_problems = found.n_problems + found.n_bad_media + found.n_past_end;
     if (err < 0)
         (void)fprintf(stderr, "%s: %s\n", file, why.text);

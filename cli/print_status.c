@@ -93,7 +93,7 @@ static void print_scan(const char *json, FILE *out)
         (void)fprintf(out, "unlisted  %llu clips that cannot be read (the log tells which)\n",
                       number(json, "unlisted"));
     if (number(json, "past_end") > 0)
-        (void)fprintf(out, "past end  %llu clips that end after their source (corpusfs index tells which)\n",
+        (void)fprintf(out, "past end  %llu clips that end after their source (corpusfs check tells which)\n",
                       number(json, "past_end"));
 }
 

@@ -28,7 +28,8 @@ struct fs_options {
     const char
         *status_socket;   /* path of the socket at which the status is told as JSON (corpusfs.1), or NULL */
     cfg_report *describe; /* fs_survey(): what was found (cfg_describe()); may be NULL */
-    /* fs_survey(): demuxes the clips, and keeps what that tells; after an interruption it goes on. */
+    /* fs_survey(): demuxes all clips, and not only those that tables cut out of videos. What that tells is
+     * kept; after an interruption it goes on. */
     bool index_media;
     /* Holds DALI's and Energon's indexes against the archives beside them, */
     bool check_indexes;
@@ -47,7 +48,7 @@ struct fs_survey {
     size_t n_past_end;        /* clips that a table lets end after their source */
 };
 /* Scans without mounting; archives are listed, and the lists kept. on_progress: how many archives of how many
- * are done; may be NULL. 0 or a negative errno with a reason. */
+ * are done, then how many videos; may be NULL. 0 or a negative errno with a reason. */
 typedef void fs_progress(void *context, uint64_t done, uint64_t total);
 int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *context,
               struct fs_survey *ret, struct base_reason *why);

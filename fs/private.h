@@ -139,7 +139,9 @@ int fs_command_arguments(const void *context, size_t clip, size_t view,
                          const struct cache_command_values *values, struct base_bytes *out);
 
 /* ---- survey_media.c ---- */
-/* Demuxes all clips into the cache, which must be of a survey, and reports parts of videos that go past their
+/* Whether there is anything to demux: with index_media all videos are, else those that tables cut. */
+bool fs_survey_needs_media(const struct fs_options *o, const struct cfg_clips *clips);
+/* Demuxes them into the cache, which must be of a survey, and reports parts of videos that go past their
  * ends. Sets s->n_bad_media and n_past_end. 0 or a negative errno. */
 int fs_survey_media(const struct fs_options *o, struct cache *cache, const struct cfg_clips *clips,
                     fs_progress *on_progress, void *context, struct fs_survey *s);

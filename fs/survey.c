@@ -161,6 +161,20 @@ static int look_at_indexes(const struct fs_options *o, const struct cfg_clips *c
     return err;
 }
 
+/* *cache: NULL = it is made if it is needed. */
+static int look_into_media(const struct fs_options *o, struct cache **cache, const struct cfg_clips *clips,
+                           fs_progress *on_progress, void *context, struct fs_survey *s,
+                           struct base_reason *why)
+{
+    if (!fs_survey_needs_media(o, clips))
+        return 0;
+    int err = *cache ? 0 : create_cache(o, cache, why);
+    if (err)
+        return err;
+    err = fs_survey_media(o, *cache, clips, on_progress, context, s);
+    return err ? base_fail(why, err, "the clips cannot be indexed: %s", strerror(-err)) : 0;
+}
+
 int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *context,
               struct fs_survey *ret, struct base_reason *why)
 {
@@ -184,10 +198,7 @@ int fs_survey(const struct fs_options *options, fs_progress *on_progress, void *
         s.n_files = clips->n_files;
         s.n_archives = clips->n_archives;
         *ret = s;
-        if (options->index_media)
-            err = fs_survey_media(options, cache, clips, on_progress, context, ret);
-        if (err)
-            base_fail(why, err, "the clips cannot be indexed: %s", strerror(-err));
+        err = look_into_media(options, &cache, clips, on_progress, context, ret, why);
         if (!err && options->check_indexes)
             err = look_at_indexes(options, clips, ret, why);
         if (options->describe)

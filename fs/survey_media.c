@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Demuxes the clips that a survey found, so that mounts need not: what it learns is kept as each clip is
- * done. */
+/* Demuxes the clips that a survey found, or those of them that tables cut out of videos, so that mounts need
+ * not: what it learns is kept as each clip is done. */
 #include "fs/private.h"
 
 #include <errno.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 
+/* The clips of a video are those from the one to before the other. */
+struct video {
+    size_t from, to;
+};
+
 /* One run, by several threads. */
 struct indexing {
     const struct fs_options *options;
     struct cache *cache;
     const struct cfg_clips *clips;
-    size_t first, n; /* clips of the cache: one a video */
-    size_t *parts;   /* parallel to them: the first of the clips that are of this video */
+    size_t first, n;      /* clips of the cache: one a video */
+    struct video *videos; /* parallel to them */
     atomic_size_t next, n_bad;
     fs_progress *on_progress;
     void *context;
@@ -67,7 +72,7 @@ static int index_video(struct indexing *x, size_t i)
     static const struct cache_cut whole = {0};
     struct cache_cut_times t;
     int err = ask_times(x->cache, x->first + i, &whole, &t);
-    for (size_t k = x->parts[i]; !err && k < x->parts[i + 1]; k++) {
+    for (size_t k = x->videos[i].from; !err && k < x->videos[i].to; k++) {
         const struct cfg_clip *clip = &x->clips->clips[k];
         const struct cache_cut cut = fs_source_of(clip).cut;
         err = clip->table ? ask_times(x->cache, x->first + i, &cut, &t) : 0;
@@ -98,22 +103,35 @@ static bool same_video(const struct cfg_clip *a, const struct cfg_clip *b)
     return a->archive == b->archive && a->member == b->member && strcmp(a->label, b->label) == 0;
 }
 
+/* The clips from this one on that are of its video: the number of the first that is not. *ret_cut: a table
+ * cut one of them out. */
+static size_t end_of_video(const struct cfg_clips *clips, size_t i, bool *ret_cut)
+{
+    size_t end = i;
+    *ret_cut = false;
+    do
+        *ret_cut = *ret_cut || clips->clips[end].table;
+    while (++end < clips->n && same_video(&clips->clips[end - 1], &clips->clips[end]));
+    return end;
+}
+
 /* Tells the cache of each video once. */
 static int add_videos(struct indexing *x)
 {
-    size_t n_clips = x->clips->n;
-    base_autofree struct cache_source *sources = calloc(n_clips + 1, sizeof *sources);
-    x->parts = calloc(n_clips + 1, sizeof *x->parts);
-    if (!sources || !x->parts)
+    const struct cfg_clips *clips = x->clips;
+    base_autofree struct cache_source *sources = calloc(clips->n + 1, sizeof *sources);
+    x->videos = calloc(clips->n + 1, sizeof *x->videos);
+    if (!sources || !x->videos)
         return -ENOMEM;
-    for (size_t i = 0; i < n_clips; i++) {
-        if (x->n > 0 && same_video(&x->clips->clips[i - 1], &x->clips->clips[i]))
+    for (size_t i = 0, end; i < clips->n; i = end) {
+        bool cut;
+        end = end_of_video(clips, i, &cut);
+        if (!cut && !x->options->index_media)
             continue;
-        x->parts[x->n] = i;
-        sources[x->n] = fs_source_of(&x->clips->clips[i]);
+        x->videos[x->n] = (struct video){i, end};
+        sources[x->n] = fs_source_of(&clips->clips[i]);
         sources[x->n++].cut = (struct cache_cut){0};
     }
-    x->parts[x->n] = n_clips;
     return cache_add_sources(x->cache, sources, x->n, &x->first);
 }
 
@@ -133,6 +151,14 @@ static int run_threads(struct indexing *x)
     return n > 0 ? 0 : err;
 }
 
+bool fs_survey_needs_media(const struct fs_options *o, const struct cfg_clips *clips)
+{
+    for (size_t i = 0; !o->index_media && i < clips->n; i++)
+        if (clips->clips[i].table)
+            return true;
+    return o->index_media;
+}
+
 int fs_survey_media(const struct fs_options *o, struct cache *cache, const struct cfg_clips *clips,
                     fs_progress *on_progress, void *context, struct fs_survey *s)
 {
@@ -144,7 +170,7 @@ int fs_survey_media(const struct fs_options *o, struct cache *cache, const struc
         err = run_threads(&x);
         pthread_mutex_destroy(&x.lock);
     }
-    free(x.parts);
+    free(x.videos);
     s->n_bad_media = x.n_bad;
     s->n_past_end = x.n_past_end;
     return err;

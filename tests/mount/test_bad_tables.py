@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables with mistakes: check tells the file, the line and how many, the mount serves the rest, and status has the counts.
 
-The videos are never opened, but for the one whose length matters.
+The videos are never opened, but for those that are cut, whose length matters.
 """
 import json
 import os
@@ -29,6 +29,12 @@ class BadTables(harness.Case):
         for clip in CLIPS:
             (self.root / clip).parent.mkdir(parents=True, exist_ok=True)
             (self.root / f'{clip}.mp4').touch()
+
+    def make_videos(self):
+        """Of one second each."""
+        clips.ffmpeg('-y', *clips.picture(seconds=1), *clips.X264, self.root / f'{CLIPS[0]}.mp4')
+        for clip in CLIPS[1:]:
+            shutil.copy(self.root / f'{CLIPS[0]}.mp4', self.root / f'{clip}.mp4')
 
     def examine(self, path, table, served, told, left_out, *, tables=TABLE, fields=FIELDS, name='labels.csv'):
         """told: expressions of lines that check prints, each once. served: the files that the mount has."""
@@ -75,12 +81,14 @@ class BadTables(harness.Case):
                       r'left out'], 3)
 
     def test_end_before_start(self):
+        self.make_videos()
         self.examine('{clip}/{part}', 'clip,part,from,to\n1,p,2,1\n2,q,1,1\n3,r,0,1\n4,s,0,0.5\n', ['3/r', '4/s'],
                      [self.at(2) + 'its end is before its start: left out', self.at(3) + 'its end is before its start: left out'],
                      2, tables=CUT, fields='')
 
     def test_many(self):
         """The first ones are told, the rest is counted."""
+        self.make_videos()
         rows = ''.join(f'1,p{i},2,1\n' for i in range(50))
         said = self.examine('{clip}/{part}', f'clip,part,from,to\n{rows}2,q,0,1\n', ['2/q'],
                             [r'.*/corpus\.yaml:\d+:\d+: 30 more rows cut out nothing that can be',
@@ -114,20 +122,17 @@ class BadTables(harness.Case):
                              tables=TABLE.replace(' }', join + ' }'), fields='')
 
     def test_past_the_end(self):
-        """Only the video knows: index tells the row, and status counts the clips that were looked into."""
-        clips.ffmpeg(*clips.picture(seconds=1), *clips.X264, self.root / 'a/1.mp4')
-        for clip in CLIPS[1:]:
+        """Only the video knows: check and index tell the row, and status counts the clips that were looked into."""
+        self.make_videos()
+        for clip in ('a/2', 'b/4'):
             (self.root / f'{clip}.mp4').unlink()
-        shutil.copy(self.root / 'a/1.mp4', self.root / 'b/3.mp4')
         rows = ['1,p,0,0.4', '1,q,0.8,1.6', '3,r,0.2,3', '3,s,0.6,1', '3,t,5,6']
         (self.root / 'labels.csv').write_text('\n'.join(['clip,part,from,to', *rows, '']), encoding='utf-8')
         config = self.config(self.root, {'{clip}/{part}/{frame:03d}.png': 'frames: {}'}, source=SOURCE, more=f'tables:\n{CUT}')
-        harness.corpusfs('check', config, check=0)
-        said = harness.corpusfs('check', '--media', config, check=1).stdout
-        self.assertIn(f'{self.root}/labels.csv:3: a/1.mp4: from 0.800 s to 1.600 s goes past its end at 1.000 s', said)
-        self.assertIn(f'{config}: 3 problems\n', said)
-        for _ in range(2):  # what is kept is told again
-            said = harness.corpusfs('index', config, check=1).stdout
+        for command in (['check'], ['check'], ['check', '--media'], ['index'], ['index']):  # what is kept is told again
+            said = harness.corpusfs(*command, config, check=1).stdout
+            if 'check' in command:
+                self.assertIn(f'{config}: 3 problems\n', said)
             self.assertEqual(sorted(line for line in said.splitlines() if 'past its end' in line),
                              [f'{self.root}/labels.csv:{line}: {clip}.mp4: from {times} goes past its end at 1.000 s: cut off there'
                               for line, clip, times in ((3, 'a/1', '0.800 s to 1.600 s'), (4, 'b/3', '0.200 s to 3.000 s'),
@@ -138,9 +143,43 @@ class BadTables(harness.Case):
             self.assertEqual({path: len(os.listdir(mount.path / path)) for path in self.shuffled(expected)}, expected)
             figures = json.loads(harness.corpusfs('status', '--json', mount.path, check=0).stdout)
             self.assertEqual((figures['past_end'], figures['failed'], figures['left_out']), (3, 0, 0))
+            self.assertEqual(figures['jobs_index'], 0)
+            self.assertIn('past end  3 clips that end after their source (corpusfs check tells which)\n',
+                          harness.corpusfs('status', mount.path, check=0).stdout)
         shutil.rmtree(self.root / 'b')
         (self.root / 'labels.csv').write_text('clip,part,from,to\n1,p,0,0.4\n', encoding='utf-8')
+        harness.corpusfs('check', config, check=0)
         harness.corpusfs('index', config, check=0)
+
+    def test_many_past_the_end(self):
+        """The first ones are told, all are counted."""
+        self.make_videos()
+        rows = ''.join(f'{i % 2 + 1},p{i},0.5,{i + 2}\n' for i in range(50))
+        (self.root / 'labels.csv').write_text(f'clip,part,from,to\n{rows}', encoding='utf-8')
+        config = self.config(self.root, {'{clip}/{part}': 'text: x'}, source=SOURCE, more=f'tables:\n{CUT}')
+        said = harness.corpusfs('check', config, check=1).stdout
+        self.assertEqual(said.count('past its end'), 20)
+        self.assertIn(f'{config}: 50 clips go past the end of their video\n', said)
+        self.assertIn(f'{config}: 50 problems\n', said)
+
+    def test_what_is_cut_is_demuxed(self):
+        """And nothing else: videos that no row cuts may be broken, and without a cut there is not even a cache."""
+        self.make_videos()
+        (self.root / 'a/2.mp4').write_bytes(b'no video')
+        (self.root / 'labels.csv').write_text('clip,label\n1,joy\n2,joy\n3,sad\n4,sad\n', encoding='utf-8')
+        harness.corpusfs('check', self.config(self.root, {'{clip}': 'text: x'}, source=SOURCE, more=f'tables:\n{TABLE}'),
+                         check=0)
+        self.assertFalse(self.cache.exists())
+        (self.root / 'labels.csv').write_text('clip,part,from,to\n1,p,0,0.4\n', encoding='utf-8')
+        views = {'{clip}/{frame:03d}.png': 'frames: {}'}
+        config = self.config(self.root, views, source=SOURCE, more='tables:\n' + CUT.replace('cut: ', 'join: left, cut: '))
+        said = harness.corpusfs('check', config, check=0).stdout
+        self.assertIn('4 clips', said)
+        self.assertIn('a/2.mp4: ', harness.corpusfs('check', '--media', config, check=1).stdout)
+        (self.root / 'labels.csv').write_text('clip,part,from,to\n1,p,0,0.4\n2,q,0,0.4\n', encoding='utf-8')
+        said = harness.corpusfs('check', config, check=1).stdout
+        self.assertIn('a/2.mp4: ', said)
+        self.assertIn(f'{config}: 1 problems\n', said)
 
 
 if __name__ == '__main__':
