@@ -19,14 +19,61 @@ int archives_init(struct cache *c)
     return 0;
 }
 
+static void free_list(struct archive *a)
+{
+    free(a->packed);
+    free(a->links);
+    free(a->counts);
+    a->packed = NULL;
+    a->links = NULL;
+    a->counts = NULL;
+}
+
 void archive_free(struct archive *a)
 {
     if (!a)
         return;
-    free(a->packed);
-    free(a->links);
-    free(a->counts);
+    free_list(a);
     free(a);
+}
+
+bool archive_use(struct archive *a)
+{
+    unsigned users = atomic_load(&a->users);
+    do
+        if (users == ARCHIVE_RELEASED)
+            return false;
+    while (!atomic_compare_exchange_weak(&a->users, &users, users + 1));
+    return true;
+}
+
+void archive_unuse(struct archive *a)
+{
+    atomic_fetch_sub(&a->users, 1);
+}
+
+static uint64_t list_bytes(const struct archive *a)
+{
+    return a->packed_bytes + a->n_links * sizeof *a->links + a->n_counts * sizeof *a->counts;
+}
+
+void cache_archives_trim(struct cache *c)
+{
+    uint64_t bytes = 0, n_refused = 0;
+    for (uint32_t i = 1; i <= c->n_archives; i++) {
+        struct archive *a = c->archives[i];
+        unsigned unused = 0;
+        if (!archive_is_current(c, a) && atomic_compare_exchange_strong(&a->users, &unused, ARCHIVE_RELEASED))
+            free_list(a);
+        if (atomic_load(&a->users) == ARCHIVE_RELEASED)
+            continue;
+        bytes += list_bytes(a);
+        n_refused += a->list.n_refused;
+    }
+    pthread_mutex_lock(&c->lock);
+    c->counters.list_bytes = bytes;
+    c->counters.members_refused = n_refused;
+    pthread_mutex_unlock(&c->lock);
 }
 
 void archives_finish(struct cache *c)
@@ -52,6 +99,7 @@ int archives_add(struct cache *c, struct archive *a, uint32_t slot)
         c->n_archives = number;
         c->slots[slot].current = number;
         c->counters.members_refused += a->list.n_refused;
+        c->counters.list_bytes += list_bytes(a);
     }
     pthread_mutex_unlock(&c->lock);
     if (err)
@@ -279,15 +327,19 @@ int cache_archive_open_member(struct cache *c, uint32_t archive, uint32_t member
 
 /* ---- Records ---- */
 
-int archive_record(const struct archive *a, uint32_t number, struct dec_members_cursor *cursor,
+int archive_record(struct archive *a, uint32_t number, struct dec_members_cursor *cursor,
                    struct dec_member *ret)
 {
+    cursor->extents = NULL;
+    if (!archive_use(a))
+        return -ESTALE;
     dec_members_begin(&a->list, cursor);
     int err = dec_members_seek(cursor, number);
     if (!err)
         err = dec_members_next(cursor, ret);
     if (err <= 0)
         dec_members_end(cursor);
+    archive_unuse(a); /* what the record points to is the cursor's */
     return err > 0 ? 0 : err == 0 || err == -ENOENT ? -ENOENT : err == -ENOMEM ? err : -EIO;
 }
 

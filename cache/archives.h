@@ -6,7 +6,7 @@
  * changes, it gets a new number at the next opening, and questions about the old one are answered with
  * -ESTALE. What is in an archive has the number of its record in the list (decoders/members.h).
  *
- * The list is kept in the store, and in memory as long as the cache lives.
+ * The list is kept in the store, and in memory until the file has changed.
  */
 #ifndef CACHE_ARCHIVES_H
 #define CACHE_ARCHIVES_H
@@ -30,6 +30,9 @@ int cache_archive_open_member(struct cache *c, uint32_t archive, uint32_t member
 bool cache_archive_is_current(struct cache *c, uint32_t archive);
 /* The clip that stands for the file: what on_change tells when it changes. */
 size_t cache_archive_clip(struct cache *c, uint32_t archive);
+/* Lets go of the lists of archives that have changed, unless somebody reads them just now. The thread that
+ * opens archives, when it has opened all that it wants. */
+void cache_archives_trim(struct cache *c);
 
 enum cache_member_kind { CACHE_MEMBER_FILE, CACHE_MEMBER_DIR, CACHE_MEMBER_SYMLINK };
 

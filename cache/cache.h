@@ -212,6 +212,7 @@ struct cache_counters {
     uint64_t jobs_index, jobs_measure, jobs_frames, jobs_audio, jobs_subtitles, jobs_list, jobs_unpack,
         jobs_command;
     uint64_t members_refused; /* of archives that are open */
+    uint64_t list_bytes;      /* of their lists, in memory */
     uint64_t past_end;        /* clips that go past the end of their source, of those that were indexed */
     uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
     /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which

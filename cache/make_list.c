@@ -222,7 +222,7 @@ static int list_file(struct making *m, struct archive *like)
 }
 
 /* Whether a member stands in its archive as it is. */
-static bool is_stored(const struct archive *a, uint32_t number)
+static bool is_stored(struct archive *a, uint32_t number)
 {
     struct dec_members_cursor cursor;
     struct dec_member record;
@@ -236,7 +236,7 @@ static bool is_stored(const struct archive *a, uint32_t number)
 static int list_member(struct making *m, const struct archive_slot *slot, struct archive *like)
 {
     base_autoclose int source = -1;
-    const struct archive *outer = archive_of(m->c, slot->outer);
+    struct archive *outer = archive_of(m->c, slot->outer);
     int err = making_open_member(m, slot->outer, slot->member, &source);
     if (err)
         return err;

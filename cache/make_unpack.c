@@ -24,20 +24,21 @@ int making_copy_segment(const struct cache_segment *s)
 }
 
 /* The list for a worker that unpacks, if it helps: a descriptor, or -1. */
-static int list_file(const struct archive *a)
+static int list_file(struct archive *a)
 {
-    if (a->list.filter == DEC_UNFILTERED || a->list.points_bytes == 0)
+    if (a->list.filter == DEC_UNFILTERED || a->list.points_bytes == 0 || !archive_use(a))
         return -1;
     int fd = making_memory_file();
     if (fd >= 0 && base_pwrite_all(fd, a->packed, a->packed_bytes, 0) < 0) {
         close(fd);
-        return -1;
+        fd = -1;
     }
+    archive_unuse(a);
     return fd;
 }
 
 /* Fills in the job for what is to be unpacked. */
-static int describe(const struct archive *a, const struct unpack *u, struct dec_job *job)
+static int describe(struct archive *a, const struct unpack *u, struct dec_job *job)
 {
     struct dec_members_cursor cursor;
     struct dec_member member;
@@ -60,10 +61,16 @@ static int describe(const struct archive *a, const struct unpack *u, struct dec_
     return err;
 }
 
+/* After archive_record(): who waits asks again, and is told that the archive has changed. */
+static int not_in_list(struct making *m, int err, const char *reason)
+{
+    return err == -ESTALE ? -EAGAIN : making_fail(m, base_fail(&m->why, -EIO, "%s", reason));
+}
+
 static int unpack(struct making *m, const struct unpack *u, const struct base_hash *key,
                   struct cache_segment **ret)
 {
-    const struct archive *a = archive_of(m->c, u->archive);
+    struct archive *a = archive_of(m->c, u->archive);
     struct dec_job job = making_new_job(m, DEC_UNPACK);
     base_autoclose int source = -1, list = -1;
     if (making_failed_before(m, key))
@@ -73,7 +80,7 @@ static int unpack(struct making *m, const struct unpack *u, const struct base_ha
         return err;
     err = describe(a, u, &job);
     if (err)
-        return making_fail(m, base_fail(&m->why, err, "it is not in the archive's list"));
+        return not_in_list(m, err, "it is not in the archive's list");
     list = list_file(a);
     const struct ingredients in = {.source = source, .index = list, .stamp = m->opened};
     m->offset = job.range_offset;
@@ -130,9 +137,10 @@ static int open_base(struct making *m, uint32_t number, int *ret_fd)
         return open_file(m, a, ret_fd);
     struct dec_members_cursor cursor;
     struct dec_member member;
-    const struct archive *outer = archive_of(m->c, a->outer);
-    if (archive_record(outer, a->member, &cursor, &member) < 0)
-        return making_fail(m, base_fail(&m->why, -EIO, "it is not in the archive's list"));
+    struct archive *outer = archive_of(m->c, a->outer);
+    int err = archive_record(outer, a->member, &cursor, &member);
+    if (err)
+        return not_in_list(m, err, "it is not in the archive's list");
     const struct unpack u = unpack_of_member(a->outer, a->member, &member);
     dec_members_end(&cursor);
     return open_segment(m, &u, ret_fd);
@@ -142,9 +150,10 @@ int making_open_member(struct making *m, uint32_t number, uint32_t member, int *
 {
     struct dec_members_cursor cursor;
     struct dec_member record;
-    const struct archive *a = archive_of(m->c, number);
-    if (!a || archive_record(a, member, &cursor, &record) < 0 || record.kind != DEC_MEMBER_FILE)
-        return making_fail(m, base_fail(&m->why, -EIO, "it is no file in the archive's list"));
+    struct archive *a = archive_of(m->c, number);
+    int err = a ? archive_record(a, member, &cursor, &record) : -ENOENT;
+    if (err || record.kind != DEC_MEMBER_FILE)
+        return not_in_list(m, err, "it is no file in the archive's list");
     const struct unpack u = unpack_of_member(number, member, &record);
     m->archive = number;
     m->member_identity = archive_member_identity(a, &record);
@@ -155,7 +164,7 @@ int making_open_member(struct making *m, uint32_t number, uint32_t member, int *
         return -EAGAIN;
     if (sparse)
         return making_fail(m, base_fail(&m->why, -EIO, "it has holes in its archive"));
-    int err = stored ? open_base(m, number, ret_fd) : open_segment(m, &u, ret_fd);
+    err = stored ? open_base(m, number, ret_fd) : open_segment(m, &u, ret_fd);
     if (!err && stored) {
         m->offset = a->offset + offset;
         m->bytes = size;

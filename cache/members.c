@@ -185,17 +185,12 @@ static uint32_t names_of(const struct archive *a, uint32_t content)
 
 /* ---- Names ---- */
 
-int cache_archive_visit(struct cache *c, uint32_t archive,
-                        int (*visit)(void *context, const struct cache_member_name *member), void *context)
+static int visit_names(struct archive *a, int (*visit)(void *context, const struct cache_member_name *member),
+                       void *context)
 {
-    struct archive *a = archive_of(c, archive);
     struct dec_members_cursor cursor, other;
     struct dec_member m, target;
-    int err = a ? 0 : -ENOENT, more = 1;
-    if (err)
-        return err;
-    if (!a->linked)
-        err = link_names(a);
+    int err = a->linked ? 0 : link_names(a), more = 1;
     dec_members_begin(&a->list, &cursor);
     for (uint32_t number = 0; !err && (more = dec_members_next(&cursor, &m)) > 0; number++) {
         struct cache_member_name name = {m.name, m.name_len, number, number, kind_of(&m)};
@@ -216,15 +211,32 @@ int cache_archive_visit(struct cache *c, uint32_t archive,
     return err ? err : more < 0 ? -EIO : 0;
 }
 
+int cache_archive_visit(struct cache *c, uint32_t archive,
+                        int (*visit)(void *context, const struct cache_member_name *member), void *context)
+{
+    struct archive *a = archive_of(c, archive);
+    if (!a)
+        return -ENOENT;
+    if (!archive_use(a))
+        return -ESTALE;
+    int err = visit_names(a, visit, context);
+    archive_unuse(a);
+    return err;
+}
+
 int cache_member_get(struct cache *c, uint32_t archive, uint32_t content, struct cache_member *ret)
 {
     struct dec_members_cursor cursor;
     struct dec_member m;
     struct archive *a;
     int err = find_member(c, archive, content, &cursor, &a, &m);
-    if (!err)
+    if (!err && !archive_use(a))
+        err = -ESTALE;
+    if (!err) {
         *ret = (struct cache_member){kind_of(&m), m.kind == DEC_MEMBER_SYMLINK ? m.target_len : m.size,
                                      m.mtime_s, names_of(a, content)};
+        archive_unuse(a);
+    }
     dec_members_end(&cursor);
     return err;
 }
@@ -320,7 +332,7 @@ static ssize_t read_packed(const struct member_read *r, void *out, size_t len, u
     /* The archive is itself what was unpacked. */
     struct dec_members_cursor cursor;
     struct dec_member base;
-    const struct archive *outer = archive_of(r->c, r->a->outer);
+    struct archive *outer = archive_of(r->c, r->a->outer);
     int err = archive_record(outer, r->a->member, &cursor, &base);
     if (err)
         return err;

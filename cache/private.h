@@ -121,7 +121,11 @@ struct archive_names {
     uint32_t content, n;
 };
 
-/* An archive as it was listed; immutable, but for the links, which are found at the first visit. */
+/* Of an archive's users: its list is gone. */
+#define ARCHIVE_RELEASED UINT32_MAX
+
+/* An archive as it was listed; immutable, but for the links, which are found at the first visit, and for what
+ * the list takes, which goes some time after its file has changed: see archive_use(). */
 struct archive {
     uint32_t outer, member; /* as its slot; in_segment: the member whose segment it stands in */
     size_t clip;
@@ -135,6 +139,7 @@ struct archive {
     uint8_t *packed; /* the list's bytes */
     size_t packed_bytes;
     struct dec_members list;
+    atomic_uint users; /* of what is owned here */
     bool linked;
     struct archive_link *links;   /* sorted by number */
     struct archive_names *counts; /* sorted by content: of those with hard links */
@@ -342,10 +347,14 @@ void archive_free(struct archive *a); /* NULL is allowed */
 /* NULL: there is none of this number. */
 struct archive *archive_of(struct cache *c, uint32_t number);
 bool archive_is_current(struct cache *c, const struct archive *a);
+/* Until archive_unuse() its list stays. False: it is gone, since the archive is not what stands there any
+ * more. */
+bool archive_use(struct archive *a);
+void archive_unuse(struct archive *a);
 /* The same with cache.lock. */
 bool archive_is_current_locked(const struct cache *c, const struct archive *a);
-/* A record, and what it points into: end it with dec_members_end(). 0, -ENOENT, -EIO. */
-int archive_record(const struct archive *a, uint32_t number, struct dec_members_cursor *cursor,
+/* A record, and what it points into: end it with dec_members_end(). 0, -ENOENT, -ESTALE, -EIO. */
+int archive_record(struct archive *a, uint32_t number, struct dec_members_cursor *cursor,
                    struct dec_member *ret);
 /* What a member is, wherever its archive stands. */
 struct base_hash archive_member_identity(const struct archive *a, const struct dec_member *member);

@@ -46,6 +46,7 @@ static void put_jobs(struct base_bytes *out, const struct fs *fs)
     put_number(out, "jobs_unpack", n.jobs_unpack);
     put_number(out, "jobs_command", n.jobs_command);
     put_number(out, "members_refused", n.members_refused);
+    put_number(out, "list_bytes", n.list_bytes);
     put_number(out, "past_end", n.past_end);
     put_number(out, "failed", n.failed);
     put_number(out, "pictures_decoded", n.pictures_decoded);

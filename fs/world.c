@@ -3,6 +3,7 @@
  * What the scans found, each thing under one number for as long as the mount lives: the cache's number of a
  * clip, or of a file that views show as it is. A scan that finds something again gives it its old number.
  */
+#include "cache/archives.h"
 #include "fs/private.h"
 #include "fs/reader.h"
 
@@ -231,6 +232,7 @@ int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct
         fs->n_clips = before;
         err = take_in(fs, scan, report, context, listener);
     }
+    cache_archives_trim(fs->cache);
     if (scan && fs->n_clips == before) {
         free_scan(scan);
     } else if (scan) {
