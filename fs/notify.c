@@ -3,6 +3,7 @@
  * A thread of its own, because the kernel takes a directory's lock to forget a name in it, and a parked
  * request on that directory may hold the lock until the very job that noticed the change has ended.
  */
+#include "fs/places.h"
 #include "fs/private.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct change {
 struct fs_notifier {
     struct fs *fs;
     pthread_t thread;
+    struct fs_places places; /* of the thread */
     /* Guards the fields below; held for moments, alone. */
     pthread_mutex_t lock;
     pthread_cond_t more;
@@ -53,20 +55,26 @@ static void forget_frames(struct fs *fs, const struct change *change, uint32_t s
 
 /* The inodes of an earlier version are left alone: they get no more bytes, and what the kernel has of them
  * may serve who reads them yet. */
-static void forget_clip(struct fs *fs, const struct change *change)
+static void forget_file(struct fs *fs, const struct change *change, uint32_t node)
 {
-    for (uint32_t i = 0; i < fs->tree.n_sets && !change->list; i++)
-        if (fs->tree.sets[i].clip == change->clip)
-            forget_frames(fs, change, i);
-    for (uint32_t i = 0; i < fs->tree.n_nodes; i++) {
-        const struct fs_node *n = &fs->tree.nodes[i];
-        if (n->kind != FS_FILE || n->clip != change->clip || fs_is_list(fs, i) != change->list)
-            continue;
-        if (change->same_version)
-            forget_inode(fs, fs_ino_of_node(i, change->version));
-        forget_name(fs, n->parent, fs_node_name(&fs->tree, n));
-        forget_inode(fs, fs_ino_of_node(n->parent, 0));
-    }
+    const struct fs_node *n = &fs->tree.nodes[node];
+    if (change->same_version)
+        forget_inode(fs, fs_ino_of_node(node, change->version));
+    forget_name(fs, n->parent, fs_node_name(&fs->tree, n));
+    forget_inode(fs, fs_ino_of_node(n->parent, 0));
+}
+
+static void forget_clip(struct fs_notifier *n, const struct change *change)
+{
+    const struct fs_chains *sets = &n->places.sets;
+    const struct fs_chains *files = change->list ? &n->places.lists : &n->places.files;
+    uint32_t clip = (uint32_t)change->clip;
+    /* Without memory the kernel keeps what it has of the rest; reads of it fail rather than mix. */
+    (void)fs_places_update(&n->places, &n->fs->tree);
+    for (uint32_t i = change->list ? 0 : fs_places_first(sets, clip); i; i = fs_places_next(sets, i))
+        forget_frames(n->fs, change, fs_places_of(sets, i));
+    for (uint32_t i = fs_places_first(files, clip); i; i = fs_places_next(files, i))
+        forget_file(n->fs, change, fs_places_of(files, i));
 }
 
 void fs_forget_frames(struct fs *fs, uint32_t set)
@@ -94,7 +102,7 @@ static void *notifier_main(void *argument)
         }
         n->changes = change->next;
         pthread_mutex_unlock(&n->lock);
-        forget_clip(n->fs, change);
+        forget_clip(n, change);
         free(change);
         pthread_mutex_lock(&n->lock);
     }
@@ -110,10 +118,13 @@ int fs_notifier_create(struct fs *fs, struct fs_notifier **ret)
     n->fs = fs;
     pthread_mutex_init(&n->lock, NULL);
     pthread_cond_init(&n->more, NULL);
-    int err = pthread_create(&n->thread, NULL, notifier_main, n);
+    int err = fs_places_init(&n->places);
+    if (!err)
+        err = -pthread_create(&n->thread, NULL, notifier_main, n);
     if (err) {
-        free(n);
-        return -err;
+        n->thread = 0;
+        fs_notifier_destroy(n);
+        return err;
     }
     *ret = n;
     return 0;
@@ -141,6 +152,7 @@ void fs_notifier_destroy(struct fs_notifier *n)
         n->changes = change->next;
         free(change);
     }
+    fs_places_finish(&n->places);
     pthread_cond_destroy(&n->more);
     pthread_mutex_destroy(&n->lock);
     free(n);

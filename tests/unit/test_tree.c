@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of names: every name leads to its node or frame, and nothing else does. */
+#include "fs/places.h"
 #include "fs/tree.h"
 
 #include "check.h"
@@ -360,6 +361,75 @@ static void test_update(void)
     end_tree();
 }
 
+/* What is found by its clip is what a walk through all finds. */
+static void check_chains(const struct fs_chains *chains, bool are_sets, uint32_t number, uint32_t want)
+{
+    uint32_t last = UINT32_MAX, n = 0;
+    for (uint32_t i = fs_places_first(chains, number); i; i = fs_places_next(chains, i), n++) {
+        uint32_t place = fs_places_of(chains, i);
+        CHECK(place < last); /* none twice */
+        last = place;
+        CHECK(are_sets ? tree.sets[place].clip == number
+                       : tree.nodes[place].kind == FS_FILE && tree.nodes[place].clip == number);
+    }
+    CHECK_INT(n, want);
+}
+
+static void check_places(const struct fs_places *p)
+{
+    for (uint32_t number = 0; number < 100; number++) {
+        uint32_t n_sets = 0, n_files = 0, n_lists = 0;
+        for (uint32_t i = 0; i < tree.n_sets; i++)
+            n_sets += tree.sets[i].clip == number;
+        for (uint32_t i = 0; i < tree.n_nodes; i++) {
+            const struct fs_node *n = &tree.nodes[i];
+            bool is_list = n->kind == FS_FILE && cfg_view(config, n->view)->kind == CFG_LIST;
+            n_files += n->kind == FS_FILE && !is_list && n->clip == number;
+            n_lists += is_list && n->clip == number;
+        }
+        check_chains(&p->sets, true, number, n_sets);
+        check_chains(&p->files, false, number, n_files);
+        check_chains(&p->lists, false, number, n_lists);
+    }
+}
+
+static void test_places(void)
+{
+    char path[64];
+    struct fs_places places;
+    struct cfg_clips *found = NULL;
+    size_t n;
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(path, sizeof path, "root/%c/%02d.mp4", 'a' + i % 3, i);
+        corpus_touch(path);
+    }
+    make_tree("  - path: 'img/{class}/{clip}/{frame:06d}.jpg'\n    frames: {}\n"
+              "  - path: 'img/{class}/{clip}/n_frames'\n    text: '{nframes}'\n"
+              "  - path: 'mp3/{class}/{clip}.mp3'\n    audio: {}\n"
+              "  - path: 'list/{class}.txt'\n    list: \"{clip}\\n\"\n"
+              "  - path: 'raw/{class}/{clip}.mp4'\n    file:\n");
+    CHECK_INT(fs_places_init(&places), 0);
+    CHECK_INT(fs_places_first(&places.files, 3), 0);
+    CHECK_INT(fs_places_update(&places, &tree), 0);
+    check_places(&places);
+    CHECK(places.files.n_links >= 80 && places.sets.n_links == 40 && places.lists.n_links == 3);
+    /* Clips that come later have files of their own, and some of clips that were there come again elsewhere.
+     */
+    for (int i = 40; i < 60; i++) {
+        (void)snprintf(path, sizeof path, "root/%c/%02d.mp4", 'b' + i % 3, i);
+        corpus_touch(path);
+    }
+    if (CHECK_INT(cfg_scan(config, NULL, NULL, corpus_report, NULL, &found, &n), 0)) {
+        CHECK_INT(update(found, NULL), 0);
+        CHECK_INT(fs_places_update(&places, &tree), 0);
+        check_places(&places);
+        CHECK(places.sets.n_links > 40);
+    }
+    fs_places_finish(&places);
+    cfg_clips_destroy(found);
+    end_tree();
+}
+
 int main(void)
 {
     corpus_make();
@@ -370,6 +440,7 @@ int main(void)
     CHECK_RUN(test_files);
     CHECK_RUN(test_clashes);
     CHECK_RUN(test_update);
+    CHECK_RUN(test_places);
     corpus_remove();
     return check_result();
 }
