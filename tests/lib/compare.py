@@ -31,7 +31,7 @@ def frame_fault(data, name, view, png, video):
 
 def check_frames(case, video, directory, view):
     """A frame directory has ffmpeg's names, and each frame, read in random order by four threads, its picture."""
-    png = oracle.frames(video, view, ext='png' if view.ext == 'jpg' else view.ext)
+    png = oracle.frames(video, view)
     names = sorted(os.listdir(directory))
     case.assertEqual(names, sorted(f'{p.stem}.{view.ext}' for p in png.iterdir()))
 
@@ -49,27 +49,41 @@ def check_frames(case, video, directory, view):
 
 def check_sound(case, path, truth, ext):
     """Rate, channels, length and alignment are those of ffmpeg's file; the SNR, which is returned, is enough."""
-    ours, rate = oracle.decode(path)
-    theirs, true_rate = oracle.decode(truth)
-    case.assertEqual((rate, ours.shape[1]), (true_rate, theirs.shape[1]), 'rate and channels')
-    case.assertLessEqual(abs(len(ours) - len(theirs)), 1, f'{len(ours)} samples, ffmpeg gives {len(theirs)}')
+    return check_decoded(case, path, *oracle.decode(path, truth), ext)
+
+
+def check_decoded(case, path, ours, theirs, ext):
+    """check_sound() of what oracle.decode() gave for both files."""
+    (ours, rate), (theirs, true_rate) = ours, theirs
+    case.assertEqual((rate, ours.shape[1]), (true_rate, theirs.shape[1]), f'{path}: rate and channels')
+    case.assertLessEqual(abs(len(ours) - len(theirs)), 1, f'{path}: {len(ours)} samples, ffmpeg gives {len(theirs)}')
     if not len(theirs) or not numpy.any(theirs):
-        case.assertFalse(numpy.any(numpy.abs(ours) > 1e-4))
+        case.assertFalse(numpy.any(numpy.abs(ours) > 1e-4), path)
         return numpy.inf
-    case.assertLessEqual(abs(oracle.shift(ours[:, 0], theirs[:, 0])), 1, 'samples late')
+    case.assertLessEqual(abs(oracle.shift(ours[:, 0], theirs[:, 0])), 1, f'{path}: samples late')
     n = min(len(ours), len(theirs))
     snr = oracle.snr(ours[:n], theirs[:n])
-    case.assertGreaterEqual(snr, LEAST_SNR[ext], 'SNR in dB')
+    case.assertGreaterEqual(snr, LEAST_SNR[ext], f'{path}: SNR in dB')
     return snr
 
 
-def check_sound_of(case, video, path, ext, *arguments):
-    """check_sound() against `ffmpeg -i VIDEO arguments`; without sound there must be no file. None then."""
-    truth = oracle.sound_file(video, ext, *arguments)
-    if truth is None:
-        case.assertFalse(path.exists(), 'no sound, so no file')
-        case.assertNotIn(path.name, os.listdir(path.parent))
-        return None
-    size = os.stat(path).st_size
-    case.assertEqual(len(path.read_bytes()), size)
-    return check_sound(case, path, truth, ext)
+def check_sounds_of(case, video, sounds):
+    """check_sound() of each (path, ext, arguments...) against `ffmpeg -i VIDEO arguments`; without sound there must be
+    no file. Returns each one's SNR, None where there is no sound."""
+    truths = oracle.sound_files(video, *(wanted for _, *wanted in sounds))
+    heard = []  # what to decode, ours and ffmpeg's: all of it by one process
+    for (path, *_), truth in zip(sounds, truths):
+        if truth is None:
+            case.assertFalse(path.exists(), f'{path}: no sound, so no file')
+            case.assertNotIn(path.name, os.listdir(path.parent))
+        else:
+            case.assertEqual(len(path.read_bytes()), os.stat(path).st_size, path)
+            heard += [path, truth]
+    decoded = iter(oracle.decode(*heard)) if heard else iter(())
+    return [None if truth is None else check_decoded(case, path, next(decoded), next(decoded), ext)
+            for (path, ext, *_), truth in zip(sounds, truths)]
+
+
+def check_sound_of(case, video, path, ext):
+    """check_sounds_of() of one."""
+    return check_sounds_of(case, video, [(path, ext)])[0]

@@ -4,11 +4,11 @@
 Every answer comes from ffmpeg's command line as a user would type it, in a process of its own; nothing here
 shares code with corpusfs. Answers are kept beside the made corpora.
 """
+import contextlib
 import dataclasses
 import hashlib
 import os
 import re
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -67,29 +67,54 @@ def run(*args, check=True):
     return done.returncode
 
 
-def _kept(video, tag, fill):
-    """The directory that fill(directory) filled for this video and tag, now or in an earlier run."""
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One thing that ffmpeg makes of a video: the arguments in front of its name, and its name, which may count."""
+    arguments: tuple
+    name: str
+
+
+def answers(video, *outputs):
+    """For each output the directory that ffmpeg wrote it to, now or in an earlier run. What is missing is made by one
+    process, because starting ffmpeg costs more than most of these videos. The outputs of one call take the same stream:
+    then ffmpeg reads the video as it would for each alone."""
     state = os.stat(video)
-    key = hashlib.sha256(repr((str(video), state.st_size, state.st_mtime_ns, tag)).encode()).hexdigest()[:24]
     home = clips.kept_dir() / 'answers'
     home.mkdir(exist_ok=True)
-    path = home / key
-    if not path.is_dir():
-        part = Path(tempfile.mkdtemp(prefix=f'{key}.', dir=home))
-        fill(part)
-        try:
-            part.rename(path)
-        except OSError:  # another test was faster
-            shutil.rmtree(part)
-    return path
+    paths = {}
+    for output in outputs:
+        what = repr((str(video), state.st_size, state.st_mtime_ns, output))
+        paths[output] = home / hashlib.sha256(what.encode()).hexdigest()[:24]
+    missing = [output for output, path in paths.items() if not path.is_dir()]
+    if missing:
+        with tempfile.TemporaryDirectory(prefix='making-', dir=home) as work:
+            parts = {output: Path(work) / str(i) for i, output in enumerate(missing)}
+            words = []
+            for output, part in parts.items():
+                part.mkdir()
+                words += [*output.arguments, part / output.name]
+            run('-i', video, *words)
+            for output, part in parts.items():
+                with contextlib.suppress(OSError):  # another test was faster
+                    part.rename(paths[output])
+    return [paths[output] for output in outputs]
 
 
-def frames(video, view, *extra, ext=None):
-    """The directory of frames that ffmpeg writes for a view; `extra` are further output options."""
-    ext = ext or view.ext
-    args = [*view.arguments(), *extra]
-    return _kept(video, ('frames', args, ext),
-                 lambda out: run('-i', video, *args, out / f'%06d.{ext}'))
+def _truth(view):
+    """A view's frames, lossless."""
+    ext = 'ppm' if view.ext == 'ppm' else 'png'
+    quick = ('-compression_level', 1) if ext == 'png' else ()  # the pixels stay
+    return Output((*view.arguments(), *quick), f'%06d.{ext}')
+
+
+def frames(video, view):
+    """The directory of lossless frames that ffmpeg writes for a view: ppm for a ppm view, png for all others."""
+    return answers(video, _truth(view))[0]
+
+
+def prepare_frames(video, views):
+    """Has frames() ready for these views, at the price of one."""
+    answers(video, *map(_truth, views))
 
 
 def pixels(data):
@@ -120,7 +145,7 @@ def best_jpegs(video, view):
     """The directory of the best JPEGs that ffmpeg writes for a view."""
     # mjpeg wants ascending times; in units of the frame rate those of a passthrough may repeat.
     more = ['-enc_time_base', '-1'] if view.timing == 'passthrough' else []
-    return frames(video, view, *more, '-q:v', '1', ext='jpg')
+    return answers(video, Output((*view.arguments(), *more, '-q:v', '1'), '%06d.jpg'))[0]
 
 
 def jpeg_fault(data, png, ffmpeg_jpeg):
@@ -139,26 +164,36 @@ def jpeg_fault(data, png, ffmpeg_jpeg):
     return ''
 
 
-def sound_file(video, ext, *extra):
-    """The file that `ffmpeg -i VIDEO OUT.ext` writes, or None when it has no sound to write."""
-    def fill(out):
-        if probe(video, 'a:0', 'codec_name'):
-            run('-i', video, *extra, out / f'sound.{ext}')
-    path = _kept(video, ('sound', ext, extra), fill) / f'sound.{ext}'
-    return path if path.exists() else None
+def sound_files(video, *wanted):
+    """The files that `ffmpeg -i VIDEO ARGUMENTS OUT.EXT` writes, for each (EXT, ARGUMENTS...), or Nones when ffmpeg finds
+    no sound to write."""
+    outputs = [Output(tuple(arguments), f'sound.{ext}') for ext, *arguments in wanted]
+    try:
+        return [path / output.name for path, output in zip(answers(video, *outputs), outputs)]
+    except RuntimeError as error:
+        if 'does not contain any stream' in str(error):
+            return [None for _ in outputs]
+        raise
 
 
-def subtitle_file(video, *extra):
+def subtitle_file(video):
     """The SRT that ffmpeg converts the first text stream to."""
-    return _kept(video, ('text', extra), lambda out: run('-i', video, *extra, out / 'text.srt')) / 'text.srt'
+    return answers(video, Output((), 'text.srt'))[0] / 'text.srt'
 
 
-def decode(path):
-    """Sound as an array (samples, channels) of float32, and its rate in Hz."""
-    wav = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-i', str(path), '-c:a', 'pcm_f32le', '-f', 'wav', '-'],
-                         stdout=subprocess.PIPE, check=True).stdout
-    channels, rate = struct.unpack_from('<HI', wav, 22)
-    return numpy.frombuffer(wav, numpy.float32, offset=wav.index(b'data') + 8).reshape(-1, channels), rate
+def decode(*paths):
+    """Of each file its sound, as an array (samples, channels) of float32, and its rate in Hz. By one process."""
+    inputs = [word for path in paths for word in ('-i', path)]
+    with tempfile.TemporaryDirectory(prefix='corpusfs-test-') as work:
+        wavs = [Path(work) / f'{i}.wav' for i in range(len(paths))]
+        run(*inputs, *(word for i, wav in enumerate(wavs) for word in ('-map', f'{i}:a', '-c:a', 'pcm_f32le', wav)))
+        return [_samples(wav) for wav in wavs]
+
+
+def _samples(wav):
+    data = wav.read_bytes()
+    channels, rate = struct.unpack_from('<HI', data, 22)
+    return numpy.frombuffer(data, numpy.float32, offset=data.index(b'data') + 8).reshape(-1, channels), rate
 
 
 def cues(path):

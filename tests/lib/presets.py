@@ -126,7 +126,7 @@ class Case(harness.Case):
         that there are, or `count`. Four of them, chosen at random, are compared as pictures. `truth`: the video, else
         the one of `kind`."""
         source = truth or video(kind)
-        png = oracle.frames(source, view, ext='png')
+        png = oracle.frames(source, view)
         paths = list(paths)
         self.assertEqual(len(paths), len(os.listdir(png)) - first + 1 if count is None else count)
         for i in self.shuffled(range(len(paths)))[:4]:
@@ -179,14 +179,14 @@ class Case(harness.Case):
         1 to there, the sound, and the subtitles, whose cues lie within the sound. Gives the cues."""
         home = tree / 'img' / label / clip
         n = int(open(home / 'n_frames', encoding='ascii').read())
-        there = len(os.listdir(oracle.frames(video(kind), view, ext='png'))) - first + 1 if count is None else count
+        there = len(os.listdir(oracle.frames(video(kind), view))) - first + 1 if count is None else count
         self.assertEqual((home / 'n_frames').read_bytes(), str(there if there >= fewest else 0).encode())
         self.assertFalse((home / f'{there + 1:06d}.jpg').exists())
         paths = [home / f'{i:06d}.jpg' for i in range(1, there + 1)]
         shapes = {read_picture(path).shape for path in paths[:n]}
         self.assertLessEqual(len(shapes), 1)
         self.assert_frames(paths, kind, view, first, count)
-        sound, rate = oracle.decode(tree / 'mp3' / label / f'{clip}.mp3')
+        [(sound, rate)] = oracle.decode(tree / 'mp3' / label / f'{clip}.mp3')
         cues = oracle.cues(tree / 'srt' / label / f'{clip}.srt')
         for cue in cues:
             self.assertLess(cue.start.ordinal, cue.end.ordinal)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, compare, harness
+from lib import clips, compare, harness, oracle
 from lib.oracle import View
 
 CANONICAL = View('cfr', 'jpg', '-1:120')
@@ -53,6 +53,7 @@ class Against(harness.Case):
         cls.mounted.close()
 
     def check(self, clip):
+        oracle.prepare_frames(self.root / clip, views_of(clip))
         for view in views_of(clip):
             with self.subTest(view=view.name):
                 compare.check_frames(self, self.root / clip, self.mounted.path / view.name / clip, view)
@@ -74,6 +75,7 @@ class Parts(harness.Case):
                  for view in self.PARTS}
         with self.mount(self.config(root, paths)) as mount:
             for clip in self.CLIPS:
+                oracle.prepare_frames(root / clip, self.PARTS)
                 for view in self.PARTS:
                     with self.subTest(clip=clip, view=view.name):
                         compare.check_frames(self, root / clip, mount.path / view.name / clip, view)

@@ -261,13 +261,13 @@ class Cuts(harness.Case):
                         self.assertEqual(self.frames(cut, f'slow/{clip}/{part}'),
                                          self.frames(whole, f'slow/{clip}/whole')[slow[0]:slow[-1] + 1] if slow else [])
                         self.assertEqual((cut.path / f'{clip}/{part}.txt').read_text(), str(end - first))
-                        ours, rate = oracle.decode(cut.path / f'{clip}/{part}.wav')
-                        theirs, _ = oracle.decode(whole.path / f'{clip}/whole.wav')
+                        (ours, rate), (theirs, _) = oracle.decode(cut.path / f'{clip}/{part}.wav',
+                                                                  whole.path / f'{clip}/whole.wav')
                         begin, stop = (min(round(n / 25 * rate), len(theirs)) for n in (first, end))
                         self.assertTrue(numpy.array_equal(ours, theirs[begin:stop]))
                         size = os.stat(cut.path / f'{clip}/{part}.mp3').st_size
                         self.assertEqual(len((cut.path / f'{clip}/{part}.mp3').read_bytes()), size)
-                        sound, _ = oracle.decode(cut.path / f'{clip}/{part}.mp3')
+                        [(sound, _)] = oracle.decode(cut.path / f'{clip}/{part}.mp3')
                         self.assertEqual(len(sound), len(ours))
             return {part: (cut.path / f'h264_opengop/{part}.srt').read_text(encoding='utf-8') for part in parts}
 

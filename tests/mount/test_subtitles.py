@@ -156,7 +156,7 @@ class Subtitles(harness.Case):
         source = '- videos: "text/*"\n    match: \'/(?<clip>[^/]+)$\''
         with self.mount(self.config(root, views, source=source)) as mount:
             for clip in clips.TEXT:
-                sound, rate = oracle.decode(mount.path / 'mp3' / f'{clip}.mp3')
+                [(sound, rate)] = oracle.decode(mount.path / 'mp3' / f'{clip}.mp3')
                 last = cues((mount.path / 'srt' / f'{clip}.srt').read_bytes())[-1][1]
                 self.assertLessEqual(last, len(sound) / rate * 1000, clip)
 
@@ -169,7 +169,7 @@ class Tables(harness.Case):
         self.root = self.home / 'root'
         self.root.mkdir()
         self.video = clips.make(clips.EVERYTHING, 'everything') / 'containers/h264_bframes.mp4'
-        sound, rate = oracle.decode(self.video)
+        [(sound, rate)] = oracle.decode(self.video)
         self.ms = len(sound) * 1000 // rate
 
     def videos(self, *names):

@@ -57,7 +57,7 @@ class AffWild2(presets.Case):
             for (label, clip), (first, count) in self.shuffled(RUNS.items()):
                 cues = self.walk_video_emotion(tree, label, clip, 'long.mp4', first=first, count=count)
                 self.assertLessEqual(len(cues), 2)
-                sound, rate = presets.oracle.decode(tree / 'mp3' / label / f'{clip}.mp3')
+                [(sound, rate)] = presets.oracle.decode(tree / 'mp3' / label / f'{clip}.mp3')
                 self.assertAlmostEqual(len(sound) / rate, count / 10, delta=0.001)
             self.assertEqual(len(presets.oracle.cues(tree / 'srt/Happiness/7-60-1920x1080_Train_9to30.srt')), 1)
 

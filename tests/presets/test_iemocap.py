@@ -48,7 +48,7 @@ class Iemocap(presets.Case):
     def test_walk(self):
         """Four classes; of each picture the half with the speaker; the words of the utterance; sound to the sample."""
         make(self.root)
-        sound, rate = presets.oracle.decode(presets.video('wide.avi'))
+        [(sound, rate)] = presets.oracle.decode(presets.video('wide.avi'))
         with self.mounted() as tree:
             self.assert_names(tree / 'img', CLASSES.values())
             seen = 0
@@ -64,7 +64,7 @@ class Iemocap(presets.Case):
                     cues = self.walk_video_emotion(tree, label, clip, 'wide.avi', presets.oracle.View('cfr', 'jpg', '-1:240', side),
                                                    first + 1, end - first)
                     self.assertEqual([c.text for c in cues], [text] if text else [])
-                    ours, _ = presets.oracle.decode(tree / 'wav' / label / f'{clip}.wav')
+                    [(ours, _)] = presets.oracle.decode(tree / 'wav' / label / f'{clip}.wav')
                     self.assertTrue(numpy.array_equal(ours, sound[round(a * rate):round(b * rate)]), clip)
                     raw = f'sentences/wav/{name}/{clip}.wav'
                     self.assertEqual((tree / session_of(name) / raw).read_bytes(), f'RIFF {who}'.encode())
