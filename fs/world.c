@@ -73,6 +73,7 @@ static uint32_t *find_slot(const struct fs *fs, const struct known *k, const str
     memcpy(&at, hash.bytes, sizeof at);
     /* Parts of one video, and members of one name, are not to crowd in one place. */
     at += (uint32_t)((uint64_t)clip->range.from * 2654435761);
+    at += (uint32_t)(((uint64_t)clip->range.to * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
     at += (uint32_t)((((uint64_t)clip->archive << 32 | clip->member) * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
     for (at &= k->mask;; at = (at + 1) & k->mask)
         if (k->slots[at] == 0 || same_clip(fs, &fs->clips[k->slots[at] - 1], clip))
