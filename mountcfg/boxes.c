@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Boxes of frames: `crop` of a view as a mapping, and what rows of tables say of a clip's frames. */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include <errno.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef MOUNTCFG_BRACES_H
 #define MOUNTCFG_BRACES_H
 
-#include "mountcfg/internal.h"
+#include "mountcfg/reading.h"
 
 /* Appends to `texts` (items: char *) what the pattern's braces expand to. 0, -EINVAL with the reason, or
  * -ENOMEM; cfg_braces_finish() frees the texts after any outcome. */

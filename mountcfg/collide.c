@@ -4,7 +4,7 @@
  * Then all together: every file and frame directory that a view gives is a key in one hash table of (hash,
  * clip, view), 16 bytes each; the paths themselves are made again when two hashes meet.
  */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include "base/hash.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `command:` of a view. */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 enum { MAX_ARGUMENTS = 256, MAX_AT_ONCE = 16 };
 

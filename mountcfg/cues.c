@@ -4,7 +4,7 @@
  * a worker reads as it would read the file beside a video: it cleans the text, and cuts, shifts and numbers
  * the cues.
  */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include <errno.h>
 

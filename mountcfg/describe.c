@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a scan found, in some lines for people who write a configuration. */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 #include <errno.h>
 

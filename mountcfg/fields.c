@@ -8,7 +8,7 @@
  * know takes the clip out of the tree, which is reported, and one that is mapped to nothing (~) takes it out
  * as was wished.
  */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 #include <ctype.h>
 #include <errno.h>

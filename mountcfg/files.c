@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of patterns, and the files views, which are made of one. */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include <errno.h>
 

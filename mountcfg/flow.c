@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Optical flow, of views of pictures and of arrays. */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 void cfg_load_flow(struct cfg_loader *l, struct cfg_node at, const struct cfg_entry *method,
                    const struct cfg_entry *bound, const struct cfg_entry *grey, double most,

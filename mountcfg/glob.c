@@ -7,6 +7,7 @@
  * Braces are expanded (braces.c), each result is split at its slashes, and matched name by name.
  */
 #include "mountcfg/braces.h"
+#include "mountcfg/matching.h"
 
 #include <ctype.h>
 #include <errno.h>

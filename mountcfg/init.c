@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mountcfg/init.h"
 
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include <errno.h>
 

@@ -4,7 +4,7 @@
  * has a key, the text of the table's `key` template; rows are sorted by it, and each clip looks its own up,
  * the text of `to`.
  */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include "base/sample.h"
 

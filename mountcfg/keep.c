@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keeping a few clips of a scan without the rest of it. */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 #include <errno.h>
 

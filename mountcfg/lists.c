@@ -4,7 +4,7 @@
  * their fields alone, once a scan; whether each of them can be read, and how many frames it has, is asked
  * when a list is made (fs/lists.c).
  */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include "base/hash.h"
 

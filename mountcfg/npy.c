@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `npy:` of a view. */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 enum {
     RGB = 1 << CFG_NPY_RGB,

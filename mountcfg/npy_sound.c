@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kinds of sound of `npy:`. */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 #include "base/formula.h"
 

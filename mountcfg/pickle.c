@@ -3,7 +3,7 @@
  * `pickle:` of a list: Python's pickle of protocol 2, a tuple of a list for each column. What its bytes mean
  * is documented by Python's own disassembler: https://docs.python.org/3/library/pickletools.html
  */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 #include "base/utf8.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mountcfg/internal.h"
+#include "mountcfg/reading.h"
 
 static void put_escaped(struct base_bytes *out, const struct base_bytes *in)
 {

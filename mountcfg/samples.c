@@ -3,7 +3,7 @@
  * Samples as WebDataset groups them: files with one key (base/sample.h) that follow each other are a sample.
  * Files that have none are passed over as if they were not there.
  */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include "base/sample.h"
 

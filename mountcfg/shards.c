@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clips in archives. */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include "base/sample.h"
 

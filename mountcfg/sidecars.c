@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subtitle files beside the videos. */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include <ctype.h>
 

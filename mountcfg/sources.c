@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 enum { SOURCE_VIDEOS, SOURCE_MATCH, SOURCE_ARCHIVES, SOURCE_NESTED, SOURCE_SAMPLES, SOURCE_N };
 static const struct cfg_key source_keys[SOURCE_N] = {

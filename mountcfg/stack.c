@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `stack:` of a view: one array over the clips that a list view of the same path would list. */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 enum { SHAPE, AXES, DTYPE, CUT, PAD, SORT, WHERE, N_KEYS };
 static const struct cfg_key keys[N_KEYS] = {

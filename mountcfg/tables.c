@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `tables:`, as the configuration has them. What stands in them comes with the scan (join.c). */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 enum {
     TABLE_FILE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mountcfg/internal.h"
+#include "mountcfg/language.h"
 
 #include "base/json.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mountcfg/internal.h"
+#include "mountcfg/reading.h"
 
 #include <ctype.h>
 #include <pwd.h>

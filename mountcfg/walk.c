@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mountcfg/internal.h"
+#include "mountcfg/scanning.h"
 
 #include <dirent.h>
 #include <errno.h>

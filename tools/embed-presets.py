@@ -7,7 +7,7 @@ import sys
 output, presets = pathlib.Path(sys.argv[1]), sorted(map(pathlib.Path, sys.argv[2:]))
 lines = ['/* SPDX-License-Identifier: Apache-2.0 */',
          '/* Made by tools/embed-presets.py from mountcfg/presets/. */',
-         '#include "mountcfg/internal.h"', '']
+         '#include "mountcfg/language.h"', '']
 for i, preset in enumerate(presets):
     data = list(preset.read_bytes()) + [0]
     lines.append(f'static const unsigned char text_{i}[] = {{')

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From files below a root to clips and paths: patterns, fields, sidecars, clips that cannot stand in the
  * tree. */
-#include "mountcfg/internal.h"
+#include "mountcfg/matching.h"
 #include "tests/unit/check.h"
 #include "tests/unit/corpus.h"
 
