@@ -6,6 +6,7 @@
 #define FUSE_USE_VERSION 312
 #include "fs/fs.h"
 #include "fs/lists.h"
+#include "fs/tables.h"
 #include "fs/tree.h"
 
 #include "base/histogram.h"
@@ -27,6 +28,8 @@ struct fs {
     struct fs_notifier *notifier;
     struct fs_rescanner *rescanner;
     struct fs_lists *lists;
+    struct fs_tables *tables;
+    size_t n_tables_missing; /* in the last scan that was taken in */
     struct timespec mounted; /* mtime of directories that stand for no clip */
     uid_t uid;
     gid_t gid;
@@ -35,8 +38,8 @@ struct fs {
     struct cfg_clip *clips;
     _Atomic size_t n_clips;
     size_t n_fields;
-    _Atomic size_t n_problems,
-        n_left_out; /* that the last scan told, and clips that it kept out of the tree */
+    _Atomic size_t n_problems; /* that the last scan told */
+    _Atomic size_t n_left_out; /* clips that the last one that was taken in kept out of the tree */
     struct base_grow clips_memory;
     struct fs_scan *scans; /* own what the clips point into */
     atomic_bool ended;
@@ -50,8 +53,9 @@ struct fs {
 
 /* ---- world.c: what there is ---- */
 int fs_world_init(struct fs *fs);
-/* Looks through the corpus, and makes the tree what is found. One thread at a time; fs->cache must be there.
- * 0 or a negative errno. listener: NULL before the mount. */
+/* Looks through the corpus, and makes the tree what is found; but while it is mounted, not if a table is
+ * broken that was not: then the tree stays, and the log tells so. One thread at a time; fs->cache must be
+ * there. 0 or a negative errno. listener: NULL before the mount. */
 int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct fs_tree_listener *listener);
 /* After the cache's end. Safe on zeroes. */
 void fs_world_finish(struct fs *fs);

@@ -70,7 +70,9 @@ static int hand_on_mistakes(const struct dec_records *records, struct dec_record
     return got;
 }
 
-static int hand_on(const struct base_bytes *packed, size_t n_columns, const struct cfg_table_sink *sink)
+/* *ret_broken: it has mistakes. */
+static int hand_on(const struct base_bytes *packed, size_t n_columns, const struct cfg_table_sink *sink,
+                   bool *ret_broken)
 {
     struct dec_records records;
     struct dec_records_cursor cursor;
@@ -80,6 +82,7 @@ static int hand_on(const struct base_bytes *packed, size_t n_columns, const stru
     int err = dec_records_open(packed->data, packed->len, &records);
     if (err || records.n_columns != n_columns)
         return -EPROTO;
+    *ret_broken = records.n_mistakes > 0;
     dec_records_begin(&records, &cursor);
     err = hand_on_mistakes(&records, &cursor, sink);
     while (!err && (err = dec_records_next(&cursor, &line, cells)) > 0)
@@ -96,29 +99,41 @@ static int read_packed(struct fs_reader *r, const struct cfg_table_place *place,
                : cache_read_table(r->reader, place->path, spec, ret, why);
 }
 
+static int prepare(void *context, const char *const *paths, size_t n)
+{
+    const struct fs_reader *r = context;
+    return r->tables ? fs_tables_watch(r->tables, r->cache, paths, n) : 0;
+}
+
 static int read_table(void *context, const struct cfg_table_place *place, const struct cfg_table_spec *spec,
                       const struct cfg_table_sink *sink, struct base_reason *why)
 {
     struct fs_reader *r = context;
     struct base_bytes wanted = {0}, packed = {0};
+    bool broken = false;
     int err = r->reader ? 0 : cache_reader_create(&r->options, &r->reader, why);
     if (err)
         return err == -ENOMEM ? err : -EIO;
     pack_spec(spec, &wanted);
     err = wanted.failed ? -ENOMEM : read_packed(r, place, &wanted, &packed, why);
     if (!err)
-        err = hand_on(&packed, spec->n_columns, sink);
+        err = hand_on(&packed, spec->n_columns, sink, &broken);
     if (err == -EPROTO)
         err = base_fail(why, -EIO, "the worker gave records that make no sense");
+    if (r->tables && !place->archive && (broken || err == -EIO))
+        fs_tables_set_broken(r->tables, place->path);
     base_bytes_finish(&wanted);
     base_bytes_finish(&packed);
     return err;
 }
 
-void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options, struct cache *cache)
+void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options, struct cache *cache,
+                    struct fs_tables *tables)
 {
-    *r = (struct fs_reader){
-        .ops = {.read_table = read_table, .context = r}, .options = *options, .cache = cache};
+    *r = (struct fs_reader){.ops = {.prepare = prepare, .read_table = read_table, .context = r},
+                            .options = *options,
+                            .cache = cache,
+                            .tables = tables};
 }
 
 void fs_reader_finish(struct fs_reader *r)

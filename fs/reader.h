@@ -7,6 +7,7 @@
 #define FS_READER_H
 
 #include "cache/reader.h"
+#include "fs/tables.h"
 #include "mountcfg/cfg.h"
 
 struct fs_reader {
@@ -14,9 +15,12 @@ struct fs_reader {
     struct cache_reader_options options;
     struct cache_reader *reader; /* NULL = no table was read so far */
     struct cache *cache;         /* that has the archives; borrowed, may be NULL */
+    struct fs_tables *tables;    /* of a mount: which are read, and which are broken; borrowed, may be NULL */
 };
-/* options is copied; its strings are borrowed. Nothing happens before the first table. */
-void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options, struct cache *cache);
+/* options is copied; its strings are borrowed. With `tables` there must be a cache. Nothing happens before
+ * the first table. */
+void fs_reader_init(struct fs_reader *r, const struct cache_reader_options *options, struct cache *cache,
+                    struct fs_tables *tables);
 void fs_reader_finish(struct fs_reader *r);
 
 #endif

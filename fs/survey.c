@@ -42,7 +42,7 @@ static int scan(const struct fs_options *o, struct cache *cache, const struct cf
                                                  .decoder = o->decoder,
                                                  .worker_memory_bytes = o->worker_memory_bytes};
     struct fs_reader reader;
-    fs_reader_init(&reader, &options, cache);
+    fs_reader_init(&reader, &options, cache, NULL);
     int err = cfg_scan(o->cfg, &reader.ops, lister, o->report, NULL, ret, ret_problems);
     fs_reader_finish(&reader);
     return err;

@@ -9,6 +9,7 @@
 
 #include "fs/lister.h"
 
+#include "base/log.h"
 #include <errno.h>
 
 /* What clips that a scan found point into: all of the scan, or copies of what they need. */
@@ -187,7 +188,13 @@ static int take_in(struct fs *fs, struct fs_scan *scan, cfg_report *report, void
                                    .lister = &lister,
                                    .report = report,
                                    .context = context};
-    return err ? err : fs_tree_update(&fs->tree, &found, listener);
+    if (err)
+        return err;
+    fs->n_left_out = scan->clips->n_left_out;
+    /* Nothing was said of tables where no clip is. */
+    fs->n_tables_missing = scan->clips->n > 0 ? scan->clips->n_tables_missing : SIZE_MAX;
+    fs_tables_take_in(fs->tables);
+    return fs_tree_update(&fs->tree, &found, listener);
 }
 
 static void free_scan(struct fs_scan *scan)
@@ -210,15 +217,34 @@ static int scan_once(struct fs *fs, cfg_report *report, void *context, struct fs
                                                  .decoder = o->decoder,
                                                  .worker_memory_bytes = o->worker_memory_bytes};
     struct fs_reader reader;
-    fs_reader_init(&reader, &options, fs->cache);
+    /* Without a watch there are no scans after the first. */
+    fs_reader_init(&reader, &options, fs->cache, cfg_refresh_seconds(o->cfg) > 0 ? fs->tables : NULL);
     int err = cfg_scan(o->cfg, &reader.ops, &lister, report, context, &scan->clips, &problems);
     fs_reader_finish(&reader);
     if (!err) {
         fs->n_problems = problems;
-        fs->n_left_out = scan->clips->n_left_out;
         fs->n_fields = scan->clips->n_fields;
     }
     return err;
+}
+
+/* Whether a scan's tables are as good as those of the one before. */
+static bool has_its_tables(const struct fs *fs, const struct fs_scan *scan)
+{
+    const struct cfg *c = fs->options->cfg;
+    char path[4096];
+    const char *broken = fs_tables_find_broken(fs->tables);
+    if (broken)
+        base_log(
+            BASE_LOG_WARNING,
+            "%s: it was without mistakes when the tree was made, which stays as it is until they are mended",
+            cfg_full_path(c, broken, path, sizeof path));
+    else if (scan->clips->n_tables_missing > fs->n_tables_missing)
+        base_log(BASE_LOG_WARNING,
+                 "%s: a table is gone that was there when the tree was made, which stays as it is until it "
+                 "is back",
+                 cfg_root(c));
+    return !broken && scan->clips->n_tables_missing <= fs->n_tables_missing;
 }
 
 int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct fs_tree_listener *listener)
@@ -229,11 +255,14 @@ int fs_world_scan(struct fs *fs, cfg_report *report, void *context, const struct
     size_t before = cache_n_clips(fs->cache);
     if (!err && base_grow_to(&fs->clips_memory, before * sizeof *fs->clips) < 0)
         err = -ENOMEM;
+    bool kept = !err && listener && !has_its_tables(fs, scan);
     if (!err) {
         fs->n_clips = before;
-        err = take_in(fs, scan, report, context, listener);
+        if (!kept)
+            err = take_in(fs, scan, report, context, listener);
     }
-    cache_archives_trim(fs->cache);
+    if (!kept) /* else the tree has the old ones */
+        cache_archives_trim(fs->cache);
     if (scan && fs->n_clips == before) {
         free_scan(scan);
     } else if (scan) {
@@ -249,12 +278,16 @@ int fs_world_init(struct fs *fs)
 {
     int err = base_grow_init(&fs->clips_memory, MAX_CLIPS * sizeof *fs->clips);
     fs->clips = fs->clips_memory.data;
+    fs->tables = fs_tables_create();
+    if (!fs->tables)
+        return -ENOMEM;
     return err ? err : fs_tree_init(&fs->tree, fs->options->cfg);
 }
 
 void fs_world_finish(struct fs *fs)
 {
     fs_tree_finish(&fs->tree);
+    fs_tables_destroy(base_steal_pointer(fs->tables));
     base_grow_finish(&fs->clips_memory);
     while (fs->scans) {
         struct fs_scan *scan = fs->scans;

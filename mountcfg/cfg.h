@@ -393,6 +393,9 @@ struct cfg_table_place {
 
 /* Who looks into files for cfg_scan(). */
 struct cfg_reader {
+    /* The files below the root that are going to be read, by their paths: called once, before the first of
+     * them. 0 or a negative errno. May be NULL. */
+    int (*prepare)(void *context, const char *const *paths, size_t n);
     /* Reads a table: first calls mistake() for what is wrong in it (line 0:
      * with the whole of it), then row() for each row with n_columns values, NULL for one that it lacks, all
      * terminated and gone after the call. What row() returns, if it is not 0, ends the reading and is
@@ -497,6 +500,7 @@ struct cfg_clips {
     size_t n_archives;
     const struct cfg_archive *archives; /* sorted by path; those in others behind them */
     size_t n_lists;
+    size_t n_tables_missing;           /* tables that must be there, and no file is */
     const struct cfg_list_file *lists; /* by view, then by path, bytewise */
     /* Parallel to the fields; empty but for those that some template takes as {values.FIELD}. */
     const struct cfg_values *values;

@@ -555,9 +555,21 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
     else if (n_files == 0 && !r->table->implied)
         cfg_mistake(r->log, r->table->place, "no file below %s is this table",
                     r->c->n_merged > 0 ? "the roots" : r->c->root);
+    r->clips->n_tables_missing += n_files == 0 && !r->table->implied;
     if (r->rows.n > 1)
         qsort(r->rows.items, r->rows.n, sizeof(struct row), compare_rows);
     return join_clips(r);
+}
+
+/* Tells the reader of all files that it will be asked for. */
+static int prepare(const struct cfg_reader *reader, const struct cfg_table_file *files, size_t n_files)
+{
+    base_autofree const char **paths = calloc(n_files + 1, sizeof *paths);
+    size_t n = 0;
+    for (size_t i = 0; paths && i < n_files; i++)
+        if (!files[i].archive)
+            paths[n++] = files[i].path;
+    return paths ? reader->prepare(reader->context, paths, n) : -ENOMEM;
 }
 
 /* What the configuration speaks of and neither names nor tables give. */
@@ -574,15 +586,16 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
                     struct cfg_matcher *matcher, struct cfg_table_file *files, size_t n_files,
                     struct cfg_clips *clips)
 {
-    if (clips->n == 0)
-        return 0;
+    int err = reader && reader->prepare ? prepare(reader, files, n_files) : 0;
+    if (err || clips->n == 0)
+        return err;
     struct reading *r = calloc(1, sizeof *r);
     if (!r)
         return -ENOMEM;
     *r = (struct reading){.c = c, .log = log, .matcher = matcher, .clips = clips};
     r->values = calloc(c->n_fields + 1, sizeof *r->values);
     r->file_fields = calloc(c->n_fields + 1, sizeof *r->file_fields);
-    int err = r->values && r->file_fields ? 0 : -ENOMEM;
+    err = r->values && r->file_fields ? 0 : -ENOMEM;
     for (size_t i = 0; i < c->n_fields; i++)
         r->differ[i] = cfg_is_cue_field(c, i) || cfg_is_box_field(c, i);
     if (n_files > 1)

@@ -48,7 +48,7 @@ static int read_table(void *context, const struct cfg_table_place *place, const 
 
 static int load_and_scan(void)
 {
-    static const struct cfg_reader reader = {read_table, NULL};
+    static const struct cfg_reader reader = {.read_table = read_table};
     struct cfg *c = NULL;
     struct cfg_clips *clips = NULL;
     size_t problems = 0;
