@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, harness
+from lib import archives, clips, harness
 
 RAW = {'raw/{shard}/{path}': 'files:'}
 SOURCE = '- archives: ["**/*.{tar,zip,tgz,gz,bz2,xz,zst}", "*.bin"]'
@@ -39,17 +39,15 @@ def extract(archive, into):
 def tree(root):
     """{path: what it is}; names of one inode are told by the first of them."""
     found, inodes = {}, {}
-    for directory, dirs, files in os.walk(root):
-        for name in dirs + files:
-            path = os.path.join(directory, name)
-            key, st = os.path.relpath(path, root), os.lstat(path)
-            if stat.S_ISLNK(st.st_mode):
-                found[key] = ('link', os.readlink(path))
-            elif stat.S_ISDIR(st.st_mode):
-                found[key] = ('dir',)
-            else:
-                inodes.setdefault((st.st_dev, st.st_ino), []).append(key)
-                found[key] = ('file', st.st_size, st.st_nlink, int(st.st_mtime))
+    for name, path, about in archives.entries(root):
+        key = os.fsdecode(name)
+        if stat.S_ISLNK(about.st_mode):
+            found[key] = ('link', os.fsdecode(os.readlink(path)))
+        elif stat.S_ISDIR(about.st_mode):
+            found[key] = ('dir',)
+        else:
+            inodes.setdefault((about.st_dev, about.st_ino), []).append(key)
+            found[key] = ('file', about.st_size, about.st_nlink, int(about.st_mtime))
     for names in inodes.values():
         for name in names:
             found[name] += (min(names),)

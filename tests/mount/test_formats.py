@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each format of archives through a mount: tree and bytes are those that GNU tar and bsdtar extract."""
 import os
+import stat
 import subprocess
 import sys
 import tarfile
@@ -10,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import harness
+from lib import archives, harness
 
 SOURCE = '- { archives: "*.{tar,zip,gz,bz2,xz,zst}", nested: "in/*.{tar,zip,gz}" }'
 VIEWS = {'{shard}/{path}': 'files:'}
@@ -36,15 +37,10 @@ def run(*command, check=True):
 def tree(root):
     """{name, as bytes: what it is}."""
     found = {}
-    root = os.fsencode(root)
-    for directory, dirs, files in os.walk(root):
-        for name in dirs + files:
-            path = os.path.join(directory, name)
-            st = os.lstat(path)
-            kind = 'link' if os.path.islink(path) else 'dir' if os.path.isdir(path) else 'file'
-            found[os.path.relpath(path, root)] = (
-                kind, st.st_size if kind == 'file' else 0, int(st.st_mtime) if kind == 'file' else 0,
-                os.readlink(path) if kind == 'link' else b'')
+    for name, path, about in archives.entries(root):
+        kind = 'link' if stat.S_ISLNK(about.st_mode) else 'dir' if stat.S_ISDIR(about.st_mode) else 'file'
+        found[name] = (kind, about.st_size if kind == 'file' else 0, int(about.st_mtime) if kind == 'file' else 0,
+                       os.readlink(path) if kind == 'link' else b'')
     return found
 
 

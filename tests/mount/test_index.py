@@ -6,30 +6,18 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, harness
+from lib import harness, one_video
 
 SOURCE = ('- { videos: "*.{mp4,mkv,wav}" }\n  - { archives: "*.{tar,tgz}", videos: "*.mp4", '
           "match: '(?<clip>.*)[.]mp4' }")
 VIEWS = {'{clip}/{frame:03d}.png': 'frames: {}', 'n/{clip}': 'text: "{nframes}"'}
 
 
-class Index(harness.Case):
-
-    @classmethod
-    def setUpClass(cls):
-        cls.made = Path(tempfile.mkdtemp(prefix='corpusfs-test-'))
-        cls.addClassCleanup(shutil.rmtree, cls.made)
-        clips.ffmpeg(*clips.picture(seconds=1), *clips.X264, cls.made / 'v.mp4')
-
-    def setUp(self):
-        super().setUp()
-        self.root = self.home / 'root'
-        self.root.mkdir()
+class Index(one_video.Case):
 
     def all_known(self, settings, names):
         """A mount shows the frames of all, and demuxes none."""
@@ -42,17 +30,17 @@ class Index(harness.Case):
     def test_media(self):
         """Files, members, packed members, and parts of a video; a video that is none is told, and costs itself alone."""
         for name in ['a.mp4', 'b.mkv']:
-            shutil.copy(self.made / 'v.mp4', self.root / name)
+            shutil.copy(self.video, self.root / name)
         for name, mode in {'t.tar': 'w', 'p.tgz': 'w:gz'}.items():
             with tarfile.open(self.root / name, mode) as tar:
                 for part in 'xy':
-                    tar.add(self.made / 'v.mp4', f'{name[0]}{part}.mp4')
+                    tar.add(self.video, f'{name[0]}{part}.mp4')
         settings = self.config(self.root, VIEWS, source=SOURCE)
         names = ['a', 'b', 'tx', 'ty', 'px', 'py']
         harness.corpusfs('index', settings, check=0)
         self.all_known(settings, names)
         (self.root / 'bad.mp4').write_bytes(self.random.randbytes(5000))
-        shutil.copy(self.made / 'v.mp4', self.root / 'c.mp4')
+        shutil.copy(self.video, self.root / 'c.mp4')
         said = harness.corpusfs('index', settings, check=1).stdout
         self.assertIn('bad.mp4', said)
         self.all_known(settings, [*names, 'c'])
@@ -62,7 +50,7 @@ class Index(harness.Case):
         names = [f'c{i:02}' for i in range(40)]
         for name in names:
             # Each is a file of its own.
-            (self.root / f'{name}.mp4').write_bytes((self.made / 'v.mp4').read_bytes() + name.encode())
+            (self.root / f'{name}.mp4').write_bytes(self.video.read_bytes() + name.encode())
         settings = self.config(self.root, VIEWS, source=SOURCE)
         with subprocess.Popen([harness.CORPUSFS, 'index', settings], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, env=harness.environment()) as process:

@@ -7,12 +7,10 @@ import os
 import random
 import sys
 import tarfile
-import tempfile
-import shutil
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import clips, harness
+from lib import harness, one_video
 
 SOURCE = '- { archives: "*.tar", videos: "**/*.mp4", samples: webdataset }'
 VIEWS = {'t/{shard}/{key}': 'text: "{key}|{cls}|{txt}|{lang}"'}
@@ -60,19 +58,7 @@ def group(path):
     return good, bad
 
 
-class Samples(harness.Case):
-
-    @classmethod
-    def setUpClass(cls):
-        cls.made = Path(tempfile.mkdtemp(prefix='corpusfs-test-'))
-        cls.addClassCleanup(shutil.rmtree, cls.made)
-        clips.ffmpeg(*clips.picture(seconds=1), *clips.X264, cls.made / 'v.mp4')
-        cls.video = (cls.made / 'v.mp4').read_bytes()
-
-    def setUp(self):
-        super().setUp()
-        self.root = self.home / 'root'
-        self.root.mkdir()
+class Samples(one_video.Case):
 
     def write(self, shard, things):
         """Names, or (name, content), or a TarInfo for what is no file."""
@@ -84,7 +70,7 @@ class Samples(harness.Case):
                 name, content = thing if isinstance(thing, tuple) else (thing, None)
                 if content is None:
                     field = name.rpartition('.')[2].lower()
-                    content = (self.video if field == 'mp4' else
+                    content = (self.video.read_bytes() if field == 'mp4' else
                                json.dumps({'lang': 'L' + name}).encode() if field == 'json' else
                                name.replace('/', '-').encode() + b'\n')
                 info = tarfile.TarInfo(name)
