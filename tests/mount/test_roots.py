@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Several folders as one corpus: videos, archives, tables, subtitles and files of each, under its name."""
+import hashlib
 import json
 import os
 import re
@@ -39,6 +40,23 @@ views:
 cache: {{ dir: "{home}/cache", size: 1GiB }}
 refresh: 1s
 '''
+# What a program gets: where its input is, and what that holds.
+SCRIPT = r'''
+import hashlib, os, sys
+source, output, path = sys.argv[1:]
+names = sorted(os.path.join(source, n) for n in os.listdir(source)) if os.path.isdir(source) else [source]
+data = b''.join(open(name, 'rb').read() for name in names)
+with open(output, 'w') as file:
+    file.write(f'{source}\n{path}\n{len(names)} {hashlib.sha256(data).hexdigest()}\n')
+if path.endswith('bad.webm'):
+    sys.exit('I do not like it')
+'''
+PROGRAMS = f'''views:
+  - path: "source/{{{{set}}}}/{{{{clip}}}}.txt"
+    command: ["{sys.executable}", "say.py", "{{{{input}}}}", "{{{{output}}}}", "{{{{path}}}}"]
+  - path: "frames/{{{{set}}}}/{{{{clip}}}}.txt"
+    command: {{{{ run: ["{sys.executable}", "say.py", "{{{{input}}}}", "{{{{output}}}}", "{{{{path}}}}"], input: "png/{{{{set}}}}/{{{{clip}}}}" }}}}
+'''
 
 
 class Roots(harness.Case):
@@ -59,9 +77,9 @@ class Roots(harness.Case):
             archive.write(self.first, 'Actor_01/03.mp4')
         (self.two / 'labels.csv').write_text('set,clip,caption\nActor_01,03,two\n', encoding='utf-8')
 
-    def configure(self, more=''):
+    def configure(self, more='', views='views:\n'):
         path = self.home / 'corpus.yaml'
-        path.write_text(CONFIG.format(home=self.home, more=more), encoding='utf-8')
+        path.write_text(CONFIG.replace('views:\n', views).format(home=self.home, more=more), encoding='utf-8')
         return path
 
     def check_tree(self, mount):
@@ -85,6 +103,50 @@ class Roots(harness.Case):
             self.check_tree(mount)
             compare.check_frames(self, self.third, mount.path / 'png/own/y', View('cfr', 'png'))
             self.assertEqual(mount.stats()['jobs_index'], 1, 'the others are known')
+
+    def assert_said(self, path, source, name, files):
+        said = path.read_text(encoding='utf-8').splitlines()
+        if source:
+            self.assertEqual(said[0], str(source))
+        data = b''.join(file.read_bytes() for file in files)
+        self.assertEqual(said[1:], [name, f'{len(files)} {hashlib.sha256(data).hexdigest()}'])
+        self.assertEqual(len(path.read_bytes()), path.stat().st_size)
+
+    def test_programs(self):
+        """A program gets the file where it is, of each root, or a copy of a member, or frames in the mount; it is run anew
+        when that changes, and messages name the file where it is."""
+        (self.home / 'say.py').write_text(SCRIPT, encoding='ascii')
+        shutil.copy(self.third, self.home / 'root/own/y.mp4')
+        shutil.copy(self.third, self.lone / 'bad.webm')
+        allowed = [re.escape(f'{self.lone}/bad.webm: '), re.escape('bad.webm')]
+        config = self.configure('root: root', PROGRAMS)
+        clips_of = {'DFEW/2961': (self.one / 'videos/2961.mp4', 'DFEW/videos/2961.mp4'),
+                    'Lone/x': (self.lone / 'x.webm', 'Lone/x.webm'),
+                    'own/y': (self.home / 'root/own/y.mp4', 'own/y.mp4')}
+        with self.mount(config, allowed=allowed) as mount:
+            for clip, (source, name) in self.shuffled(clips_of.items()):
+                self.assert_said(mount.path / f'source/{clip}.txt', source, name, [source])
+            self.assert_said(mount.path / 'source/Actor_01/03.txt', None, 'Actor_01/03.mp4', [self.first])
+            for clip, (_, name) in self.shuffled([*clips_of.items(), ('Actor_01/03', (None, 'Actor_01/03.mp4'))]):
+                home = mount.path / 'png' / clip
+                self.assert_said(mount.path / f'frames/{clip}.txt', home, name, sorted(home.iterdir()))
+            with self.assertRaises(OSError):
+                (mount.path / 'source/Lone/bad.txt').read_bytes()
+            self.assertRegex(mount.log(), re.escape(f'{self.lone}/bad.webm: ') + '.*I do not like it')
+            changed = self.third.read_bytes() + b'and more'
+
+            def becomes():
+                try:
+                    return (mount.path / 'source/Lone/x.txt').read_text(encoding='utf-8')
+                except OSError:  # it changes just now
+                    return ''
+            (self.lone / 'x.webm').write_bytes(changed)
+            harness.wait_until('the new one', lambda: hashlib.sha256(changed).hexdigest() in becomes())
+        with self.mount(config, allowed=allowed) as mount:
+            self.assertEqual(mount.stats()['jobs_command'], 0)
+            self.assert_said(mount.path / 'source/DFEW/2961.txt', *clips_of['DFEW/2961'],
+                             [clips_of['DFEW/2961'][0]])
+            self.assertEqual(mount.stats()['jobs_command'], 0, 'it is kept')
 
     @staticmethod
     def list_of(mount):
