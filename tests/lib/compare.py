@@ -22,11 +22,11 @@ def frame_fault(data, name, view, png, video):
     ours, theirs = oracle.pixels(data), oracle.pixels((png / name).read_bytes())
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return f'{ours.shape} {ours.dtype}, ffmpeg gives {theirs.shape} {theirs.dtype}'
+    if numpy.array_equal(ours, theirs):
+        return ''
     differing = int((ours != theirs).any(axis=-1).sum() if ours.ndim == 3 else (ours != theirs).sum())
-    if differing:
-        most = int(abs(ours.astype(int) - theirs).max())
-        return f'{differing} of {ours.shape[0] * ours.shape[1]} pixels differ by up to {most}'
-    return ''
+    most = int(abs(ours.astype(int) - theirs).max())
+    return f'{differing} of {ours.shape[0] * ours.shape[1]} pixels differ by up to {most}'
 
 
 def check_frames(case, video, directory, view):
