@@ -4,8 +4,10 @@
 import gzip
 import io
 import json
+import re
 import sys
 import tarfile
+import textwrap
 import wave
 import zipfile
 from pathlib import Path
@@ -20,6 +22,7 @@ UTTERANCES = {  # (emotion of the whole, that of the text alone, what is said, k
     'G00003_11_13_010': ('happy', 'happy', '[笑] & 走吧', 'other.mp4'),
     **{name: ('happy', 'neutral', name, 'tiny.mp4') for name in presets.ODD_NAMES},
 }
+PARTS = (('Some', '0.1', '0.25'), ('more', 0.25, 0.5))  # of what is said, and when
 
 
 def tone(seconds):
@@ -33,7 +36,7 @@ def tone(seconds):
 
 def about(name, emotion, text):
     return json.dumps({'emotion_result': emotion, 'speaker_id': name[:9], 'file_name': f'{name}.wav', 'content': text,
-                       'paragraphs': [{'start': '0.1', 'end': '0.5'}],
+                       'paragraphs': [{'start': a, 'end': b, 'text': f'{part} of {text}'} for part, a, b in PARTS if text],
                        'data': [{'emotion': emotion, 'annotator': i} for i in range(5)]}, ensure_ascii=False).encode()
 
 
@@ -102,6 +105,17 @@ class EmotionTalk(presets.Case):
                 self.assertEqual((tree / 'Multimodal/mp4' / FOLDER / f'{path.stem}.mp4').read_bytes(),
                                  presets.video(UTTERANCES[path.stem][3]).read_bytes())
             self.check_clips(tree, {name: u[0] for name, u in UTTERANCES.items()})
+
+    def test_parts_of_what_is_said(self):
+        """The tables of the page: a cue for each part."""
+        make(self.root)
+        page = (Path(__file__).parents[2] / 'docs/presets/emotiontalk.md').read_text(encoding='utf-8')
+        tables = textwrap.dedent(re.search(r'^      tables:\n(?:      .*\n)+', page, re.MULTILINE)[0])
+        with self.mounted(tables) as tree:
+            for name, (emotion, _, text, _) in UTTERANCES.items():
+                cues = presets.oracle.cues(tree / 'srt' / emotion / f'{name}.srt')
+                self.assertEqual([(c.start.ordinal, c.end.ordinal, c.text) for c in cues],
+                                 [(float(a) * 1000, float(b) * 1000, f'{part} of {text}') for part, a, b in PARTS if text])
 
     def test_labels_of_text(self):
         """The emotion that the text alone tells, from the zip in the tar."""
