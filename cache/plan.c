@@ -152,9 +152,28 @@ static uint32_t run_of_rows(const struct clip_view *v)
     return 2 * v->beside + 2;
 }
 
+bool plan_in_run(const struct clip_view *v)
+{
+    return v->run >= run_of_rows(v);
+}
+
+#define OVERTAKEN_BYTES ((uint64_t)1 << 20)
+
+/* Of a run the kernel reads several pieces at once, and the threads that answer them overtake each other. */
+static bool is_overtaken(const struct clip_view *v, uint32_t first)
+{
+    const uint32_t most = (uint32_t)BASE_MIN(OVERTAKEN_BYTES / (v->frame_bytes + 1) + 1, UINT64_C(1) << 16);
+    const uint32_t low = v->last_asked - BASE_MIN(v->last_asked, most), high = v->last_asked + most;
+    return plan_in_run(v) && first >= low && first <= high;
+}
+
 void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, uint64_t reader)
 {
     uint32_t steps = last > first ? last - first : 0;
+    if (is_overtaken(v, first)) {
+        v->last_asked = BASE_MAX(v->last_asked, last);
+        return;
+    }
     if (first == v->last_asked || first == v->last_asked + 1) {
         v->run += steps + (first != v->last_asked);
     } else {
@@ -165,11 +184,6 @@ void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, 
     }
     v->last_reader = reader;
     v->last_asked = last;
-}
-
-bool plan_in_run(const struct clip_view *v)
-{
-    return v->run >= run_of_rows(v);
 }
 
 bool plan_rows_locked(struct clip_view *v, uint32_t row)

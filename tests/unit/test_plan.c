@@ -210,6 +210,7 @@ static void test_rows(void)
     uint32_t starts[] = {0, 20}, first, last;
     struct clip_view v = new_view(starts, 2, 40);
     v.beside = 1;
+    v.frame_bytes = 500000;
     plan_lone_row(&v, 20, &first, &last);
     CHECK(first == 20 && last == 21); /* within its segment */
     plan_lone_row(&v, 7, &first, &last);
@@ -222,11 +223,21 @@ static void test_rows(void)
     check_rows(&v, 5, 5, 5, true);     /* again in one segment */
     v = new_view(starts, 2, 40);
     v.beside = 1;
+    v.frame_bytes = 500000;
     for (uint32_t row = 20; row < 26; row++)
         check_rows(&v, row, row, row, row >= 24); /* a run */
     check_rows(&v, 0, 0, 0, false);
     check_rows(&v, 0, 1, 1, false);
     check_rows(&v, 1, 2, 2, true); /* from the beginning it is believed earlier */
+    v = new_view(starts, 2, 40);
+    v.beside = 1;
+    v.frame_bytes = 500000;
+    for (uint32_t row = 0; row < 8; row++)
+        check_rows(&v, row, row, row, row >= 2);
+    check_rows(&v, 10, 10, 10, true); /* still the run, whose pieces come in any order */
+    check_rows(&v, 8, 9, 8, true);
+    check_rows(&v, 11, 12, 11, true);
+    check_rows(&v, 36, 36, 36, false); /* too far off for that */
     v = new_view(starts, 2, 40);
     check_rows(&v, 30, 30, 30, true); /* rows that are small are not made alone */
 }
