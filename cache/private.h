@@ -196,6 +196,7 @@ struct survey {
     size_t distance;   /* of the next that may be of use */
     unsigned left;     /* so many */
     bool again;        /* it had been read before */
+    bool in_order;     /* it stands right behind the one before */
     bool one_each;     /* the last two were new: who reads so takes one frame of a clip */
 };
 

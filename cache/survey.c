@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-/* So many clips for each that is read, among so many behind it whose files are named alike, and none of
+/* So many clips for each that is read; where clips are read from frame to frame, which takes all processors
+ * for long, one, if they are read in order; among so many behind it whose files are named alike, and none of
  * longer files: they are read through. */
-enum { CLIPS_AHEAD = 4, NEIGHBOURS = 64, MOST_BYTES = 32 << 20 };
+enum { CLIPS_AHEAD = 4, AHEAD_OF_RUN = 1, NEIGHBOURS = 64, MOST_BYTES = 32 << 20 };
 
 void survey_note_locked(struct cache *c, size_t clip, size_t view)
 {
@@ -18,6 +19,7 @@ void survey_note_locked(struct cache *c, size_t clip, size_t view)
     c->clips[clip].read = true;
     if (s->began && s->clip == clip)
         return;
+    s->in_order = s->began && clip == (s->clip + 1) % c->n_clips;
     s->distance = 1;
     s->left = s->began ? CLIPS_AHEAD : 0; /* who reads one clip may want no other */
     s->view = view;
@@ -43,9 +45,17 @@ static bool is_wanted_locked(const struct cache *c, size_t clip, struct cache_ta
     return k->surveyed && v->n_files > 0 && !v->measured;
 }
 
+static bool is_in_run_locked(const struct cache *c)
+{
+    const struct media *m = c->clips[c->survey.clip].media;
+    return m && plan_in_run(&m->views[c->survey.view]);
+}
+
 bool survey_is_due_locked(const struct cache *c)
 {
-    return c->survey.left > 0 && !c->surveyor && c->n_workers > 1;
+    const unsigned left = c->survey.left;
+    return left > 0 && !c->surveyor && c->n_workers > 1 &&
+           (!is_in_run_locked(c) || (c->survey.in_order && left > CLIPS_AHEAD - AHEAD_OF_RUN));
 }
 
 bool survey_choose_locked(struct cache *c, struct cache_task *ret)
