@@ -9,8 +9,10 @@ enum { MAX_SLOTS = 2 * DEC_MAX_ENCODERS + 1 };
 struct slot {
     AVFrame *frames[2]; /* the second is blank but for flow */
     struct dec_picture_input inputs[2];
-    struct base_box box; /* w 0: none */
-    struct dec_encoded result;
+    struct base_box box;       /* w 0: none */
+    struct dec_encoded result; /* whose bytes stand in one of these: */
+    struct base_bytes file;
+    AVFrame *pixels;
     bool done; /* guarded by dec_encoders.lock */
 };
 
@@ -47,8 +49,12 @@ static int encode_frame(const struct dec_job *job, struct dec_picture *picture, 
     if (!err)
         err = dec_picture_render(picture, &slot->inputs[0], slot->frames[0], &spec, (int)job->width,
                                  (int)job->height, &rendered, &r->why);
+    if (!err && dec_rgb_is_encoded(&spec, rendered)) {
+        av_frame_move_ref(slot->pixels, rendered);
+        return 0;
+    }
     if (!err)
-        err = dec_picture_encode(&spec, rendered, job->file_bytes, &r->file, &lowered, &r->why);
+        err = dec_picture_encode(&spec, rendered, job->file_bytes, &slot->file, &lowered, &r->why);
     r->lowered = lowered;
     return err;
 }
@@ -58,17 +64,21 @@ static int encode_flow(const struct dec_job *job, struct dec_picture *picture, s
     struct dec_encoded *r = &slot->result;
     const struct dec_flow_frames pair = {{slot->frames[0], slot->frames[1]},
                                          {slot->inputs[0], slot->inputs[1]}};
-    return dec_flow_make(job, picture, &pair, &r->file, &r->split, &r->lowered, &r->why);
+    return dec_flow_make(job, picture, &pair, &slot->file, &r->split, &r->lowered, &r->why);
 }
 
 static void encode(const struct dec_encoders *e, struct dec_picture *picture, struct slot *slot)
 {
     const struct dec_job *job = e->job;
     struct dec_encoded *r = &slot->result;
-    r->file.len = r->split = 0;
+    slot->file.len = r->split = 0;
+    av_frame_unref(slot->pixels);
     r->lowered = 0;
     r->err = job->frames.flow ? encode_flow(job, picture, slot) : encode_frame(job, picture, slot);
-    if (!r->err && (r->split > job->file_bytes || r->file.len - r->split > job->file_bytes))
+    const bool plain = slot->pixels->data[0];
+    r->data = plain ? slot->pixels->data[0] : slot->file.data;
+    r->len = plain ? (size_t)dec_rgb_bytes(&job->frames, slot->pixels) : slot->file.len;
+    if (!r->err && (r->split > job->file_bytes || r->len - r->split > job->file_bytes))
         r->err = base_fail(&r->why, -EFBIG, "it does not fit the size that the clip's files have");
     av_frame_unref(slot->frames[0]);
     av_frame_unref(slot->frames[1]);
@@ -99,6 +109,9 @@ static bool start(struct dec_encoders *e, unsigned n)
 {
     for (unsigned i = 0; i < 2 * e->n_slots; i++)
         if (!(e->slots[i / 2].frames[i % 2] = av_frame_alloc()))
+            return false;
+    for (unsigned i = 0; i < e->n_slots; i++)
+        if (!(e->slots[i].pixels = av_frame_alloc()))
             return false;
     for (; e->n < n; e->n++) {
         struct encoder *encoder = &e->encoders[e->n];
@@ -140,7 +153,8 @@ void dec_encoders_destroy(struct dec_encoders *e)
     for (unsigned i = 0; i < e->n_slots; i++) {
         av_frame_free(&e->slots[i].frames[0]);
         av_frame_free(&e->slots[i].frames[1]);
-        base_bytes_finish(&e->slots[i].result.file);
+        av_frame_free(&e->slots[i].pixels);
+        base_bytes_finish(&e->slots[i].file);
     }
     pthread_cond_destroy(&e->done);
     pthread_cond_destroy(&e->work);

@@ -17,7 +17,8 @@ struct dec_encoded {
     uint32_t tag; /* as given with the frame */
     int err;      /* of rendering or encoding, with why */
     struct base_reason why;
-    struct base_bytes file;
+    const uint8_t *data;
+    size_t len;
     size_t split;     /* pictures of flow: where the second file begins */
     unsigned lowered; /* so many files, to fit job->file_bytes */
 };

@@ -221,20 +221,20 @@ static uint32_t entries_of_frame(const struct run *r)
 }
 
 /* Number i of the run, of one file, or of two, the second from `split` on. */
-static int put_frame(struct run *r, const struct base_bytes *encoded, size_t split, uint32_t i)
+static int put_frame(struct run *r, const uint8_t *data, size_t len, size_t split, uint32_t i)
 {
     struct dec_work *work = r->work;
     struct dec_entry *entry = &r->entries[(size_t)i * entries_of_frame(r)];
-    const uint32_t first = (uint32_t)(split > 0 ? split : encoded->len);
-    if (r->offset + encoded->len > UINT32_MAX)
+    const uint32_t first = (uint32_t)(split > 0 ? split : len);
+    if (r->offset + len > UINT32_MAX)
         return base_fail(&work->why, -EFBIG, "a run of frames over 4 GiB");
-    int err = dec_output_write(work, encoded->data, encoded->len, r->offset);
+    int err = dec_output_write(work, data, len, r->offset);
     if (err)
         return err;
     entry[0] = (struct dec_entry){(uint32_t)r->offset, first};
     if (split > 0)
-        entry[1] = (struct dec_entry){(uint32_t)r->offset + first, (uint32_t)encoded->len - first};
-    r->offset += encoded->len;
+        entry[1] = (struct dec_entry){(uint32_t)r->offset + first, (uint32_t)len - first};
+    r->offset += len;
     return 0;
 }
 
@@ -251,7 +251,7 @@ static int collect(struct run *r, const uint32_t *sources)
         return leave_out(work, sources[made->tag]);
     work->reply->n_lowered += made->lowered;
     r->collected = made;
-    return put_frame(r, &made->file, made->split, made->tag);
+    return put_frame(r, made->data, made->len, made->split, made->tag);
 }
 
 static int collect_all(struct run *r, const uint32_t *sources)
@@ -355,7 +355,7 @@ static int make_wanted(struct run *r, const uint32_t *source)
     r->has_wanted = !err && r->entries[0].len > 0;
     r->wanted_source = source;
     if (r->has_wanted) {
-        base_bytes_append(&r->wanted, r->collected->file.data, r->collected->file.len);
+        base_bytes_append(&r->wanted, r->collected->data, r->collected->len);
         r->wanted_split = r->collected->split;
     }
     if (r->wanted.failed)
@@ -399,7 +399,7 @@ static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
     for (uint32_t i = 0; !err && i < n; i++) {
         bool repeat = is_repeat(r, sources, i);
         if (!repeat && r->has_wanted && is_same(r, sources + i, r->wanted_source))
-            err = put_frame(r, &r->wanted, r->wanted_split, i);
+            err = put_frame(r, r->wanted.data, r->wanted.len, r->wanted_split, i);
         else if (!repeat)
             err = begin_frame(r, sources, i);
         work->progress(work, 0);

@@ -9,6 +9,12 @@ uint64_t dec_rgb_bytes(const struct dec_frames_spec *spec, const AVFrame *pictur
     return dec_row_bytes(spec, (uint32_t)picture->width, (uint32_t)picture->height);
 }
 
+bool dec_rgb_is_encoded(const struct dec_frames_spec *spec, const AVFrame *picture)
+{
+    return spec->format == DEC_RGB && !spec->floats && !spec->planar &&
+           picture->linesize[0] == picture->width * 3;
+}
+
 /* What each value of a channel becomes: with one rounding a step, as NumPy does it in float32. */
 static void fill_table(const struct dec_frames_spec *spec, int channel, float table[256])
 {

@@ -74,6 +74,8 @@ uint64_t dec_png_worst_bytes(const AVFrame *picture);
 int dec_ppm_encode(const AVFrame *picture, struct base_bytes *out, struct base_reason *why);
 int dec_rgb_encode(const struct dec_frames_spec *spec, const AVFrame *picture, struct base_bytes *out,
                    struct base_reason *why);
+/* Whether the picture's bytes stand in memory as dec_rgb_encode() would write them. */
+bool dec_rgb_is_encoded(const struct dec_frames_spec *spec, const AVFrame *picture);
 /* Of a picture of this size. */
 uint64_t dec_rgb_bytes(const struct dec_frames_spec *spec, const AVFrame *picture);
 
