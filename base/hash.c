@@ -39,6 +39,11 @@ void base_hasher_add(struct base_hasher *h, const void *data, size_t len)
     XXH3_128bits_update(h->state, data, len);
 }
 
+void base_hasher_continue(struct base_hasher *h, const void *data, size_t len)
+{
+    XXH3_128bits_update(h->state, data, len);
+}
+
 struct base_hash base_hasher_finish(struct base_hasher *h)
 {
     struct base_hash hash = from_xxh(XXH3_128bits_digest(h->state));

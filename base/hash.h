@@ -16,6 +16,8 @@ struct base_hash {
 struct base_hasher;
 struct base_hasher *base_hasher_create(void);
 void base_hasher_add(struct base_hasher *h, const void *data, size_t len);
+/* Without the length: several pieces added so alone give base_hash_of() of them all in one. */
+void base_hasher_continue(struct base_hasher *h, const void *data, size_t len);
 /* Ends and frees h. */
 struct base_hash base_hasher_finish(struct base_hasher *h);
 

@@ -62,6 +62,8 @@ int making_run_file_job(struct making *m, struct dec_job *job, const struct ingr
         return err;
     }
     struct cache_layout layout = {.payload_bytes = result.reply.bytes, .file_bytes = result.reply.bytes};
+    if (result.reply.has_sum)
+        cache_writer_sum(writer, &result.reply.sum);
     err = cache_writer_commit(writer, key, &layout, (uint64_t)(base_now_ns() - begin_ns) / 1000, ret);
     return err ? making_fail(m, base_fail(&m->why, err, "the worker's file makes no sense")) : 0;
 }

@@ -57,6 +57,8 @@ static int keep_frames(struct frames_job *f, const struct dec_reply *reply)
         .fill = reply->fill,
         .tail_bytes = reply->tail_bytes,
     };
+    if (reply->has_sum)
+        cache_writer_sum(writer, &reply->sum);
     err =
         cache_writer_commit(writer, &f->key, &layout, (uint64_t)(base_now_ns() - f->begin_ns) / 1000, f->ret);
     return err ? making_fail(m, base_fail(&m->why, err, "the worker's frames make no sense")) : 0;

@@ -108,7 +108,7 @@ static struct base_hash footer_sum(const struct cache_footer *footer)
  * can touch.
  */
 int cache_footer_write(int fd, const struct cache_layout *layout, const struct base_hash *key,
-                       uint64_t cost_us)
+                       uint64_t cost_us, const struct base_hash *sum)
 {
     off_t end = (off_t)cache_content_bytes(layout);
     struct cache_footer footer = {
@@ -122,7 +122,11 @@ int cache_footer_write(int fd, const struct cache_layout *layout, const struct b
         .key = *key,
     };
     memcpy(footer.magic, footer_magic, sizeof footer.magic);
-    int err = base_hash_fd(fd, 0, (uint64_t)end, &footer.content_sum);
+    int err = 0;
+    if (sum)
+        footer.content_sum = *sum;
+    else
+        err = base_hash_fd(fd, 0, (uint64_t)end, &footer.content_sum);
     if (err)
         return err;
     footer.footer_sum = footer_sum(&footer);

@@ -105,6 +105,8 @@ struct cache_writer;
 int cache_writer_begin(struct cache_store *store, uint64_t max_bytes, struct cache_writer **ret);
 /* The descriptor to write payload and entries into, from offset 0. Belongs to the writer. */
 int cache_writer_fd(const struct cache_writer *w);
+/* The checksum of the content, base_hash_of(), for who knows it. Else commit reads all of it again. */
+void cache_writer_sum(struct cache_writer *w, const struct base_hash *sum);
 /* Checks the entries (they come from a worker), adds the footer, publishes under `key` by rename, then adds
  * the row. `cost_us`: what making it took. Frees w in every case. -EPROTO: entries or layout make no sense,
  * or are more than max_bytes. Nobody may write to the descriptor any more. */

@@ -131,9 +131,10 @@ uint64_t cache_charge_fd(int fd, uint64_t bytes);
  * the segment owns fd. */
 int cache_segment_create(int fd, const struct cache_layout *layout, const struct base_hash *key,
                          struct cache_segment **ret);
-/* Writes the footer behind the content and cuts the file there. */
+/* Writes the footer behind the content and cuts the file there. sum: of the content; NULL = it is read for
+ * it. */
 int cache_footer_write(int fd, const struct cache_layout *layout, const struct base_hash *key,
-                       uint64_t cost_us);
+                       uint64_t cost_us, const struct base_hash *sum);
 /* Reads and checks a footer, not the content. -EBADMSG: bad. */
 int cache_footer_read(int fd, const struct base_hash *key, struct cache_footer *ret);
 /* Opens a kept segment and checks all of it. -ENOENT; -EBADMSG: bad; or another negative errno. */

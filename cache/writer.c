@@ -14,6 +14,8 @@ struct cache_writer {
     int fd;
     bool in_memory;
     uint64_t max_bytes;
+    bool has_sum;
+    struct base_hash sum;   /* of the content */
     struct cache_work work; /* not for in_memory: the row that allows the file tmp/<owner>-<seq> */
 };
 
@@ -103,6 +105,12 @@ int cache_writer_fd(const struct cache_writer *w)
     return w->fd;
 }
 
+void cache_writer_sum(struct cache_writer *w, const struct base_hash *sum)
+{
+    w->sum = *sum;
+    w->has_sum = true;
+}
+
 static int move_in_place(const struct cache_writer *w, const struct base_hash *key)
 {
     struct cache_path from = cache_path_work(w->store->dir, w->work.owner, w->work.seq);
@@ -125,7 +133,7 @@ static int move_in_place(const struct cache_writer *w, const struct base_hash *k
 static int publish(struct cache_writer *w, const struct base_hash *key, const struct cache_layout *layout,
                    uint64_t cost_us)
 {
-    int err = cache_footer_write(w->fd, layout, key, cost_us);
+    int err = cache_footer_write(w->fd, layout, key, cost_us, w->has_sum ? &w->sum : NULL);
     if (err)
         return err;
     uint64_t bytes = cache_charge_fd(w->fd, cache_content_bytes(layout) + sizeof(struct cache_footer));

@@ -205,9 +205,31 @@ void dec_media_close(struct dec_media *m)
     free(m);
 }
 
+/* While the bytes are at hand: the daemon would have to read them back for it. */
+static void sum_up(struct dec_work *work, const void *data, size_t len, uint64_t offset)
+{
+    if (work->sum && offset == work->summed)
+        base_hasher_continue(work->sum, data, len);
+    else if (work->sum)
+        (void)base_hasher_finish(base_steal_pointer(work->sum));
+    work->summed += len;
+}
+
+void dec_output_sum(struct dec_work *work, struct dec_reply *reply)
+{
+    const bool whole = work->sum && work->summed == reply->bytes;
+    const struct base_hash sum =
+        work->sum ? base_hasher_finish(base_steal_pointer(work->sum)) : (struct base_hash){{0}};
+    work->summed = 0;
+    reply->has_sum = whole;
+    if (whole)
+        reply->sum = sum;
+}
+
 int dec_output_write(struct dec_work *work, const void *data, size_t len, uint64_t offset)
 {
     int err = base_pwrite_all(work->output, data, len, (off_t)offset);
+    sum_up(work, data, len, offset);
     return err ? base_fail(&work->why, -ENOSPC, "what is made of it cannot be written: %s", strerror(-err))
                : 0;
 }

@@ -53,6 +53,10 @@ struct dec_work {
     /* Tells the daemon that the wanted frame is made, as `reply` says, and waits for the verdict: `output` is
      * a fresh one, or the job has ended. 0 or a negative errno. */
     int (*first)(struct dec_work *work);
+    /* Of what was written, from the start and without a gap, up to `summed`. NULL = it was written otherwise,
+     * or nobody wants to know. */
+    struct base_hasher *sum;
+    uint64_t summed;
     bool ended; /* no reply is due any more */
     int64_t last_progress_ns;
     int socket;
@@ -60,6 +64,9 @@ struct dec_work {
 
 /* Writes into the output. 0 or -ENOSPC with work->why, whatever the reason: it is not the source's fault. */
 int dec_output_write(struct dec_work *work, const void *data, size_t len, uint64_t offset);
+
+/* Puts the output's checksum into the reply, if it is known, and ends it. */
+void dec_output_sum(struct dec_work *work, struct dec_reply *reply);
 
 /* What does one kind of job. 0 or a negative errno with work->why. */
 typedef int dec_run(struct dec_work *work);

@@ -49,7 +49,7 @@ bool dec_reply_check(const struct dec_reply *reply, const struct dec_job *job, u
         return false;
     if (!is_terminated(reply->reason, sizeof reply->reason) || reply->bytes > max_bytes)
         return false;
-    if (reply->fill > 255 || reply->stale > 1 || reply->tail_bytes > 4096)
+    if (reply->fill > 255 || reply->stale > 1 || reply->has_sum > 1 || reply->tail_bytes > 4096)
         return false;
     switch (reply->kind) {
     case DEC_PROGRESS:

@@ -24,7 +24,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 16u
+#define DEC_VERSION 17u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 #define DEC_MAX_BOUND 10000.0f /* of flow */
@@ -238,6 +238,8 @@ struct dec_reply {
     uint32_t tail_bytes; /* DEC_FRAMES: how many of each entry's bytes stand after the filling */
     uint32_t stale;      /* DEC_FAILED: 1 = the media index promised what decoding did not find: index again,
                             counting */
+    uint32_t has_sum;    /* DEC_FIRST, DEC_DONE: 1 = `sum` is base_hash_of() of the output's `bytes` bytes */
+    struct base_hash sum;
     /* DEC_FAILED: a sentence without the source's name. DEC_FRAMES, done: why an entry is empty, "" = none
      * is. DEC_SHARD_INDEX: what is wrong. Terminated. */
     char reason[256];

@@ -68,6 +68,7 @@ static int tell_first(struct dec_work *work)
     struct dec_verdict verdict;
     int fds[DEC_N_FDS];
     reply.kind = DEC_FIRST;
+    dec_output_sum(work, &reply);
     int err = dec_send(work->socket, &reply, sizeof reply, NULL);
     if (!err) {
         await();
@@ -84,6 +85,7 @@ static int tell_first(struct dec_work *work)
     if (verdict.goes_on) {
         close(work->output);
         work->output = fds[0];
+        work->sum = base_hasher_create();
     }
     return 0;
 }
@@ -150,10 +152,12 @@ static int serve(struct dec_job *job, int fds[DEC_N_FDS])
         .reply = &reply,
         .progress = send_progress,
         .first = tell_first,
+        .sum = base_hasher_create(),
         .socket = SOCKET,
     };
     int err = run(&work, fds[DEC_FD_INDEX]);
     fds[DEC_FD_OUTPUT] = work.output;
+    dec_output_sum(&work, &reply);
     if (err) {
         reply.kind = DEC_FAILED;
         reply.error = -err;

@@ -91,10 +91,16 @@ static struct made run(dec_run *job_run, struct dec_job *job, struct dec_source 
                             .output = output,
                             .index = index,
                             .reply = &made.reply,
+                            .sum = base_hasher_create(),
                             .progress = no_progress};
     if (CHECK_INT(job_run(&work), 0) && made.reply.bytes > 0)
         made.data = mmap(NULL, made.reply.bytes, PROT_READ, MAP_SHARED, output, 0);
     CHECK(made.data != MAP_FAILED);
+    dec_output_sum(&work, &made.reply);
+    if (made.data && job->kind != DEC_INDEX && CHECK(made.reply.has_sum)) {
+        const struct base_hash sum = base_hash_of(made.data, made.reply.bytes);
+        CHECK(base_hash_equal(&sum, &made.reply.sum));
+    }
     return made;
 }
 

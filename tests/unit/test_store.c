@@ -166,6 +166,39 @@ static void test_frames(void)
     teardown();
 }
 
+/* A checksum that the writer knew: a right one is believed, and a wrong one found out by who reads it first.
+ */
+static void check_told_sum(bool is_right)
+{
+    setup();
+    struct cache_store *store = open_store(64 * MIB);
+    struct dec_entry entries[4] = {{0, 500}, {0, 500}, {0, 0}, {500, 1000}};
+    struct cache_writer *w;
+    struct cache_segment *s = NULL;
+    struct base_hash key = key_of(7), sum;
+    CHECK_INT(cache_writer_begin(store, 100 * KIB, &w), 0);
+    write_frames(w, entries);
+    CHECK_INT(base_hash_fd(cache_writer_fd(w), 0, frames_layout.payload_bytes + sizeof entries, &sum), 0);
+    sum.bytes[3] ^= is_right ? 0 : 1;
+    cache_writer_sum(w, &sum);
+    CHECK_INT(cache_writer_commit(w, &key, &frames_layout, 10, &s), 0);
+    cache_segment_unref(s);
+    s = NULL;
+    cache_store_close(store);
+    store = open_store(64 * MIB);
+    CHECK_INT(cache_segment_get(store, &key, &s), is_right ? 0 : -ENOENT);
+    CHECK_INT(usage(store).bad, is_right ? 0 : 1);
+    cache_segment_unref(s);
+    cache_store_close(store);
+    teardown();
+}
+
+static void test_told_sums(void)
+{
+    check_told_sum(true);
+    check_told_sum(false);
+}
+
 static int commit_entry(struct cache_store *store, struct dec_entry bad, struct cache_layout layout,
                         uint64_t max)
 {
@@ -411,6 +444,7 @@ int main(int argc, char **argv)
         STORE_TEST(test_expected),
         STORE_TEST(test_opened_once),
         STORE_TEST(test_frames),
+        STORE_TEST(test_told_sums),
         STORE_TEST(test_untrusted_layouts),
         STORE_TEST(test_held_while_evicted),
         STORE_TEST(test_order),
