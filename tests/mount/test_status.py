@@ -20,8 +20,9 @@ VIEWS = {'ppm/{class}/{clip}/{frame:06d}.ppm': 'frames: {}', 'mp3/{class}/{clip}
 FOLDER = {'mounted', 'cache_dir', 'size_bytes', 'budget_bytes', 'min_free_bytes', 'segments'}
 COUNTERS = {
     'pid', 'uptime_s', 'made', 'evicted', 'bad', 'unkept', 'hits', 'misses', 'jobs_index', 'jobs_measure', 'jobs_frames',
-    'jobs_audio', 'jobs_subtitles', 'jobs_list', 'jobs_unpack', 'jobs_command', 'members_refused', 'past_end', 'failed', 'pictures_decoded', 'frames_lowered', 'worker_restarts', 'workers',
-    'workers_busy', 'workers_idle', 'queued', 'bytes_read', 'problems', 'left_out', 'unlisted'}
+    'jobs_audio', 'jobs_subtitles', 'jobs_list', 'jobs_unpack', 'jobs_command', 'members_refused', 'past_end', 'failed',
+    'pictures_decoded', 'frames_lowered', 'worker_restarts', 'workers', 'workers_busy', 'workers_idle', 'queued', 'list_bytes',
+    'bytes_read', 'problems', 'left_out', 'unlisted'}
 OPERATIONS = ['lookup', 'getattr', 'readdir', 'read_warm', 'read_cold']
 
 
