@@ -103,6 +103,14 @@ ssize_t write(int fd, const void *data, size_t len)
     return WITH_FAULT(FAULTS_WRITE, mode, NEXT(write)(fd, data, len));
 }
 
+ssize_t pread64(int fd, void *out, size_t len, off_t offset)
+{
+    struct stat st;
+    if (control->poison != 0 && fstat(fd, &st) == 0 && st.st_ino == control->poison)
+        __builtin_trap();
+    return NEXT(pread64)(fd, out, len, offset);
+}
+
 ssize_t pwrite64(int fd, const void *data, size_t len, off_t offset)
 {
     int mode = chosen_fd(FAULTS_WRITE, fd);

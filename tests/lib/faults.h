@@ -46,6 +46,7 @@ struct faults {
     _Atomic uint64_t device;
     char dir[1024];
     _Atomic uint64_t tracing; /* 1: the SQL of each sqlite3_step is appended to FILE.sql */
+    _Atomic uint64_t poison;  /* the inode number of a file that crashes who preads it; 0 = none */
     struct faults_of_kind kinds[FAULTS_N_KINDS];
 };
 

@@ -14,10 +14,11 @@ KINDS = ['write', 'sync', 'rename', 'resize', 'create', 'mkdir', 'unlink', 'sqli
 MODES = ['fail', 'short', 'late']
 SQLITE_BUSY, SQLITE_FULL, SQLITE_IOERR_WRITE = 5, 13, 10 | 3 << 8
 FOREVER = 1 << 62
-# struct faults: device, dir, tracing, then six numbers a kind.
-_HEAD = struct.Struct('=Q1024sQ')
+# struct faults: device, dir, tracing, poison, then six numbers a kind.
+_HEAD = struct.Struct('=Q1024sQQ')
 _KIND = struct.Struct('=6Q')
 _TRACING = 8 + 1024
+_POISON = _TRACING + 8
 
 
 class Faults:
@@ -26,7 +27,7 @@ class Faults:
     def __init__(self, home, cache, name='faults'):
         self.path = Path(home) / name
         device = os.stat(home).st_dev
-        self.path.write_bytes(_HEAD.pack(device, str(cache).encode(), 0) + bytes(_KIND.size * len(KINDS)))
+        self.path.write_bytes(_HEAD.pack(device, str(cache).encode(), 0, 0) + bytes(_KIND.size * len(KINDS)))
         os.chmod(self.path, 0o666)
         with open(self.path, 'r+b') as file:
             self.map = mmap.mmap(file.fileno(), 0)
@@ -50,6 +51,10 @@ class Faults:
     def trace(self, on):
         """Whether the SQL of each step is written down."""
         struct.pack_into('=Q', self.map, _TRACING, int(on))
+
+    def poison(self, path):
+        """Who reads this file from now on crashes; None: nobody."""
+        struct.pack_into('=Q', self.map, _POISON, os.stat(path).st_ino if path else 0)
 
     def traced(self):
         """The SQL of the steps since it was asked last."""

@@ -107,6 +107,35 @@ class Replaced(harness.Case):
             except OSError as error:
                 self.assertEqual(error.errno, errno.EIO, name)
 
+    def test_open_files(self):
+        """Who has a file open that is another one now gets EIO for what the kernel does not have, and no byte of the new
+        one, which has its name and size; stored, packed, and in an archive in it."""
+        def put(letter):
+            data = {'big': letter * 400_000 + self.random.randbytes(4_000_000) + letter * 400_000}
+            for name, archive in {'a.tar': tar_of(data), 'b.tgz': tar_of(data, 'w:gz'), 'c.zip': zip_of(data),
+                                  'd.zip': zip_of(data, zipfile.ZIP_DEFLATED), 'e.tar': tar_of({'in/i.zip': zip_of(data)}),
+                                  'f.tgz': tar_of({'in/i.zip': zip_of(data)}, 'w:gz')}.items():
+                self.put(name, archive)
+            return data['big']
+        names = ['a/big', 'b/big', 'c/big', 'd/big', 'e/in/i/big', 'f/in/i/big']
+        old = put(b'o')
+        with self.mount(self.config(self.root, RAW, source=SOURCE)) as mount:
+            paths = [mount.path / 'raw' / name for name in names]
+            files = [os.open(path, os.O_RDONLY) for path in paths]
+            for file in files:
+                self.assertEqual(os.pread(file, 1000, 0), old[:1000])
+            new = put(b'n')
+            self.assertEqual(len(new), len(old))
+            for path in paths:
+                self.await_content(path, new)
+            for path, file in zip(paths, files):
+                for at in (2_000_000, len(old) - 1000):
+                    with self.assertRaises(OSError, msg=path) as caught:
+                        os.pread(file, 1000, at)
+                    self.assertEqual(caught.exception.errno, errno.EIO, path)
+                self.assertEqual(content(path), new)
+                os.close(file)
+
     def test_memory(self):
         """The lists of archives, and of those in them, go when these are replaced; so does what was refused."""
         def members(turn):
