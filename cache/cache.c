@@ -70,6 +70,20 @@ size_t cache_n_clips(struct cache *c)
     return n;
 }
 
+void cache_show_clips(struct cache *c, const uint32_t *clips, size_t n)
+{
+    pthread_mutex_lock(&c->lock);
+    c->counters.past_end = 0;
+    for (size_t i = 0; i < c->n_clips; i++)
+        c->clips[i].hidden = true;
+    for (size_t i = 0; i < n; i++) {
+        struct clip *clip = &c->clips[clips[i]];
+        c->counters.past_end += clip->hidden && clip->past_end;
+        clip->hidden = false;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why)
 {
     if (options->n_views > CACHE_MAX_VIEWS)

@@ -152,6 +152,8 @@ int cache_add_sources(struct cache *c, const struct cache_source *sources, size_
 
 /* How many clips there are; archives (archives.h) are clips of their own. */
 size_t cache_n_clips(struct cache *c);
+/* Of all clips that there are, these n are in the tree now: the counters are about them. */
+void cache_show_clips(struct cache *c, const uint32_t *clips, size_t n);
 
 /* Somebody who waits: embedded in the caller's request, zero-initialised but for wake. */
 struct cache_waiter {
@@ -213,7 +215,8 @@ struct cache_counters {
         jobs_command;
     uint64_t members_refused; /* of archives that are open */
     uint64_t list_bytes;      /* of their lists, in memory */
-    uint64_t past_end;        /* clips that go past the end of their source, of those that were indexed */
+    uint64_t
+        past_end; /* clips in the tree that go past the end of their source, of those that were indexed */
     uint64_t pictures_decoded, frames_lowered, worker_restarts, failed;
     /* Reads that found everything kept, and reads that had to wait (store.h counts its own lookups, of which
      * a read may need several). Reads that failed are neither. */

@@ -63,21 +63,21 @@ static bool install_media(struct making *m, struct media *media)
     return current;
 }
 
-/* A cut that does not fit its source is what is left of it; that is told once. */
+/* A cut that does not fit its source is what is left of it; that is told once, for as long as it is so. */
 static void check_cut(struct making *m, const struct media *media)
 {
     struct cache *c = m->c;
     struct cache_cut_times t;
     media_cut_times(media, &c->sources[m->t->clip].cut, &t);
-    if (!t.past_end)
-        return;
     pthread_mutex_lock(&c->lock);
-    bool told = c->clips[m->t->clip].cut_told;
-    c->clips[m->t->clip].cut_told = true;
-    c->counters.past_end += !told;
+    struct clip *clip = &c->clips[m->t->clip];
+    bool before = clip->past_end;
+    clip->past_end = t.past_end;
+    if (!clip->hidden && before != t.past_end)
+        c->counters.past_end += t.past_end ? 1 : -UINT64_C(1);
     pthread_mutex_unlock(&c->lock);
     const struct source_place place = source_place(c, m->path);
-    if (!told)
+    if (t.past_end && !before)
         base_log(BASE_LOG_WARNING, "%s/%s: a clip from %.3f s to %.3f s goes past its end at %.3f s",
                  place.dir, place.path, (double)t.from_us / 1e6, (double)t.to_us / 1e6,
                  (double)t.source_us / 1e6);

@@ -74,7 +74,8 @@ struct clip {
     bool recounted;
     bool read;     /* frames of it had to be made */
     bool surveyed; /* looked into ahead of its readers, as far as that was possible */
-    bool cut_told; /* that its cut goes past the source's end */
+    bool past_end; /* its cut goes past the source's end, which the log has */
+    bool hidden;   /* it is not in the tree */
     /* Its files as they were when they were looked at, all zero = not there; they are watched from then on.
      */
     bool looked;

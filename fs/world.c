@@ -190,6 +190,7 @@ static int take_in(struct fs *fs, struct fs_scan *scan, cfg_report *report, void
                                    .context = context};
     if (err)
         return err;
+    cache_show_clips(fs->cache, clip_ids, scan->clips->n);
     fs->n_left_out = scan->clips->n_left_out;
     /* Nothing was said of tables where no clip is. */
     fs->n_tables_missing = scan->clips->n > 0 ? scan->clips->n_tables_missing : SIZE_MAX;

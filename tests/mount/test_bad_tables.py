@@ -138,7 +138,7 @@ class BadTables(harness.Case):
                               for line, clip, times in ((3, 'a/1', '0.800 s to 1.600 s'), (4, 'b/3', '0.200 s to 3.000 s'),
                                                         (6, 'b/3', '5.000 s to 6.000 s'))])
             self.assertIn('3 clips go past the end of their video\n', said)
-        with self.mount(config, allowed=['goes past its end']) as mount:
+        with self.mount(config, allowed=['goes past its end', 'b/3.mp4']) as mount:
             expected = {'1/p': 10, '1/q': 5, '3/r': 20, '3/s': 10, '3/t': 0}
             self.assertEqual({path: len(os.listdir(mount.path / path)) for path in self.shuffled(expected)}, expected)
             figures = json.loads(harness.corpusfs('status', '--json', mount.path, check=0).stdout)
@@ -146,10 +146,29 @@ class BadTables(harness.Case):
             self.assertEqual(figures['jobs_index'], 0)
             self.assertIn('past end  3 clips that end after their source (corpusfs check tells which)\n',
                           harness.corpusfs('status', mount.path, check=0).stdout)
+            self.mend(mount, rows)
         shutil.rmtree(self.root / 'b')
         (self.root / 'labels.csv').write_text('clip,part,from,to\n1,p,0,0.4\n', encoding='utf-8')
         harness.corpusfs('check', config, check=0)
         harness.corpusfs('index', config, check=0)
+
+    def mend(self, mount, rows):
+        """Rows and videos that are put right under the mount count no more."""
+        def past_end(rows, frames):
+            try:
+                for clip in rows:
+                    os.listdir(mount.path / clip)
+                return [len(os.listdir(mount.path / clip)) for clip in rows] == frames and mount.stats()['past_end']
+            except OSError:  # it changes just now
+                return None
+        (self.root / 'labels.csv').write_text('\n'.join(['clip,part,from,to', rows[0], '1,q,0.8,1', *rows[2:], '']),
+                                              encoding='utf-8')
+        harness.wait_until('the row', lambda: past_end(['1/q', '3/r', '3/t'], [5, 20, 0]) == 2)
+        (self.root / 'labels.csv').write_text('\n'.join(['clip,part,from,to', *rows, '']), encoding='utf-8')
+        harness.wait_until('the row as it was', lambda: past_end(['1/q', '3/r', '3/t'], [5, 20, 0]) == 3)
+        clips.ffmpeg(*clips.picture(seconds=7), *clips.X264, self.home / 'longer.mp4')
+        os.replace(self.home / 'longer.mp4', self.root / 'b/3.mp4')
+        harness.wait_until('the longer video', lambda: past_end(['1/q', '3/r', '3/t'], [5, 70, 25]) == 1)
 
     def test_many_past_the_end(self):
         """The first ones are told, all are counted."""
