@@ -29,12 +29,12 @@ static const char help[] =
 static void print_line(void *context, const char *line)
 {
     (void)context;
-    (void)fprintf(stderr, "%s\n", line);
+    cli_progress_say(line);
 }
 
-static void print_found(void *context, const char *line)
+static void print_found(void *progress, const char *line)
 {
-    (void)context;
+    cli_progress_end(progress); /* it is done */
     (void)printf("%s\n", line);
 }
 

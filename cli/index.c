@@ -30,7 +30,7 @@ static int usage(FILE *out)
 static void print_line(void *context, const char *line)
 {
     (void)context;
-    (void)fprintf(stderr, "%s\n", line);
+    cli_progress_say(line);
 }
 
 static void on_progress(void *context, uint64_t done, uint64_t total)

@@ -46,20 +46,28 @@ void cli_progress_show(struct cli_progress *p, uint64_t done, uint64_t total, ui
     p->next_ns = now + (p->terminal ? SECOND_NS / 10 : LINE_SECONDS * SECOND_NS);
     double seconds = (double)(now - p->begin_ns) / (double)SECOND_NS;
     double part = BASE_MIN((double)done / (double)total, 1.0);
-    char rate[32], left[32] = "-:--";
+    char rate[48], size[32], left[32] = "-:--";
     if (part > 0)
         format_time((int64_t)(seconds / part * (1 - part) + 0.5), left);
-    (void)cli_size((uint64_t)((double)bytes / seconds), rate);
+    if (bytes > 0)
+        (void)snprintf(rate, sizeof rate, "%s/s", cli_size((uint64_t)((double)bytes / seconds), size));
+    else
+        (void)snprintf(rate, sizeof rate, "%.1f/s", (double)done / seconds);
     if (!p->terminal) {
-        (void)fprintf(stderr, "%s: %llu of %llu (%.0f %%), %s/s, %s left\n", p->what,
-                      (unsigned long long)done, (unsigned long long)total, part * 100, rate, left);
+        (void)fprintf(stderr, "%s: %llu of %llu (%.0f %%), %s, %s left\n", p->what, (unsigned long long)done,
+                      (unsigned long long)total, part * 100, rate, left);
         return;
     }
     char bar[BAR_WIDTH + 1] = {0};
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', (size_t)(part * BAR_WIDTH));
-    (void)fprintf(stderr, "\r%s [%s] %3.0f %%  %s/s  %s left \033[K", p->what, bar, part * 100, rate, left);
+    (void)fprintf(stderr, "\r%s [%s] %3.0f %%  %s  %s left \033[K", p->what, bar, part * 100, rate, left);
     p->drawn = true;
+}
+
+void cli_progress_say(const char *line)
+{
+    (void)fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "", line);
 }
 
 void cli_progress_end(struct cli_progress *p)

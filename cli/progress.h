@@ -15,9 +15,11 @@ struct cli_progress {
 };
 
 void cli_progress_begin(struct cli_progress *p, const char *what);
-/* `done` of `total` things are done, in which there were `bytes`. May be called as often as there is
- * something to say. */
+/* `done` of `total` things are done, in which there were `bytes`; 0: the rate is that of the things. May be
+ * called as often as there is something to say. */
 void cli_progress_show(struct cli_progress *p, uint64_t done, uint64_t total, uint64_t bytes);
+/* A line on standard error, in the place of a bar that may stand there; any thread. */
+void cli_progress_say(const char *line);
 /* Takes the bar away. */
 void cli_progress_end(struct cli_progress *p);
 

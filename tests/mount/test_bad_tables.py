@@ -6,8 +6,10 @@ The videos are never opened, but for those that are cut, whose length matters.
 """
 import json
 import os
+import pty
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -151,6 +153,21 @@ class BadTables(harness.Case):
         (self.root / 'labels.csv').write_text('clip,part,from,to\n1,p,0,0.4\n', encoding='utf-8')
         harness.corpusfs('check', config, check=0)
         harness.corpusfs('index', config, check=0)
+
+    def test_on_a_terminal(self):
+        """Lines take the place of the bar that may stand there."""
+        self.make_videos()
+        (self.root / 'labels.csv').write_text('clip,part,from,to\n1,p,0,9\n', encoding='utf-8')
+        config = self.config(self.root, {'{clip}/{part}': 'text: x'}, source=SOURCE, more=f'tables:\n{CUT}')
+        ours, theirs = pty.openpty()
+        done = subprocess.run([harness.CORPUSFS, 'check', config], stdout=theirs, stderr=theirs, check=False,
+                              timeout=harness.PATIENCE, env=harness.environment())
+        os.close(theirs)
+        said = os.read(ours, 1 << 16).decode()
+        os.close(ours)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f'\r\x1b[K{self.root}/labels.csv:2: ', said)
+        self.assertRegex(said, rf'(\r\x1b\[K|\n){re.escape(str(config))}: source at line')
 
     def mend(self, mount, rows):
         """Rows and videos that are put right under the mount count no more."""
