@@ -20,20 +20,30 @@ static int set_live(struct base_bytes *bits, uint32_t i)
 
 /* ---- Nodes ---- */
 
+/* A node whose name is in the tree already. */
+static int add_named(struct fs_update *u, struct fs_node node)
+{
+    struct fs_tree *t = u->tree;
+    if (u->n_nodes >= FS_MAX_NODES)
+        return -EFBIG;
+    if (base_grow_to(&t->nodes_memory, ((size_t)u->n_nodes + 1) * sizeof *t->nodes) < 0)
+        return -ENOMEM;
+    t->nodes[u->n_nodes] = node;
+    return set_live(&u->live_nodes, u->n_nodes++);
+}
+
 static int add_node(struct fs_update *u, struct fs_node node, const char *name, size_t len)
 {
     struct fs_tree *t = u->tree;
-    if (u->n_nodes >= FS_MAX_NODES || t->names_bytes > UINT32_MAX - 4096)
+    if (t->names_bytes > UINT32_MAX - 4096)
         return -EFBIG;
-    if (base_grow_to(&t->nodes_memory, ((size_t)u->n_nodes + 1) * sizeof *t->nodes) < 0 ||
-        base_grow_to(&t->names_memory, (size_t)t->names_bytes + len + 1) < 0)
+    if (base_grow_to(&t->names_memory, (size_t)t->names_bytes + len + 1) < 0)
         return -ENOMEM;
     node.name = t->names_bytes;
     memcpy(t->names + node.name, name, len);
     t->names[node.name + len] = 0;
     t->names_bytes += (uint32_t)len + 1;
-    t->nodes[u->n_nodes] = node;
-    return set_live(&u->live_nodes, u->n_nodes++);
+    return add_named(u, node);
 }
 
 /* A shown file is the same node when it has the same content. */
@@ -49,9 +59,12 @@ static bool is_same(const struct fs_update *u, const struct fs_node *a, const st
 static int insert_leaf(struct fs_update *u, struct fs_node node, const char *name, size_t len)
 {
     int64_t old = node.parent < u->tree->n_nodes ? fs_tree_child_n(u->tree, node.parent, name, len) : -ENOENT;
-    if (old >= 0 && is_same(u, &u->tree->nodes[old], &node))
+    if (old < 0)
+        return add_node(u, node, name, len);
+    if (is_same(u, &u->tree->nodes[old], &node))
         return set_live(&u->live_nodes, (uint32_t)old);
-    return add_node(u, node, name, len);
+    node.name = u->tree->nodes[old].name; /* another file of that name, as in an archive that was replaced */
+    return add_named(u, node);
 }
 
 /* ---- Directories ---- */

@@ -342,11 +342,13 @@ static void test_update(void)
      * looked up is the new. */
     const uint32_t other_ids[] = {9, 3, 4};
     const struct fs_found other = {.clips = later, .clip_ids = other_ids};
-    const uint32_t ids_before = tree.n_ids;
+    const uint32_t ids_before = tree.n_ids, names_before = tree.names_bytes;
     heard[0] = 0;
     CHECK_INT(fs_tree_update(&tree, &other, &listener), 0);
     CHECK_INT(find("img/Joy/b"), frames);
-    CHECK(tree.n_ids <= ids_before + 3); /* one directory's frames, and a list with two files */
+    CHECK(find("mp3/Joy/b.mp3") > b &&
+          tree.names_bytes == names_before); /* its name is that of the old one */
+    CHECK(tree.n_ids <= ids_before + 3);     /* one directory's frames, and a list with two files */
     CHECK(strstr(heard, "frames of 1 in b, now of 9\n") != NULL && !strstr(heard, "frames of 3"));
     CHECK_INT(fs_tree_update(&tree, &found, &listener), 0);
     /* Nothing is new: nothing is told, and nothing grows. */
