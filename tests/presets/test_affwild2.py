@@ -14,7 +14,7 @@ TRAIN = {
     'video10_1(1)': [(-1, 60)],
     '情感, & [a] 30-30-1280x720': [(1, 18), (2, 17), (3, 16), (5, 9)],
 }
-TRAIN |= {name: [(4, 60)] for name in presets.ODD_NAMES}
+TRAIN |= {name: [(4, 18), (-1, 42)] for name in presets.ODD_NAMES}
 VALIDATION = {'135-24-1920x1080_left': [(5, 60)], '135-24-1920x1080_right': [(-1, 30), (0, 30)]}
 RUNS = {  # (class, clip): the first frame and how many
     ('Neutral', '7-60-1920x1080_Train_1to5'): (1, 5),
@@ -27,7 +27,7 @@ RUNS = {  # (class, clip): the first frame and how many
     ('Sadness', '情感, & [a] 30-30-1280x720_Train_52to60'): (52, 9),
     ('Sadness', '135-24-1920x1080_left_Validation_1to60'): (1, 60),
     ('Neutral', '135-24-1920x1080_right_Validation_31to60'): (31, 30),
-    **{('Happiness', f'{name}_Train_1to60'): (1, 60) for name in presets.ODD_NAMES},
+    **{('Happiness', f'{name}_Train_1to18'): (1, 18) for name in presets.ODD_NAMES},
 }
 
 
