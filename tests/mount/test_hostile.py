@@ -4,6 +4,7 @@
 stands beside it can be read."""
 import io
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import harness
+from lib import archives, harness
 
 RAW = {'raw/{shard}/{path}': 'files:'}
 SOURCE = '- archives: "*.{tar,zip,zst}"'
@@ -66,10 +67,10 @@ class Hostile(harness.Case):
                     setattr(info, key, value)
                 out.addfile(info, io.BytesIO(data))
 
-    def show(self, said, trees):
+    def show(self, said, trees, **settings):
         """Mounts, and looks: trees, by archive (None = that it holds `good` is enough); lines of the log, by archive."""
         self.tar('beside.tar')
-        with self.mount(self.config(self.root, RAW, source=SOURCE), allowed=['']) as mount:
+        with self.mount(self.config(self.root, RAW, source=SOURCE), allowed=[''], **settings) as mount:
             for shard, want in {'beside': ['good'], **trees}.items():
                 self.assertEqual((mount.path / f'raw/{shard}/good').read_bytes(), b'good', shard)
                 if want is not None:
@@ -162,6 +163,29 @@ class Hostile(harness.Case):
                 packer.stdin.write(bytes(1 << 20))
         self.show({'stream.zst': ['it unpacks to more than 200 times its size', 'what stands before that is shown']},
                   {'stream': ['good']})
+
+    def program_with_small_workers(self, mib):
+        """A daemon's program whose workers have so much memory, or with a sanitizer at once."""
+        folder = self.home / 'bin'
+        folder.mkdir()
+        shutil.copy(harness.CORPUSFS, folder)
+        script, env = folder / 'corpusfs-decoder', archives.limit_memory(mib).get('env', {})
+        options = f"ASAN_OPTIONS='{env['ASAN_OPTIONS']}' " if env else ''
+        script.write_text(f'#!/bin/sh\n{options}exec {harness.BUILD}/corpusfs-decoder {mib << 20}\n', encoding='ascii')
+        script.chmod(0o755)
+        return folder / 'corpusfs'
+
+    def test_memory(self):
+        """A packed tar that asks for a window of 1 GiB, from workers that have less: it is told, and not shown."""
+        good = tarfile.TarInfo('good')
+        good.size = 4
+        data = good.tobuf() + b'good' + bytes(508 + 1024)
+        for name, log in (('window.zst', 30), ('small.zst', 20)):
+            block = (len(data) << 3 | 1).to_bytes(3, 'little') + data
+            (self.root / name).write_bytes(b'\x28\xb5\x2f\xfd\0' + bytes([(log - 10) << 3]) + block)
+        # The sanitizer tells of allocations that fail.
+        self.show({'window.zst': ['out of memory', 'cannot be listed']}, {'small': ['good']}, crashing=True,
+                  program=self.program_with_small_workers(900))
 
     def test_overlap(self):
         """Members of a zip that share bytes: a header within what another holds, and two names for one header."""
