@@ -6,7 +6,7 @@
  *   tables.c    `tables:`
  *   fields.c    `fields:`
  *   views.c     `views:`
- *   lists.c     `list:` of a view, and which clips are in which list
+ *   lists.c     `list:` of a view
  *   npy.c       `npy:` of a view, and npy_sound.c its kinds of sound
  *   command.c   `command:` of a view
  *   load.c      the file as a whole, with its preset
@@ -152,12 +152,6 @@ void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *
 /* When all views are known. */
 void cfg_complete_lists(struct cfg_loader *l);
 void cfg_listing_finish(struct cfg_listing *list);
-/* Which clips are in which lists, and the values of fields. What cannot be listed is reported. 0 or -ENOMEM.
- */
-int cfg_make_lists(const struct cfg *c, struct cfg_log *log, struct cfg_matcher *matcher,
-                   struct cfg_clips *clips);
-/* Order of values: runs of digits by the number that they are, other bytes as bytes. NULL is before all. */
-int cfg_compare_values(const char *a, const char *b);
 
 /* ---- npy.c ---- */
 

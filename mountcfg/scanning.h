@@ -11,6 +11,7 @@
  *   cues.c      subtitles that stand in them
  *   boxes.c     boxes of frames that stand in them
  *   collide.c   clips that cannot stand in the tree
+ *   gather_lists.c  which clips are in which list
  *   describe.c  what was found
  *   keep.c      some clips without the rest of their scan
  */
@@ -161,6 +162,15 @@ struct cfg_box_counts {
 int cfg_put_boxes(const struct cfg *c, struct cfg_log *log, struct cfg_arena *arena, size_t view,
                   const struct cfg_box_row *rows, size_t n, struct cfg_clip *clip,
                   struct cfg_box_counts *counts);
+
+/* ---- gather_lists.c ---- */
+
+/* Which clips are in which lists, and the values of fields. What cannot be listed is reported. 0 or -ENOMEM.
+ */
+int cfg_make_lists(const struct cfg *c, struct cfg_log *log, struct cfg_matcher *matcher,
+                   struct cfg_clips *clips);
+/* Order of values: runs of digits by the number that they are, other bytes as bytes. NULL is before all. */
+int cfg_compare_values(const char *a, const char *b);
 
 /* ---- collide.c ---- */
 
