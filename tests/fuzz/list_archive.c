@@ -2,14 +2,14 @@
 /*
  * Lists an archive, and reads its members, with the worker's jobs, in this process and its sandbox:
  *
- *     list_archive [-r OFFSET,BYTES] [-k OLD_LIST,OLD_BYTES] [-o LIST] [-x CONTENT] [-s SEED] [-b] [-q]
- * ARCHIVE
+ *     list_archive [-r OFFSET,BYTES] [-k OLD_LIST,OLD_BYTES] [-o LIST] [-x CONTENT] [-s SEED] [-m MIB] [-b]
+ * [-q] ARCHIVE
  *
  * Prints a line for the archive, and one for each member: kind, storage, offset, size, packed bytes, time,
  * refusal, and name and target in hexadecimal digits. -r: the archive is a range of the file. -k: a tar that
  * grew since that list was made. -o keeps the list. -x writes what the files hold, one behind the other, read
  * in an order and in pieces that follow from the seed. Exit code 1: a job failed, with its reason on standard
- * error. -b: the last member first. -q: no lines for members.
+ * error. -b: the last member first. -q: no lines for members. -m MIB: how much memory there is.
  */
 #include "base/io.h"
 #include "decoders/media.h"
@@ -24,6 +24,7 @@ struct subject {
     int fd;
     uint64_t range_offset, range_bytes;
     uint64_t old_bytes;
+    uint64_t memory_mib;
     bool backwards, quiet;
     int old_fd, list_fd, content_fd, piece_fd;
 };
@@ -230,6 +231,9 @@ static bool parse_option(struct subject *s, int option, char *value)
     case 's':
         random_state = strtoull(value, NULL, 10);
         return true;
+    case 'm':
+        s->memory_mib = strtoull(value, NULL, 10);
+        return true;
     case 'b':
         s->backwards = true;
         return true;
@@ -252,12 +256,12 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
-    struct subject s = {.old_fd = -1, .list_fd = -1, .content_fd = -1};
+    struct subject s = {.memory_mib = 4096, .old_fd = -1, .list_fd = -1, .content_fd = -1};
     struct dec_members list;
     struct base_reason why;
     int option;
     bool good = true;
-    while (good && (option = getopt(argc, argv, "r:k:o:x:s:bq")) != -1)
+    while (good && (option = getopt(argc, argv, "r:k:o:x:s:m:bq")) != -1)
         good = parse_option(&s, option, optarg);
     s.fd = good && optind == argc - 1 ? open(argv[optind], O_RDONLY | O_CLOEXEC) : -1;
     if (s.fd < 0) {
@@ -267,7 +271,7 @@ int main(int argc, char **argv)
     if (s.list_fd < 0)
         s.list_fd = memfd_create("list", MFD_CLOEXEC);
     s.piece_fd = memfd_create("piece", MFD_CLOEXEC);
-    if (dec_sandbox_enter((uint64_t)4 << 30, &why) < 0)
+    if (dec_sandbox_enter(s.memory_mib << 20, &why) < 0)
         abort();
     uint64_t bytes = make_list(&s);
     uint8_t *data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, s.list_fd, 0);

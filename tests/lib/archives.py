@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import resource
 import shutil
 import stat
 import subprocess
@@ -33,11 +32,12 @@ class Member:
 
 
 def limit_memory(mib):
-    """What subprocess is told, so that a larger allocation fails: a limit on memory is no matter for the sanitizer."""
-    if b'__asan_init' in TOOL.read_bytes():
-        options = harness.environment()['ASAN_OPTIONS']
-        return {'env': harness.environment(ASAN_OPTIONS=f'{options}:allocator_may_return_null=1:max_allocation_size_mb={mib}')}
-    return {'preexec_fn': lambda: resource.setrlimit(resource.RLIMIT_AS, (mib << 20, mib << 20))}
+    """Environment for programs of which a sanitizer is a part: then a limit on all memory is none, and no allocation is
+    larger than this instead. {}: there is no sanitizer, or no limit (0)."""
+    if mib == 0 or b'__asan_init' not in TOOL.read_bytes():
+        return {}
+    options = harness.environment()['ASAN_OPTIONS']
+    return {'ASAN_OPTIONS': f'{options}:allocator_may_return_null=1:max_allocation_size_mb={mib}'}
 
 
 class Listed:
@@ -45,9 +45,11 @@ class Listed:
 
     def __init__(self, archive, *args, content=None, tool=TOOL, most_mib=0):
         """most_mib: more memory at once there is not; 0 = there is enough."""
-        command = [tool, *map(str, args), *(['-x', content] if content else []), archive]
-        limits = limit_memory(most_mib) if most_mib else {}
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, **limits)
+        more = ['-x', content] if content else []
+        more += ['-m', str(most_mib)] if most_mib else []
+        command = [tool, *map(str, args), *more, archive]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                              env=harness.environment(**limit_memory(most_mib)))
         lines = done.stderr.decode(errors='replace').splitlines(keepends=True)
         self.error = ''.join(line for line in lines if 'AddressSanitizer failed to allocate' not in line)
         self.failed = done.returncode != 0

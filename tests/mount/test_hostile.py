@@ -169,9 +169,9 @@ class Hostile(harness.Case):
         folder = self.home / 'bin'
         folder.mkdir()
         shutil.copy(harness.CORPUSFS, folder)
-        script, env = folder / 'corpusfs-decoder', archives.limit_memory(mib).get('env', {})
-        options = f"ASAN_OPTIONS='{env['ASAN_OPTIONS']}' " if env else ''
-        script.write_text(f'#!/bin/sh\n{options}exec {harness.BUILD}/corpusfs-decoder {mib << 20}\n', encoding='ascii')
+        script = folder / 'corpusfs-decoder'
+        settings = ''.join(f"{name}='{value}' " for name, value in archives.limit_memory(mib).items())
+        script.write_text(f'#!/bin/sh\n{settings}exec {harness.BUILD}/corpusfs-decoder {mib << 20}\n', encoding='ascii')
         script.chmod(0o755)
         return folder / 'corpusfs'
 
