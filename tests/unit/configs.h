@@ -3,6 +3,8 @@
 #ifndef TESTS_UNIT_CONFIGS_H
 #define TESTS_UNIT_CONFIGS_H
 
+#include "tests/unit/corpus.h"
+
 #define SOURCE "root: root\nsources:\n  - videos: \"*\"\n"
 #define FRAMES SOURCE "views:\n  - path: \"{clip}/{frame}.jpg\"\n    frames: "
 #define PNG SOURCE "views:\n  - path: \"{clip}/{frame}.png\"\n    frames: "

@@ -2,7 +2,6 @@
 /* Mistakes in a configuration: each is told at its place, with what was expected. */
 #include "tests/unit/check.h"
 #include "tests/unit/configs.h"
-#include "tests/unit/corpus.h"
 
 #define WHOLE(from, to) "expected a whole number from " from " to " to
 #define KNOWN_TOP                                                                                            \

@@ -2,7 +2,6 @@
 /* The configuration language: its bounds, and every value as it was meant. Its mistakes: test_mistakes.c. */
 #include "tests/unit/check.h"
 #include "tests/unit/configs.h"
-#include "tests/unit/corpus.h"
 
 static void test_bounds(void)
 {
