@@ -143,11 +143,21 @@ void clip_tell(struct cache *c, size_t clip, uint32_t version, uint32_t n_files)
         c->options.on_change(c->options.context, clip, version, n_files);
 }
 
+/* Whether the last change that was noticed is the same one of another part of the same video, of which there
+ * may be very many. */
+static bool was_said_locked(struct cache *c, size_t clip, uint32_t version)
+{
+    const struct last_change last = c->last_change;
+    c->last_change = (struct last_change){clip, version, true};
+    return last.is_one && last.clip != clip && last.version == version &&
+           strcmp(c->sources[last.clip].path, c->sources[clip].path) == 0;
+}
+
 bool clip_forget(struct cache *c, size_t clip, uint32_t version)
 {
     pthread_mutex_lock(&c->lock);
     struct clip *k = &c->clips[clip];
-    bool current = k->version == version && version < CACHE_MAX_VERSION;
+    bool current = k->version == version && version < CACHE_MAX_VERSION, said = false;
     struct media *old = NULL;
     uint32_t n_files = k->most_files;
     if (current) {
@@ -155,6 +165,7 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
         k->version++;
         k->logged = k->looked = false;
         k->most_files = k->told = 0;
+        said = was_said_locked(c, clip, version);
         if (c->sources[clip].sidecar)
             c->sidecars[clip].looked = false;
     }
@@ -166,7 +177,7 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     if (version + 1 == CACHE_MAX_VERSION)
         base_log(BASE_LOG_ERROR, "%s/%s: changed %d times while mounted; mount again to read it", place.dir,
                  place.path, CACHE_MAX_VERSION);
-    else
+    else if (!said)
         base_log(BASE_LOG_INFO, "%s/%s: changed while mounted; what was known of it is forgotten", place.dir,
                  place.path);
     clip_tell(c, clip, version, n_files);

@@ -239,6 +239,11 @@ struct cache {
     bool stopping, expects_readers;
     size_t n_clips;
     struct clip *clips;
+    struct last_change {
+        size_t clip;
+        uint32_t version;
+        bool is_one;
+    } last_change;                 /* that was noticed */
     struct clip_sidecar *sidecars; /* of the same number */
     struct media *media_newest, *media_oldest;
     size_t media_bytes;

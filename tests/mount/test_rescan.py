@@ -69,6 +69,21 @@ class Rescan(harness.Case):
             self.rescan(mount)
             self.look(mount, rows)
 
+    def test_one_line(self):
+        """A video that changes is told once, and not for each of its parts."""
+        rows = {(clip, f'{i:02}'): (i, i + 1, 'x') for clip in 'vw' for i in range(50)}
+        self.write(rows)
+        with self.mount(self.settings) as mount:
+            for turn in range(1, 4):
+                self.look(mount, rows)
+                for clip in 'vw':
+                    (self.root / f'{clip}.mp4').write_bytes(b'x' * turn)
+                    said = f'{clip}.mp4: changed while mounted'
+                    harness.wait_until('the change', lambda s=said, t=turn: mount.log().count(s) >= t)
+                self.rescan(mount)
+            for clip in 'vw':
+                self.assertEqual(mount.log().count(f'{clip}.mp4: changed while mounted'), 3)
+
     def test_crowded(self):
         """As many parts of one video with one begin: each is looked for in a place of its own."""
         rows = {('v', f'{end:06}'): (0, end, 'x') for end in range(1, 100_001)}
