@@ -4,174 +4,9 @@
  * has a key, the text of the table's `key` template; rows are sorted by it, and each clip looks its own up,
  * the text of `to`.
  */
-#include "mountcfg/scanning.h"
-
-#include "base/sample.h"
+#include "mountcfg/rows.h"
 
 #include <errno.h>
-
-/* Lines about rows that one table gives, at most; the rest is a number. */
-enum { MAX_TOLD = 20 };
-
-struct row {
-    const char *key;
-    const char **values; /* parallel to the columns, then the groups of the path */
-    uint32_t file, line;
-    bool used;
-};
-
-struct reading {
-    const struct cfg *c;
-    struct cfg_log *log;
-    struct cfg_matcher *matcher;
-    struct cfg_clips *clips;
-    const char **values; /* scratch: of all fields */
-    /* The table at hand: */
-    const struct cfg_table *table;
-    const struct cfg_table_file *files;
-    uint32_t file;            /* of the file at hand */
-    const char **file_fields; /* what its path gave, of all fields */
-    const char *file_path;    /* as messages have it */
-    struct cfg_list rows;
-    struct cfg_list cuts;        /* struct cfg_clip: what a table that cuts makes of the clips */
-    struct cfg_list cues, boxes; /* struct cfg_cue and cfg_box_row: scratch */
-    struct cfg_box_counts box_counts;
-    size_t n_keyless, n_bad_cues;
-    bool differ[CFG_MAX_FIELDS]; /* fields of which rows of one key may have different values */
-    bool seen[CFG_MAX_FIELDS];   /* some row of some table had it */
-    bool lacks_tables;           /* some optional table is not there */
-};
-
-/* ---- Reading ---- */
-
-static size_t n_values(const struct cfg_table *t)
-{
-    return t->n_columns + t->path.n_groups;
-}
-
-static size_t field_of(const struct cfg_table *t, size_t i)
-{
-    return i < t->n_columns ? t->column_fields[i] : t->path.groups[i - t->n_columns].field;
-}
-
-static struct cfg_place place_of_row(const struct reading *r, const struct row *row,
-                                     char text[CFG_MAX_PATH + 1])
-{
-    (void)cfg_full_path(r->c, r->files[row->file].label, text, CFG_MAX_PATH + 1);
-    return (struct cfg_place){text, (int)row->line, 0};
-}
-
-/* The text of a template over values, as the arena's; NULL with *ret_err 0 when a field is missing. */
-static const char *key_text(struct reading *r, const struct cfg_template *t, const char *const *values,
-                            int *ret_err)
-{
-    const struct cfg_clip fake = {.path = "", .values = values};
-    struct base_bytes text = {0};
-    size_t field;
-    *ret_err = 0;
-    if (cfg_template_check(t, values, &field))
-        return NULL;
-    cfg_expand(t, r->clips, &fake, 0, 0, &text);
-    const char *key =
-        text.failed ? NULL : cfg_arena_text(r->matcher->arena, (const char *)text.data, text.len);
-    base_bytes_finish(&text);
-    *ret_err = key ? 0 : -ENOMEM;
-    return key;
-}
-
-/* What a member of a sample and its clips have in common; NULL with *ret_err 0: it is of none. */
-static const char *sample_key(const struct reading *r, const char *path, uint32_t archive, uint32_t sample,
-                              int *ret_err)
-{
-    char text[CFG_MAX_PATH + 64];
-    size_t key_len;
-    *ret_err = 0;
-    if (sample == 0 || !base_sample_split(path, &key_len))
-        return NULL;
-    int len =
-        snprintf(text, sizeof text, "%.*s (sample %u of archive %u)", (int)key_len, path, sample, archive);
-    const char *key = cfg_arena_text(r->matcher->arena, text, BASE_MIN((size_t)len, sizeof text - 1));
-    *ret_err = key ? 0 : -ENOMEM;
-    return key;
-}
-
-static int take_row(void *context, uint64_t line, const char *const *values)
-{
-    struct reading *r = context;
-    const struct cfg_table *t = r->table;
-    struct row *row = cfg_list_add(&r->rows, sizeof *row);
-    size_t n = n_values(t);
-    if (!row)
-        return -ENOMEM;
-    *row = (struct row){.file = r->file, .line = (uint32_t)line};
-    row->values = cfg_arena_alloc(r->matcher->arena, n, sizeof *row->values);
-    if (!row->values)
-        return -ENOMEM;
-    memset(r->values, 0, r->c->n_fields * sizeof *r->values);
-    for (size_t i = 0; i < n; i++) {
-        const char *value = i < t->n_columns ? values[i] : r->file_fields[field_of(t, i)];
-        if (value && i < t->n_columns && !(value = cfg_arena_text(r->matcher->arena, value, strlen(value))))
-            return -ENOMEM;
-        row->values[i] = value;
-        r->seen[field_of(t, i)] = r->seen[field_of(t, i)] || value;
-        if (value)
-            r->values[field_of(t, i)] = value;
-    }
-    int err;
-    const struct cfg_table_file *file = &r->files[r->file];
-    row->key = t->member ? sample_key(r, file->path, file->archive, file->sample, &err)
-                         : key_text(r, t->key, r->values, &err);
-    if (err)
-        return err;
-    if (!row->key || !*row->key) {
-        char text[CFG_MAX_PATH + 1];
-        if (r->n_keyless++ < MAX_TOLD)
-            cfg_mistake(r->log, place_of_row(r, row, text), "the row has no key: left out");
-        else
-            r->log->n++;
-        r->rows.n--;
-    }
-    return 0;
-}
-
-static void take_mistake(void *context, uint64_t line, const char *what)
-{
-    const struct reading *r = context;
-    cfg_mistake(r->log, (struct cfg_place){r->file_path, (int)line, 0}, "%s", what);
-}
-
-static void count_mistakes(void *context, uint64_t n)
-{
-    const struct reading *r = context;
-    r->log->n += n;
-    cfg_note(r->log, (struct cfg_place){r->file_path, 0, 0}, "%llu more mistakes", (unsigned long long)n);
-}
-
-static int read_file(struct reading *r, const struct cfg_reader *reader)
-{
-    const struct cfg_table *t = r->table;
-    const char *path = r->files[r->file].path;
-    const struct cfg_table_sink sink = {take_row, take_mistake, count_mistakes, r};
-    char full[CFG_MAX_PATH + 1];
-    struct base_reason why = {""};
-    memset(r->file_fields, 0, r->c->n_fields * sizeof *r->file_fields);
-    r->file_path = cfg_full_path(r->c, r->files[r->file].label, full, sizeof full);
-    if (t->path.utf) {
-        int matched = cfg_match(r->matcher, &t->path, path, strlen(path));
-        int err = matched > 0 ? cfg_take_groups(r->matcher, &t->path, false, r->file_fields) : matched;
-        if (err < 0)
-            return err;
-        if (matched == 0) {
-            cfg_note(r->log, t->place, "note: %s does not match \"path\": not read", path);
-            return 0;
-        }
-    }
-    const struct cfg_table_place place = {path, r->files[r->file].archive, r->files[r->file].member};
-    int err = reader->read_table(reader->context, &place, &t->spec, &sink, &why);
-    if (err == -EIO)
-        cfg_mistake(r->log, (struct cfg_place){full, 0, 0}, "%s", why.text);
-    return err == -EIO ? 0 : err;
-}
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -181,8 +16,6 @@ static int compare_rows(const void *a, const void *b)
         order = x->file < y->file ? -1 : 1;
     return order ? order : x->line < y->line ? -1 : x->line > y->line;
 }
-
-/* ---- Joining ---- */
 
 /* What happened to the clips and rows of one table. */
 struct outcome {
@@ -214,8 +47,8 @@ static struct row *find_rows(const struct reading *r, const char *key, size_t *r
 static bool same_values(const struct reading *r, const struct row *a, const struct row *b)
 {
     const struct cfg_table *t = r->table;
-    for (size_t i = 0; i < n_values(t); i++) {
-        if (r->differ[field_of(t, i)])
+    for (size_t i = 0; i < cfg_row_width(t); i++) {
+        if (r->differ[cfg_row_field(t, i)])
             continue;
         if (!a->values[i] != !b->values[i] || (a->values[i] && strcmp(a->values[i], b->values[i]) != 0))
             return false;
@@ -227,12 +60,12 @@ static void report_ambiguous(const struct reading *r, const struct row *rows, si
                              const struct outcome *o)
 {
     char first[CFG_MAX_PATH + 1], second[CFG_MAX_PATH + 1];
-    if (o->n_ambiguous > MAX_TOLD) {
+    if (o->n_ambiguous > CFG_MAX_TOLD_ROWS) {
         r->log->n++;
         return;
     }
-    struct cfg_place at = place_of_row(r, &rows[other], second);
-    (void)place_of_row(r, &rows[0], first);
+    struct cfg_place at = cfg_row_place(r, &rows[other], second);
+    (void)cfg_row_place(r, &rows[0], first);
     cfg_mistake(r->log, at,
                 "a second row for \"%s\", which line %u of %s has otherwise: its clips are left out",
                 rows[0].key, rows[0].line, rows[0].file == rows[other].file ? "it" : first);
@@ -281,9 +114,9 @@ static const char *read_cut(const struct cfg_table *t, const char *from, const c
 
 static void put_values(const struct cfg_table *t, const struct row *row, const char **values)
 {
-    for (size_t i = 0; i < n_values(t); i++) {
+    for (size_t i = 0; i < cfg_row_width(t); i++) {
         if (row->values[i])
-            values[field_of(t, i)] = row->values[i];
+            values[cfg_row_field(t, i)] = row->values[i];
     }
 }
 
@@ -292,8 +125,8 @@ static void put_values(const struct cfg_table *t, const struct row *row, const c
 /* What a row gives; NULL also for an empty text. */
 static const char *value_of_row(const struct cfg_table *t, const struct row *row, int field)
 {
-    for (size_t i = 0; i < n_values(t); i++) {
-        if ((int)field_of(t, i) == field)
+    for (size_t i = 0; i < cfg_row_width(t); i++) {
+        if ((int)cfg_row_field(t, i) == field)
             return row->values[i] && *row->values[i] ? row->values[i] : NULL;
     }
     return NULL;
@@ -392,8 +225,8 @@ static int cut_clip(struct reading *r, const struct cfg_clip *clip, const struct
     const char *wrong = read_cut(r->table, values[r->table->cut.from], values[r->table->cut.to], &range);
     if (wrong) {
         char file[CFG_MAX_PATH + 1];
-        if (++o->n_bad_cuts <= MAX_TOLD)
-            cfg_mistake(r->log, place_of_row(r, row, file), "%s: left out", wrong);
+        if (++o->n_bad_cuts <= CFG_MAX_TOLD_ROWS)
+            cfg_mistake(r->log, cfg_row_place(r, row, file), "%s: left out", wrong);
         else
             r->log->n++;
         return 0;
@@ -436,8 +269,8 @@ static int join_clip(struct reading *r, struct cfg_clip *clip, struct outcome *o
 {
     const char **values = (const char **)(uintptr_t)clip->values;
     int err;
-    const char *key = r->table->member ? sample_key(r, clip->path, clip->archive, clip->sample, &err)
-                                       : key_text(r, r->table->to, values, &err);
+    const char *key = r->table->member ? cfg_sample_key(r, clip->path, clip->archive, clip->sample, &err)
+                                       : cfg_row_key(r, r->table->to, values, &err);
     if (err)
         return err;
     size_t n = 0;
@@ -466,10 +299,11 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
     const struct cfg_table *t = r->table;
     char file[CFG_MAX_PATH + 1];
     const char *clip_key = o->without_key ? o->without_key : "";
-    if (o->n_ambiguous > MAX_TOLD)
-        cfg_note(r->log, t->place, "%zu more keys have rows that differ", o->n_ambiguous - MAX_TOLD);
-    if (o->n_bad_cuts > MAX_TOLD)
-        cfg_note(r->log, t->place, "%zu more rows cut out nothing that can be", o->n_bad_cuts - MAX_TOLD);
+    if (o->n_ambiguous > CFG_MAX_TOLD_ROWS)
+        cfg_note(r->log, t->place, "%zu more keys have rows that differ", o->n_ambiguous - CFG_MAX_TOLD_ROWS);
+    if (o->n_bad_cuts > CFG_MAX_TOLD_ROWS)
+        cfg_note(r->log, t->place, "%zu more rows cut out nothing that can be",
+                 o->n_bad_cuts - CFG_MAX_TOLD_ROWS);
     if (r->n_bad_cues > CFG_MAX_BAD_CUES)
         cfg_note(r->log, t->place, "%zu more rows have times that are none",
                  r->n_bad_cues - CFG_MAX_BAD_CUES);
@@ -479,8 +313,8 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
     if (r->box_counts.n_empty > 0)
         cfg_note(r->log, t->place, "note: %zu rows have no box: their frames are left out",
                  r->box_counts.n_empty);
-    if (r->n_keyless > MAX_TOLD)
-        cfg_note(r->log, t->place, "%zu more rows have no key", r->n_keyless - MAX_TOLD);
+    if (r->n_keyless > CFG_MAX_TOLD_ROWS)
+        cfg_note(r->log, t->place, "%zu more rows have no key", r->n_keyless - CFG_MAX_TOLD_ROWS);
     if (r->rows.n > 0 && o->n_joined == 0 && o->n_without > 0) {
         const struct row *row = r->rows.items;
         cfg_mistake(
@@ -493,7 +327,7 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
         cfg_note(r->log, t->place, "note: %zu clips have no row%s; the first is %s, with the key \"%s\"",
                  o->n_without, t->left ? "" : ", and are left out", o->without, clip_key);
     if (o->n_unused > 0)
-        cfg_note(r->log, place_of_row(r, o->unused, file),
+        cfg_note(r->log, cfg_row_place(r, o->unused, file),
                  "note: %zu rows belong to no clip; this is the first, with the key \"%s\"", o->n_unused,
                  o->unused->key);
 }
@@ -543,7 +377,7 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
     r->n_keyless = r->n_bad_cues = 0;
     r->box_counts = (struct cfg_box_counts){0};
     for (r->file = 0; !err && r->file < n_files; r->file++)
-        err = read_file(r, reader);
+        err = cfg_read_rows(r, reader);
     if (err)
         return err;
     if (n_files == 0 && r->table->missing_ok) {

@@ -7,7 +7,7 @@
  *   sidecars.c  subtitle files beside them
  *   shards.c    clips in archives
  *   samples.c   which of their members are one sample
- *   join.c      what stands in the tables, and which clips it belongs to
+ *   join.c      what stands in the tables, whose rows rows.c reads, and which clips it belongs to
  *   cues.c      subtitles that stand in them
  *   boxes.c     boxes of frames that stand in them
  *   collide.c   clips that cannot stand in the tree
