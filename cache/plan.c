@@ -167,7 +167,7 @@ static bool is_overtaken(const struct clip_view *v, uint32_t first)
     return plan_in_run(v) && first >= low && first <= high;
 }
 
-void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, uint64_t reader)
+void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, uint64_t reader, bool habit)
 {
     uint32_t steps = last > first ? last - first : 0;
     if (is_overtaken(v, first)) {
@@ -180,7 +180,7 @@ void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, 
         v->strides = reader != 0 && reader == v->last_reader && first > v->last_asked &&
                      first - v->last_asked >= LEAST_STRIDE;
         /* Who begins with the first row is believed earlier. */
-        v->run = steps + (first == 0 ? run_of_rows(v) / 2 : 0);
+        v->run = steps + (first > 0 ? 0 : habit ? run_of_rows(v) : run_of_rows(v) / 2);
     }
     v->last_reader = reader;
     v->last_asked = last;

@@ -434,8 +434,9 @@ bool plan_kept_locked(struct clip_view *v, uint32_t frame);
  * segment behind it is wanted next. */
 uint32_t plan_read_locked(struct clip_view *v, uint32_t frame, bool *ret_ahead);
 
-/* The same for rows of an array, first..last of them at once (of planes, last may be in the next one). */
-void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, uint64_t reader);
+/* The same for rows of an array, first..last of them at once (of planes, last may be in the next one). habit:
+ * the array before was read through. */
+void plan_rows_asked_locked(struct clip_view *v, uint32_t first, uint32_t last, uint64_t reader, bool habit);
 /* Whether rows are read one after the other, so that the segments to come are wanted. */
 bool plan_in_run(const struct clip_view *v);
 /* What a read that did not find a row needs: true its segment, false plan_lone_row(). */
@@ -447,6 +448,8 @@ void plan_lone_row(const struct clip_view *v, uint32_t row, uint32_t *ret_first,
  * one worker at a time, and only by one that had nothing to do for a moment ---- */
 /* Notes that a frame of a clip has to be made. */
 void survey_note_locked(struct cache *c, size_t clip, size_t view);
+/* Whether the clip that was noted last is another one, and was read through in this view. */
+bool survey_is_habit_locked(const struct cache *c, size_t clip, size_t view);
 bool survey_is_due_locked(const struct cache *c);
 /* What is to be done next. false: nothing. The media in *ret is borrowed. */
 bool survey_choose_locked(struct cache *c, struct cache_task *ret);

@@ -188,7 +188,7 @@ static ssize_t read_rows(struct reading *r, uint8_t *out, uint64_t from, size_t 
     pthread_mutex_lock(&r->c->lock);
     struct clip_view *v = &r->media->views[r->view];
     if (!r->w->asked)
-        plan_rows_asked_locked(v, first, last, r->w->reader);
+        plan_rows_asked_locked(v, first, last, r->w->reader, survey_is_habit_locked(r->c, r->clip, r->view));
     bool ahead = plan_in_run(v);
     pthread_mutex_unlock(&r->c->lock);
     r->w->asked = true;

@@ -10,6 +10,18 @@
  * longer files: they are read through. */
 enum { CLIPS_AHEAD = 4, AHEAD_OF_RUN = 1, NEIGHBOURS = 64, MOST_BYTES = 32 << 20 };
 
+static bool is_in_run_locked(const struct cache *c)
+{
+    const struct media *m = c->clips[c->survey.clip].media;
+    return m && plan_in_run(&m->views[c->survey.view]);
+}
+
+bool survey_is_habit_locked(const struct cache *c, size_t clip, size_t view)
+{
+    const struct survey *s = &c->survey;
+    return s->began && s->clip != clip && s->view == view && is_in_run_locked(c);
+}
+
 void survey_note_locked(struct cache *c, size_t clip, size_t view)
 {
     struct survey *s = &c->survey;
@@ -43,12 +55,6 @@ static bool is_wanted_locked(const struct cache *c, size_t clip, struct cache_ta
     const struct clip_view *v = &k->media->views[s->view];
     ret->media = k->media;
     return k->surveyed && v->n_files > 0 && !v->measured;
-}
-
-static bool is_in_run_locked(const struct cache *c)
-{
-    const struct media *m = c->clips[c->survey.clip].media;
-    return m && plan_in_run(&m->views[c->survey.view]);
 }
 
 bool survey_is_due_locked(const struct cache *c)

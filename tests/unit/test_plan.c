@@ -201,7 +201,7 @@ static void test_crowd(void)
 /* One visit to a row of an array, and what is made if it is missing. */
 static void check_rows(struct clip_view *v, uint32_t first, uint32_t last, uint32_t row, bool whole)
 {
-    plan_rows_asked_locked(v, first, last, 1);
+    plan_rows_asked_locked(v, first, last, 1, false);
     CHECK_INT(plan_rows_locked(v, row), whole);
 }
 
@@ -238,6 +238,12 @@ static void test_rows(void)
     check_rows(&v, 8, 9, 8, true);
     check_rows(&v, 11, 12, 11, true);
     check_rows(&v, 36, 36, 36, false); /* too far off for that */
+    v = new_view(starts, 2, 40);
+    v.beside = 1;
+    plan_rows_asked_locked(&v, 3, 3, 1, true);
+    CHECK(!plan_rows_locked(&v, 3)); /* who reads arrays through, but not this one */
+    plan_rows_asked_locked(&v, 0, 0, 1, true);
+    CHECK(plan_rows_locked(&v, 0));
     v = new_view(starts, 2, 40);
     check_rows(&v, 30, 30, 30, true); /* rows that are small are not made alone */
 }
