@@ -292,7 +292,7 @@ static uint8_t check_chunk(hid_t properties, const struct dec_hdf5_array *array)
 }
 
 /* Where the values are, and how they are packed. */
-static uint8_t check_layout(hid_t properties, const struct dec_hdf5_array *array, uint64_t file_bytes)
+static uint8_t check_layout(hid_t properties, const struct dec_hdf5_array *array)
 {
     H5D_layout_t layout = H5Pget_layout(properties);
     if (layout == H5D_VIRTUAL || H5Pget_external_count(properties) != 0)
@@ -301,9 +301,24 @@ static uint8_t check_layout(hid_t properties, const struct dec_hdf5_array *array
         uint8_t why = check_filters(properties);
         return why ? why : check_chunk(properties, array);
     }
-    if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT)
-        return DEC_REFUSED_HEADER;
-    return array->stored_bytes > file_bytes ? DEC_REFUSED_CUT : 0;
+    return layout == H5D_CONTIGUOUS || layout == H5D_COMPACT ? 0 : DEC_REFUSED_HEADER;
+}
+
+/* Whether values in one piece are all there: of one that is too short the library gives what stands behind
+ * it, or what was in memory. Those that were never written have no place; libhdf5 1.10 adds the base to that,
+ * too. */
+static uint8_t check_piece(const struct dec_hdf5 *file, hid_t properties, const struct dec_hdf5_array *array)
+{
+    uint64_t wanted = array->n_values * array->value_bytes;
+    H5D_layout_t layout = H5Pget_layout(properties);
+    if (layout == H5D_CHUNKED)
+        return 0;
+    haddr_t begin = H5Dget_offset(array->dataset); /* in the source */
+    bool placed = begin != HADDR_UNDEF && begin - file->base != HADDR_UNDEF;
+    if (array->stored_bytes > file->bytes ||
+        (placed && (begin > file->bytes || wanted > file->bytes - begin)))
+        return DEC_REFUSED_CUT;
+    return array->stored_bytes < wanted && (placed || layout == H5D_COMPACT) ? DEC_REFUSED_HEADER : 0;
 }
 
 static uint8_t describe(const struct dec_hdf5 *file, struct dec_hdf5_array *ret)
@@ -315,10 +330,10 @@ static uint8_t describe(const struct dec_hdf5 *file, struct dec_hdf5_array *ret)
         why = find_type(type, ret) ? take_shape(space, ret) : DEC_REFUSED_TYPE;
     /* First without its size: to know that, the library would ask for the parts of virtual ones. */
     if (!why)
-        why = check_layout(properties, ret, file->bytes);
+        why = check_layout(properties, ret);
     if (!why) {
         ret->stored_bytes = H5Dget_storage_size(ret->dataset);
-        why = check_layout(properties, ret, file->bytes);
+        why = check_piece(file, properties, ret);
     }
     if (!why && dec_is_bomb(dec_hdf5_array_bytes(ret), ret->stored_bytes))
         why = DEC_REFUSED_BOMB;

@@ -3,6 +3,7 @@
 """HDF5 files as archives of .npy files, compared with what h5py reads of the same files."""
 import errno
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -20,6 +21,11 @@ LAYOUTS = {
     'chunked': {'chunks': True},
     'gzip': {'compression': 'gzip', 'chunks': True, 'shuffle': True, 'fletcher32': True},
     'odd': {'chunks': (3, 2, 5), 'compression': 'gzip', 'maxshape': (None, None, None)},
+}
+SZIPS = {  # its two codings
+    'entropy': {'compression': 'szip', 'compression_opts': ('ec', 16)},
+    'nearest': {'compression': 'szip', 'compression_opts': ('nn', 8), 'fletcher32': True},
+    'shuffled': {'compression': 'szip', 'compression_opts': ('nn', 32), 'shuffle': True},
 }
 
 
@@ -102,6 +108,66 @@ class Hdf5(harness.Case):
                 self.assertEqual(sorted(f'raw/{name}/{n}.npy' for n in made[name]), mount.files(f'raw/{name}'))
                 self.assertEqual(os.listdir(folder / 'nothing here'), [])
                 self.compare(folder, made[name])
+
+    def test_szip(self):
+        """Every type by szip, which compresses chunks of whole blocks and of none."""
+        self.assertTrue(h5py.h5z.filter_avail(h5py.h5z.FILTER_SZIP))
+        made = {}
+        with h5py.File(self.root / 'a.h5', 'w') as file:
+            for i, (dtype, (coding, settings)) in enumerate((t, s) for t in TYPES[:-1] for s in SZIPS.items()):
+                name = f'{coding}/{i}'
+                # Steps, which compress, and noise, which does not.
+                made[name] = (self.values((41, 37, 3)) + numpy.arange(37)[:, None] * 9).astype(dtype)
+                made[name][20:] = made[name][0]
+                dataset = file.create_dataset(name, data=made[name], chunks=(10, 37, 3) if i % 2 else (16, 16, 2), **settings)
+                self.assertEqual(dataset.compression, 'szip')
+        with self.mounted() as mount:
+            self.compare(mount.path / 'raw/a', made)
+
+    def test_lying_sizes(self):
+        """Values in one piece that is shorter than the array, or that is not in the file, are left out with the reason;
+        nobody reads what stands behind them instead."""
+        values = self.values((300, 7), '<f8')
+        n, rows, columns = values.nbytes, *values.shape
+        with h5py.File(self.root / 'true.h5', 'w', libver='earliest') as file:
+            file['bad'], file['good'] = values, values + 1
+            self.compact(file, 'compact', values[:9])
+            file.create_dataset('unwritten', (20, 3), '<i4', fillvalue=7)
+        whole = (self.root / 'true.h5').read_bytes()
+        at = whole.index(values.tobytes())
+        place = struct.pack('<BBQQ', 3, 1, at, n)  # HDF5's specification, IV.A.2.i: the message of the layout, version 3
+        short = struct.pack('<BBH', 3, 0, 9 * 7 * 8)
+        shape = struct.pack('<4Q', rows, columns, rows, columns)
+        lies = {
+            'short': (place, struct.pack('<BBQQ', 3, 1, at, n - 1), 'bad', 'header'),
+            'nothing': (place, struct.pack('<BBQQ', 3, 1, at, 0), 'bad', 'header'),
+            'long': (place, struct.pack('<BBQQ', 3, 1, at, len(whole) + 1), 'bad', 'beyond'),
+            'vast': (place, struct.pack('<BBQQ', 3, 1, at, 1 << 63), 'bad', 'beyond'),
+            'end': (place, struct.pack('<BBQQ', 3, 1, len(whole) - n + 1, n), 'bad', 'beyond'),
+            'behind': (place, struct.pack('<BBQQ', 3, 1, len(whole) + 1, n), 'bad', 'beyond'),
+            'wrapped': (place, struct.pack('<BBQQ', 3, 1, (1 << 64) - n, n), 'bad', 'beyond'),
+            'more': (shape, struct.pack('<4Q', rows + 1, columns, rows + 1, columns), 'bad', 'header'),
+            'most': (shape, struct.pack('<4Q', 1 << 61, columns, 1 << 61, columns), 'bad', 'far more'),
+            'compact': (short, struct.pack('<BBH', 3, 0, 9 * 7 * 8 - 1), 'compact', ''),
+        }
+        for name, (old, new, _, _) in lies.items():
+            begin = whole.index(old)
+            (self.root / f'{name}.h5').write_bytes(whole[:begin] + new + whole[begin + len(old):])
+        (self.root / 'fits.h5').write_bytes(whole.replace(place, struct.pack('<BBQQ', 3, 1, len(whole) - n, n)))
+        made = {'bad': values, 'good': values + 1, 'compact': values[:9], 'unwritten': numpy.full((20, 3), 7, '<i4')}
+        allowed = [rf'/{name}\.h5: {lie[2]}\.npy: left out: .*{lie[3]}' for name, lie in lies.items()]
+        with self.mounted(allowed=[*allowed, '1 members are left out']) as mount:
+            said = '\n'.join(mount.errors())
+            for line in allowed:
+                self.assertRegex(said, line)
+            self.compare(mount.path / 'raw/true', made)
+            for name, lie in lies.items():
+                there = {k: v for k, v in made.items() if k != lie[2]}
+                self.assertEqual(mount.files(f'raw/{name}'), sorted(f'raw/{name}/{k}.npy' for k in there))
+                self.compare(mount.path / 'raw' / name, there)
+            last = numpy.frombuffer(whole[-n:], '<f8').reshape(values.shape)
+            numpy.testing.assert_array_equal(numpy.load(mount.path / 'raw/fits/bad.npy'), last)
+            self.assertEqual(mount.stats()['worker_restarts'], 0)
 
     def test_stack(self):
         """A stack over the datasets of a file."""
@@ -203,6 +269,7 @@ class Hdf5(harness.Case):
             file['group/plain'] = numpy.arange(20.0)
             file.create_dataset('group/packed', data=numpy.arange(300).reshape(20, 15), chunks=(4, 5), compression='gzip',
                                 shuffle=True, fletcher32=True)
+            file.create_dataset('group/szip', data=numpy.arange(300).reshape(20, 15), chunks=(8, 8), **SZIPS['nearest'])
             file['bool'] = numpy.arange(9) > 3
             file['soft'] = h5py.SoftLink('/group/plain')
             file['group/hard'] = file['group/packed']
