@@ -415,6 +415,11 @@ struct cfg_range {
     int64_t from, to; /* 0 <= from < to */
 };
 
+/* A row of a table, for messages. */
+struct cfg_row_at {
+    const char *table; /* label of its file; NULL = none */
+    uint32_t line;
+};
 /* One clip: a video below the root or in an archive, or a part of it, and the fields its path carried. */
 struct cfg_clip {
     struct cfg_range range;    /* of the video, that the clip is */
@@ -435,6 +440,8 @@ struct cfg_clip {
     /* Label of the table whose row cut the clip out, and its line; NULL = none did, or it was kept since. */
     const char *table;
     uint32_t line;
+    /* Parallel to cfg_clips.fields: the row that gave each. While it is scanned; NULL = none did. */
+    const struct cfg_row_at *rows;
     /* The archive's number, and in it those of the video and the subtitle file, as the lister gave them; 0 =
      * none */
     uint32_t archive, member, sidecar_member;

@@ -27,7 +27,7 @@ struct clash {
 struct misfit {
     const struct cfg_view *view;
     const char *what; /* with one %s for the field */
-    const char *field;
+    int field;        /* -1 = none */
     uint32_t clip;
     size_t n;
 };
@@ -57,15 +57,19 @@ static bool gives_own(const struct check *k, uint32_t view, uint32_t clip)
     return v->kind != CFG_FILES && v->kind != CFG_LIST && cfg_is_shown(v, &k->clips->clips[clip]);
 }
 
-static const char *clip_path(const struct check *k, uint32_t clip)
+/* What messages call a clip, in *scratch; with a field's row, or without (-1). */
+static const char *clip_name(const struct check *k, uint32_t clip, int field, struct base_bytes *scratch)
 {
-    return k->clips->clips[clip].label;
+    scratch->len = 0;
+    cfg_name_clip(&k->clips->clips[clip], field, scratch);
+    base_bytes_append(scratch, "", 1);
+    return scratch->failed ? k->clips->clips[clip].label : (const char *)scratch->data;
 }
 
 /* ---- Each clip alone ---- */
 
 static int add_misfit(struct check *k, uint32_t clip, const struct cfg_view *view, const char *what,
-                      const char *field)
+                      int field)
 {
     k->drop[clip] = UNFIT;
     struct misfit *m = k->misfits.items;
@@ -115,7 +119,7 @@ static int check_clip(struct check *k, uint32_t index)
             what = cfg_template_check(cfg_crop_of_clip(v), clip->values, &field);
         if (!what && v->kind == CFG_COMMAND)
             what = cfg_command_check(v, clip->values, &field);
-        const char *name = what ? k->clips->fields[field] : "";
+        const int named = what ? (int)field : -1;
         if (!what && !clip->shard && cfg_template_uses(v->path, CFG_PART_SHARD))
             what = "is in no archive, and has no {shard}%s";
         if (!what && cfg_crop_of_clip(v)) {
@@ -133,7 +137,7 @@ static int check_clip(struct check *k, uint32_t index)
             what = cfg_check_names((const char *)k->a.data, k->a.len);
         }
         if (what)
-            return add_misfit(k, index, v, what, name);
+            return add_misfit(k, index, v, what, named);
     }
     return 0;
 }
@@ -154,10 +158,11 @@ static int check_alone(struct check *k)
             /* The formats are the literals above. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        (void)snprintf(what.text, sizeof what.text, m[i].what, m[i].field);
+        (void)snprintf(what.text, sizeof what.text, m[i].what,
+                       m[i].field < 0 ? "" : k->clips->fields[m[i].field]);
 #pragma GCC diagnostic pop
-        cfg_mistake(k->log, view_place(m[i].view), "the clip %s %s: left out%s", clip_path(k, m[i].clip),
-                    what.text, more);
+        cfg_mistake(k->log, view_place(m[i].view), "the clip %s %s: left out%s",
+                    clip_name(k, m[i].clip, m[i].field, &k->a), what.text, more);
     }
     return 0;
 }
@@ -289,17 +294,20 @@ static int report_clash(struct check *k, const struct clash *c, size_t more)
     if (clash_path(k, c) < 0)
         return -ENOMEM;
     const char *path = (const char *)k->a.data;
+    struct base_bytes a = {0}, b = {0};
+    const char *first = clip_name(k, c->first, -1, &a), *other = clip_name(k, c->other, -1, &b);
     struct cfg_place at = view_place(&k->c->views[c->view]);
     if (more > 0)
         (void)snprintf(tail, sizeof tail, " (and %zu more)", more);
     if (c->dir)
-        cfg_mistake(k->log, at, "%s is a file of %s and a directory of %s%s: left out", path,
-                    clip_path(k, c->first), clip_path(k, c->other), tail);
+        cfg_mistake(k->log, at, "%s is a file of %s and a directory of %s%s: left out", path, first, other,
+                    tail);
     else if (c->first == c->other)
-        cfg_mistake(k->log, at, "two views give %s for %s: left out", path, clip_path(k, c->first));
+        cfg_mistake(k->log, at, "two views give %s for %s: left out", path, first);
     else
-        cfg_mistake(k->log, at, "two clips give %s: %s and %s%s: left out", path, clip_path(k, c->first),
-                    clip_path(k, c->other), tail);
+        cfg_mistake(k->log, at, "two clips give %s: %s and %s%s: left out", path, first, other, tail);
+    base_bytes_finish(&a);
+    base_bytes_finish(&b);
     return 0;
 }
 

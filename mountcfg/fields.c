@@ -8,7 +8,7 @@
  * know takes the clip out of the tree, which is reported, and one that is mapped to nothing (~) takes it out
  * as was wished.
  */
-#include "mountcfg/language.h"
+#include "mountcfg/scanning.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -250,7 +250,7 @@ struct loss {
     const struct cfg_rule *rule;
     const struct cfg_derived *field;
     const char *value; /* NULL = as was wished; "" after MAX_LOSSES others: any */
-    const char *clip;  /* path of the first */
+    const char *clip;  /* the first, as messages have it */
     size_t n;
 };
 enum { MAX_LOSSES = 100 };
@@ -288,10 +288,15 @@ static int lose(struct derivation *d, const struct cfg_rule *rule, const char *v
             return 0;
         }
     }
-    struct loss *added = cfg_list_add(&d->losses, sizeof *added);
+    struct base_bytes name = {0};
+    cfg_name_clip(d->clip, rule->set ? -1 : (int)rule->of, &name);
+    const char *own =
+        name.failed ? NULL : cfg_arena_text(d->matcher->arena, (const char *)name.data, name.len);
+    base_bytes_finish(&name);
+    struct loss *added = own ? cfg_list_add(&d->losses, sizeof *added) : NULL;
     if (!added)
         return -ENOMEM;
-    *added = (struct loss){rule, d->field, value, d->clip->label, 1};
+    *added = (struct loss){rule, d->field, value, own, 1};
     return 0;
 }
 

@@ -120,6 +120,34 @@ static void put_values(const struct cfg_table *t, const struct row *row, const c
     }
 }
 
+/* ---- Which rows told of a clip, for messages ---- */
+
+static int note_row(const struct reading *r, const struct row *row, struct cfg_clip *clip)
+{
+    const size_t n = r->c->n_fields;
+    struct cfg_row_at *rows = cfg_arena_alloc(r->places, n, sizeof *rows);
+    if (!rows)
+        return -ENOMEM;
+    if (clip->rows)
+        memcpy(rows, clip->rows, n * sizeof *rows);
+    for (size_t i = 0; i < cfg_row_width(r->table); i++) {
+        if (row->values[i])
+            rows[cfg_row_field(r->table, i)] = (struct cfg_row_at){r->files[row->file].label, row->line};
+    }
+    clip->rows = rows;
+    return 0;
+}
+
+void cfg_name_clip(const struct cfg_clip *clip, int field, struct base_bytes *out)
+{
+    struct cfg_row_at row = {clip->table, clip->line};
+    if (field >= 0 && clip->rows && clip->rows[field].table)
+        row = clip->rows[field];
+    base_bytes_printf(out, "%s", clip->label);
+    if (row.table)
+        base_bytes_printf(out, " (%s:%u)", row.table, row.line);
+}
+
 /* ---- What several rows of a clip tell: texts and boxes ---- */
 
 /* What a row gives; NULL also for an empty text. */
@@ -239,7 +267,8 @@ static int cut_clip(struct reading *r, const struct cfg_clip *clip, const struct
     cut->range = range;
     cut->table = r->files[row->file].label;
     cut->line = row->line;
-    return take_rows(r, row, 1, cut);
+    int err = note_row(r, row, cut);
+    return err ? err : take_rows(r, row, 1, cut);
 }
 
 /* Each row of its key makes a clip of its own. */
@@ -288,7 +317,9 @@ static int join_clip(struct reading *r, struct cfg_clip *clip, struct outcome *o
     for (size_t i = 0; i < n; i++)
         rows[i].used = true;
     o->n_joined++;
-    err = good ? take_rows(r, rows, n, clip) : 0;
+    err = good ? note_row(r, &rows[0], clip) : 0;
+    if (good && !err)
+        err = take_rows(r, rows, n, clip);
     if (good)
         put_values(r->table, &rows[0], values);
     return err ? err : good;
@@ -418,7 +449,7 @@ static void report_missing(const struct reading *r)
 
 int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct cfg_log *log,
                     struct cfg_matcher *matcher, struct cfg_table_file *files, size_t n_files,
-                    struct cfg_clips *clips)
+                    struct cfg_arena *places, struct cfg_clips *clips)
 {
     int err = reader && reader->prepare ? prepare(reader, files, n_files) : 0;
     if (err || clips->n == 0)
@@ -426,7 +457,7 @@ int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct
     struct reading *r = calloc(1, sizeof *r);
     if (!r)
         return -ENOMEM;
-    *r = (struct reading){.c = c, .log = log, .matcher = matcher, .clips = clips};
+    *r = (struct reading){.c = c, .log = log, .matcher = matcher, .places = places, .clips = clips};
     r->values = calloc(c->n_fields + 1, sizeof *r->values);
     r->file_fields = calloc(c->n_fields + 1, sizeof *r->file_fields);
     err = r->values && r->file_fields ? 0 : -ENOMEM;

@@ -19,6 +19,7 @@ struct reading {
     const struct cfg *c;
     struct cfg_log *log;
     struct cfg_matcher *matcher;
+    struct cfg_arena *places; /* what clips' `rows` are in */
     struct cfg_clips *clips;
     const char **values; /* scratch: of all fields */
     /* The table at hand: */

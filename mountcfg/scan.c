@@ -193,7 +193,8 @@ static void report_findings(struct cfg_scan *s)
 static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
 {
     struct cfg_clips *clips = &s->out->clips;
-    int err = cfg_join_tables(s->c, reader, s->log, &s->matcher, s->tables.items, s->tables.n, clips);
+    int err =
+        cfg_join_tables(s->c, reader, s->log, &s->matcher, s->tables.items, s->tables.n, &s->places, clips);
     size_t n = clips->n;
     if (!err)
         err = cfg_derive_fields(s->c, s->log, &s->matcher, clips);
@@ -206,7 +207,11 @@ static int finish_clips(struct cfg_scan *s, const struct cfg_reader *reader)
         err = cfg_take_cues(s->c, s->log, s->arena, clips);
     if (!err)
         err = cfg_take_crops(s->c, s->arena, clips);
-    return err ? err : cfg_make_lists(s->c, s->log, &s->matcher, clips);
+    if (!err)
+        err = cfg_make_lists(s->c, s->log, &s->matcher, clips);
+    for (size_t i = 0; i < clips->n; i++)
+        clips->clips[i].rows = NULL; /* they go with s->places */
+    return err;
 }
 
 static int scan_all(struct cfg_scan *s, const struct cfg_reader *reader)
@@ -256,6 +261,7 @@ int cfg_scan(const struct cfg *c, const struct cfg_reader *reader, const struct 
     if (!err)
         cfg_matcher_report(&s.matcher, &log);
     cfg_matcher_finish(&s.matcher);
+    cfg_arena_finish(&s.places);
     cfg_list_finish(&s.clips);
     cfg_list_finish(&s.sidecars);
     cfg_list_finish(&s.files);

@@ -52,6 +52,7 @@ struct cfg_scan {
     struct cfg_log *log;
     struct owned_clips *out;
     struct cfg_arena *arena;  /* of out */
+    struct cfg_arena places;  /* of the clips' `rows` */
     struct cfg_list clips;    /* struct cfg_clip */
     struct cfg_list sidecars; /* struct cfg_sidecar: every subtitle file that was seen */
     struct cfg_list files;    /* const char *: what files views show */
@@ -112,10 +113,13 @@ struct cfg_table_file {
     uint32_t sample; /* of a table that is a member of samples; else 0 */
 };
 /* Reads the tables, puts what stands in them into the clips, and takes out those that have no row and need
- * one: reported. 0 or a negative errno. */
+ * one: reported. The clips' `rows` are in `places`. 0 or a negative errno. */
 int cfg_join_tables(const struct cfg *c, const struct cfg_reader *reader, struct cfg_log *log,
                     struct cfg_matcher *matcher, struct cfg_table_file *files, size_t n_files,
-                    struct cfg_clips *clips);
+                    struct cfg_arena *places, struct cfg_clips *clips);
+/* What messages call a clip: its label, and behind it the row that gives it the field, or, with field < 0 or
+ * where none does, the row that cut it out. */
+void cfg_name_clip(const struct cfg_clip *clip, int field, struct base_bytes *out);
 
 /* ---- cues.c: subtitles from tables ---- */
 

@@ -77,9 +77,9 @@ class BadTables(harness.Case):
 
     def test_label_outside_the_map(self):
         self.examine('{class}/{clip}', 'clip,label\n1,joy\n2,anger\n3,fear\n4,anger\n', ['Joy/1'],
-                     [r'.*/corpus\.yaml:\d+:\d+: the clip a/2\.mp4 gives \{class\} "anger", which its "map" does not know: '
+                     [r'.*/corpus\.yaml:\d+:\d+: the clip a/2\.mp4 \(labels\.csv:3\) gives \{class\} "anger", which its "map" does not know: '
                       r'left out \(and 1 more\)',
-                      r'.*/corpus\.yaml:\d+:\d+: the clip b/3\.mp4 gives \{class\} "fear", which its "map" does not know: '
+                      r'.*/corpus\.yaml:\d+:\d+: the clip b/3\.mp4 \(labels\.csv:4\) gives \{class\} "fear", which its "map" does not know: '
                       r'left out'], 3)
 
     def test_end_before_start(self):
@@ -101,6 +101,25 @@ class BadTables(harness.Case):
         (self.root / 'b/1.mp4').touch()
         self.examine('{class}/{clip}', 'clip,label\n1,joy\n2,joy\n3,sad\n4,sad\n', ['Joy/2', 'Sad/3', 'Sad/4'],
                      [r'.*/corpus\.yaml:\d+:\d+: .*a/1\.mp4.*b/1\.mp4.*'], 2)
+
+    def test_duplicate_parts(self):
+        """Of clips that rows cut out, and of fields that rows give, the rows are told."""
+        self.make_videos()
+        self.examine('{class}/{part}', 'clip,part,label,from,to\n1,p,joy,0,1\n1,p,joy,1,2\n2,,joy,0,1\n3,q,fear,0,1\n4,r,sad,0,1\n',
+                     ['Sad/r'],
+                     [r'.*/corpus\.yaml:\d+:\d+: two clips give Joy/p: a/1\.mp4 \(labels\.csv:2\) and '
+                      r'a/1\.mp4 \(labels\.csv:3\): left out',
+                      r'.*/corpus\.yaml:\d+:\d+: the clip a/2\.mp4 \(labels\.csv:4\) has an empty field \{part\}: left out',
+                      r'.*/corpus\.yaml:\d+:\d+: the clip b/3\.mp4 \(labels\.csv:5\) gives \{class\} "fear", which its "map" '
+                      r'does not know: left out'], 4, tables=CUT)
+
+    def test_row_of_the_field(self):
+        """Of several tables, the one that gives it."""
+        (self.root / 'more.csv').write_text('clip,note\n1,x\n2,\n3,x\n4,x\n', encoding='utf-8')
+        self.examine('{class}/{clip}/{note}', 'label,clip\nsad,4\nsad,2\nfear,1\njoy,3\n', ['Joy/3/x', 'Sad/4/x'],
+                     [r'.*/corpus\.yaml:\d+:\d+: the clip a/1\.mp4 \(labels\.csv:4\) gives .*',
+                      r'.*/corpus\.yaml:\d+:\d+: the clip a/2\.mp4 \(more\.csv:3\) has an empty field .*'], 2,
+                     tables=TABLE + '  - { file: more.csv, key: clip }\n')
 
     def test_two_rows_for_a_key(self):
         """Rows that say the same are no mistake."""

@@ -178,7 +178,7 @@ class Tables(harness.Case):
             r'root/labels\.csv:3: the row has 1 cells, expected 2: left out',
             r'root/labels\.csv:5: a second row for ".*", which line 4 of it has otherwise: its clips are left out',
             r'yaml:\d+:5: no file below .*root is this table',
-            r'the clip clips/Joy/a, \(b\)! & \[c\]\.mp4 gives {class} "unheard", which its "map" does not know: left out'],
+            r'the clip clips/Joy/a, \(b\)! & \[c\]\.mp4 \(labels\.csv:7\) gives {class} "unheard", which its "map" does not know: left out'],
             code=1)
         self.assertEqual(stats['left_out'], 3)
         self.assertGreaterEqual(stats['problems'], 4)
