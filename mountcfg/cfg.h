@@ -90,6 +90,7 @@
  *       list: "{clip} {nframes+1}\n"            what it has for each clip; or
  *       list: { begin: TEXT, each: TEXT, join: TEXT, end: TEXT, sort: FIELD or [FIELD, ...],
  *               where: { FIELD: REGEX }, distinct: FIELD or [FIELD, ...], base: 0,
+ *               unique: FIELD or [FIELD, ...],
  *               group: { by: FIELD or [FIELD, ...], begin: TEXT, join: TEXT, end: TEXT },
  *               count: PATH of the frames view that {nframes} counts,
  *               broken: leave_out|keep }        also {index}; at the ends {nclips} and {values.FIELD}
@@ -261,12 +262,12 @@ struct cfg_listing {
      * they are not asked. With `uses_nframes`, it is the frames view whose files are counted. */
     int asked;
     bool uses_nframes;
-    bool keep;                          /* `broken: keep` */
-    int base;                           /* number of the first entry; `base:`, default 0 */
-    size_t n_sort, n_distinct, n_where; /* `sort:`, `distinct:`, `where:` */
-    const size_t *sort, *distinct;      /* fields */
-    struct cfg_condition *where;        /* all of them must hold */
-    int line_count, column_count;       /* where `count` stands */
+    bool keep;                                    /* `broken: keep` */
+    int base;                                     /* number of the first entry; `base:`, default 0 */
+    size_t n_sort, n_distinct, n_unique, n_where; /* `sort:`, `distinct:`, `unique:`, `where:` */
+    const size_t *sort, *distinct, *unique;       /* fields */
+    struct cfg_condition *where;                  /* all of them must hold */
+    int line_count, column_count;                 /* where `count` stands */
     /* `group:`: clips with the same values of `by` stand together, with `begin` and `end` around them and
      * `join` between two groups; n_by 0 = none */
     struct cfg_template *group_begin, *group_join, *group_end;

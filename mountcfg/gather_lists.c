@@ -89,10 +89,13 @@ struct gathering {
     struct cfg_list listed; /* struct listed */
     uint32_t *slots;        /* its files by path: place + 1; 0 = free */
     size_t mask;
-    const char *what, *field; /* the first clip that cannot be listed, and why, and what becomes of it */
+    const char *what; /* the first clip that cannot be listed, and why, and what becomes of it */
+    int field;        /* -1 = none */
     const char *outcome;
     uint32_t misfit;
     size_t n_misfits;
+    uint32_t repeated, repeats; /* the first clip that is like one listed before it, and that one */
+    size_t n_repeats;
 };
 
 /* What keeps a clip out of the list; NULL = nothing. */
@@ -110,8 +113,7 @@ static const char *check(const struct gathering *g, const struct cfg_clip *clip,
     return what;
 }
 
-static void note_misfit(struct gathering *g, uint32_t clip, const char *what, const char *field,
-                        const char *outcome)
+static void note_misfit(struct gathering *g, uint32_t clip, const char *what, int field, const char *outcome)
 {
     if (g->n_misfits++ > 0)
         return;
@@ -179,7 +181,6 @@ static int take_clip(struct gathering *g, uint32_t i, struct base_bytes *path)
     if (held <= 0)
         return held;
     const char *what = check(g, clip, &field);
-    const char *name = what ? g->clips->fields[field] : "";
     if (!what) {
         path->len = 0;
         cfg_expand(g->v->path, g->clips, clip, 0, 0, path);
@@ -188,13 +189,13 @@ static int take_clip(struct gathering *g, uint32_t i, struct base_bytes *path)
         what = cfg_check_names((const char *)path->data, path->len);
     }
     if (what) {
-        note_misfit(g, i, what, strstr(what, "{%s}") ? name : "", "not in the list");
+        note_misfit(g, i, what, strstr(what, "{%s}") ? (int)field : -1, "not in the list");
         return 0;
     }
     /* It keeps its place, which other files count on. */
     what = cfg_pickle_check(&g->v->list, clip->values, &field);
     if (what)
-        note_misfit(g, i, what, g->clips->fields[field], "None in the list");
+        note_misfit(g, i, what, (int)field, "None in the list");
     uint32_t file;
     int err = find_file(g, (const char *)path->data, path->len, &file);
     struct listed *listed = err ? NULL : cfg_list_add(&g->listed, sizeof *listed);
@@ -203,6 +204,19 @@ static int take_clip(struct gathering *g, uint32_t i, struct base_bytes *path)
     *listed = (struct listed){i, file};
     ((struct cfg_list_file *)g->files.items)[file].n++;
     return 0;
+}
+
+static struct cfg_place view_place(const struct cfg_view *v)
+{
+    return (struct cfg_place){v->file, v->line, v->column};
+}
+
+/* What messages call a clip, as cfg_name_clip() has it, in *scratch. */
+static const char *clip_name(const struct gathering *g, uint32_t clip, int field, struct base_bytes *scratch)
+{
+    cfg_name_clip(&g->clips->clips[clip], field, scratch);
+    base_bytes_append(scratch, "", 1);
+    return scratch->failed ? g->clips->clips[clip].label : (const char *)scratch->data;
 }
 
 static void report_misfits(const struct gathering *g)
@@ -216,46 +230,78 @@ static void report_misfits(const struct gathering *g)
         /* The formats are literals. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(what.text, sizeof what.text, g->what, g->field);
+    (void)snprintf(what.text, sizeof what.text, g->what, g->field < 0 ? "" : g->clips->fields[g->field]);
 #pragma GCC diagnostic pop
-    cfg_mistake(g->log, (struct cfg_place){g->v->file, g->v->line, g->v->column}, "the clip %s %s: %s%s",
-                g->clips->clips[g->misfit].label, what.text, g->outcome, more);
+    struct base_bytes name = {0};
+    cfg_mistake(g->log, view_place(g->v), "the clip %s %s: %s%s", clip_name(g, g->misfit, g->field, &name),
+                what.text, g->outcome, more);
+    base_bytes_finish(&name);
+}
+
+/* Of clips that have the same where a list has each once. */
+static void report_repeats(const struct gathering *g)
+{
+    const struct cfg_listing *list = &g->v->list;
+    struct base_bytes fields = {0}, repeated = {0}, repeats = {0};
+    char more[64] = "";
+    if (g->n_repeats == 0)
+        return;
+    if (g->n_repeats > 1)
+        (void)snprintf(more, sizeof more, " (and %zu more)", g->n_repeats - 1);
+    for (size_t i = 0; i < list->n_unique; i++)
+        base_bytes_printf(&fields, "%s{%s}", i > 0 ? ", " : "", g->clips->fields[list->unique[i]]);
+    base_bytes_append(&fields, "", 1);
+    cfg_mistake(g->log, view_place(g->v), "the clip %s has the %s of %s, which is listed: not in the list%s",
+                clip_name(g, g->repeated, -1, &repeated),
+                fields.failed ? "values" : (const char *)fields.data, clip_name(g, g->repeats, -1, &repeats),
+                more);
+    base_bytes_finish(&fields);
+    base_bytes_finish(&repeated);
+    base_bytes_finish(&repeats);
 }
 
 /* ---- One entry for each value ---- */
 
-static struct base_hash hash_of_values(const struct cfg_clips *clips, const struct cfg_listing *list,
-                                       uint32_t clip, struct base_bytes *scratch)
+static struct base_hash hash_of_values(const struct cfg_clip *clip, const size_t *fields, size_t n,
+                                       struct base_bytes *scratch)
 {
     scratch->len = 0;
-    for (size_t i = 0; i < list->n_distinct; i++) {
-        const char *value = clips->clips[clip].values[list->distinct[i]];
+    for (size_t i = 0; i < n; i++) {
+        const char *value = clip->values[fields[i]];
         base_bytes_append(scratch, value ? "+" : "-", 1);
         base_bytes_append(scratch, value ? value : "", value ? strlen(value) + 1 : 1);
     }
     return base_hash_of(scratch->data, scratch->len);
 }
 
-/* Leaves the first entry of each value. */
-static int keep_distinct(const struct gathering *g, uint32_t *entries, size_t *n)
+/* Leaves the first entry of each value; others are noted where values were to be unique. */
+static int keep_first(struct gathering *g, uint32_t *entries, size_t *n)
 {
+    const struct cfg_listing *list = &g->v->list;
+    const bool unique = list->n_unique > 0;
     size_t mask = 63, kept = 0;
     struct base_bytes scratch = {0};
     while (mask / 2 < *n)
         mask = mask * 2 + 1;
     base_autofree struct base_hash *hashes = calloc(mask + 1, sizeof *hashes);
-    base_autofree uint8_t *used = calloc(mask + 1, 1);
-    if (!hashes || !used)
+    base_autofree uint32_t *first = calloc(mask + 1, sizeof *first); /* + 1; 0 = free */
+    if (!hashes || !first)
         return -ENOMEM;
     for (size_t i = 0; i < *n; i++) {
-        struct base_hash hash = hash_of_values(g->clips, &g->v->list, entries[i], &scratch);
+        struct base_hash hash =
+            hash_of_values(&g->clips->clips[entries[i]], unique ? list->unique : list->distinct,
+                           unique ? list->n_unique : list->n_distinct, &scratch);
         size_t at;
         memcpy(&at, hash.bytes, sizeof at);
-        for (at &= mask; used[at] && !base_hash_equal(&hashes[at], &hash); at = (at + 1) & mask)
+        for (at &= mask; first[at] && !base_hash_equal(&hashes[at], &hash); at = (at + 1) & mask)
             ;
-        if (used[at])
+        if (first[at] && unique && g->n_repeats++ == 0) {
+            g->repeated = entries[i];
+            g->repeats = first[at] - 1;
+        }
+        if (first[at])
             continue;
-        used[at] = 1;
+        first[at] = entries[i] + 1;
         hashes[at] = hash;
         entries[kept++] = entries[i];
     }
@@ -290,8 +336,8 @@ static int place_entries(struct gathering *g)
         uint32_t *own = (uint32_t *)(uintptr_t)files[i].clips;
         if (g->v->list.n_sort > 0 || g->v->list.n_by > 0)
             qsort_r(own, files[i].n, sizeof *own, compare_entries, &order);
-        if (g->v->list.n_distinct > 0)
-            err = keep_distinct(g, own, &files[i].n);
+        if (g->v->list.n_distinct > 0 || g->v->list.n_unique > 0)
+            err = keep_first(g, own, &files[i].n);
     }
     return err;
 }
@@ -316,7 +362,7 @@ static int make_view(struct gathering *g)
     int err = 0;
     g->first_file = g->files.n;
     g->listed.n = 0;
-    g->n_misfits = 0;
+    g->n_misfits = g->n_repeats = 0;
     free(base_steal_pointer(g->slots));
     /* A list of no clips is one, where its name is known. */
     if (!has_fields(g->v->path)) {
@@ -330,6 +376,7 @@ static int make_view(struct gathering *g)
         return err;
     report_misfits(g);
     err = place_entries(g);
+    report_repeats(g);
     if (!err && g->files.n > g->first_file)
         qsort((struct cfg_list_file *)g->files.items + g->first_file, g->files.n - g->first_file,
               sizeof(struct cfg_list_file), compare_files);

@@ -10,6 +10,7 @@ enum {
     LIST_SORT,
     LIST_WHERE,
     LIST_DISTINCT,
+    LIST_UNIQUE,
     LIST_COUNT,
     LIST_BROKEN,
     LIST_BASE,
@@ -24,6 +25,7 @@ static const struct cfg_key list_keys[LIST_N] = {
     [LIST_DISTINCT] = {"distinct", false}, [LIST_COUNT] = {"count", false},
     [LIST_BROKEN] = {"broken", false},     [LIST_BASE] = {"base", false},
     [LIST_PICKLE] = {"pickle", false},     [LIST_GROUP] = {"group", false},
+    [LIST_UNIQUE] = {"unique", false},
 };
 
 enum { GROUP_BY, GROUP_BEGIN, GROUP_JOIN, GROUP_END, GROUP_N };
@@ -118,8 +120,8 @@ static void load_broken(struct cfg_loader *l, const struct cfg_entry *e, struct 
 /* A pickle has nothing of a text. */
 static void load_pickle(struct cfg_loader *l, const struct cfg_entry e[LIST_N], struct cfg_listing *list)
 {
-    static const int others[] = {LIST_BEGIN, LIST_EACH, LIST_JOIN, LIST_END,
-                                 LIST_COUNT, LIST_BASE, LIST_GROUP};
+    static const int others[] = {LIST_BEGIN, LIST_EACH, LIST_JOIN,  LIST_END,
+                                 LIST_COUNT, LIST_BASE, LIST_GROUP, LIST_UNIQUE};
     for (size_t i = 0; i < BASE_ARRAY_LEN(others); i++)
         if (e[others[i]].key.yaml)
             cfg_mistake(&l->log, cfg_node_place(e[others[i]].key), "\"pickle\" excludes \"%s\"",
@@ -164,6 +166,10 @@ void cfg_load_list(struct cfg_loader *l, struct cfg_node node, struct cfg_view *
     list->uses_nframes = list->each && list->each->uses_nframes;
     cfg_load_names(l, &e[LIST_SORT], "sort", &list->sort, &list->n_sort);
     cfg_load_names(l, &e[LIST_DISTINCT], "distinct", &list->distinct, &list->n_distinct);
+    cfg_load_names(l, &e[LIST_UNIQUE], "unique", &list->unique, &list->n_unique);
+    if (list->n_unique > 0 && list->n_distinct > 0)
+        cfg_mistake(&l->log, cfg_node_place(e[LIST_UNIQUE].key),
+                    "\"unique\" excludes \"distinct\", which leaves out the same clips and reports none");
     if (e[LIST_WHERE].value.yaml)
         cfg_load_conditions(l, e[LIST_WHERE].value, "where", &list->where, &list->n_where);
     load_count(l, &e[LIST_COUNT], list);

@@ -138,6 +138,38 @@ class Lists(Base):
             self.assertEqual(self.read(mount, 'none.json'), '[]')
             self.assertEqual(mount.stats()['jobs_index'], 0)
 
+    def test_unique(self):
+        """What is to stand once stands once; what does not is reported and counted. Lists of other paths are others."""
+        for label in ('Fear', 'Joy', 'Trust'):
+            for clip in ('one', 'two'):
+                shutil.copy(self.root / self.names[0], self.root / label / clip)
+        source = ('- videos: "*/{one,two}"\n    match: "^(?<class>[^/]+)/(?<clip>.+)$"')
+        entry = '{clip:json}: {class:json}'
+        config = self.config(self.root, {
+            FRAMES: 'frames: {}', 'each.json': view('{{', entry, ', ', '}}', unique='clip', sort='class'),
+            'both.json': view('[', '{class:json}', ', ', ']', unique=['class', 'clip']),
+            'of/{class}.json': view('{{', entry, ', ', '}}', unique=['clip']),
+            'n.json': view('{{', '{clip:json}: {nframes}', ', ', '}}', unique='clip')}, source=source)
+        said = harness.corpusfs('check', config, check=1).stdout
+        told = re.findall(r'the clip (.*) has the (.*) of (.*), which is listed: not in the list(.*)', said)
+        self.assertEqual(told, [('Joy/one', '{clip}', 'Fear/one', ' (and 3 more)')] * 2)
+        self.assertIn(f'{config}: 2 problems\n', said)
+        with self.mount(config, allowed=['not in the list']) as mount:
+            self.assertEqual(self.read(mount, 'each.json'), '{"one": "Fear", "two": "Fear"}')
+            self.assertEqual(json.loads(self.read(mount, 'both.json')), ['Fear', 'Fear', 'Joy', 'Joy', 'Trust', 'Trust'])
+            self.assertEqual(self.read(mount, 'of/Joy.json'), '{"one": "Joy", "two": "Joy"}')
+            n = len(os.listdir(mount.path / 'img/Fear/one'))
+            self.assertEqual(json.loads(self.read(mount, 'n.json')), {'one': n, 'two': n})
+            figures = json.loads(harness.corpusfs('status', '--json', mount.path, check=0).stdout)
+            self.assertEqual((figures['problems'], figures['left_out']), (2, 0))
+
+    def test_unique_mistakes(self):
+        config = self.config(self.root, {
+            FRAMES: 'frames: {}', 'a.txt': view(each='{clip}', unique='clip', distinct='class'),
+            'b.pkl': 'list: { pickle: [clip], unique: clip }'})
+        said = harness.corpusfs('check', config, check=1).stdout
+        self.assertIn('"unique" excludes "distinct"', said)
+        self.assertIn('"pickle" excludes "unique"', said)
 
     def test_groups(self):
         """Annotations below their video, as gt.json has them; a group of which nothing can be read is none."""

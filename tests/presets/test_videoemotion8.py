@@ -42,6 +42,16 @@ class VideoEmotion8(presets.Case):
                 cues = self.walk_video_emotion(tree, label, clip, kind)
                 self.assertEqual([c.text for c in cues], ['No, not again!'] if clip == '10000004' else [])
 
+    def test_same_name(self):
+        """A name in two classes: both clips are in the tree, the annotation has the first, and check tells of the other."""
+        made = make(self.root)
+        presets.put(self.root / 'VideoEmotionDataset7-Surprise/flickr/10000000.mp4', 'tiny.mp4')
+        with self.mounted(code=1, allowed=['which is listed: not in the list']) as tree:
+            self.assertIn('VideoEmotionDataset7-Surprise/flickr/10000000.mp4 has the {clip} of '
+                          'VideoEmotionDataset1-Anger/flickr/10000000.mp4, which is listed: not in the list\n', self.said)
+            self.walk_annotation(tree, 've8.json', {'training': set(made) - TESTED, 'validation': TESTED})
+            self.walk_video_emotion(tree, 'Surprise', '10000000', 'tiny.mp4')
+
     def test_options(self):
         made = make(self.root)
         with self.mounted('n_frames: false\noptions: { size: "-1:24", case: upper }\n') as tree:
