@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/statvfs.h>
 
 struct request;
@@ -15,6 +16,7 @@ typedef int operation(struct request *r);
 
 struct request {
     struct cache_waiter waiter; /* first: a woken waiter is its request */
+    struct fs_interruptible interruptible;
     fuse_req_t req;
     struct fs *fs;
     operation *run;
@@ -26,8 +28,6 @@ struct request {
     int64_t begin_ns;
     char name[NAME_MAX + 1];
 };
-
-static int run_interrupted(struct request *r);
 
 static void run(struct request *r)
 {
@@ -43,28 +43,49 @@ static void on_wake(struct cache_waiter *w)
     struct request *r = (struct request *)w;
     if (r->op == FS_READ_WARM)
         r->op = FS_READ_COLD;
-    /* An interrupt that came between two things it waits for found nothing to cancel. */
-    if (fuse_req_interrupted(r->req))
-        r->run = run_interrupted;
     run(r);
 }
 
-/* The reader gave up (a signal): let it go at once. What it waited for is made all the same. */
+/* A signal reached the reader. Whether it is one to let the reader go for is found out elsewhere. */
 static void on_interrupt(fuse_req_t req, void *data)
 {
     struct request *r = data;
-    if (!cache_cancel(r->fs->cache, &r->waiter))
-        return; /* it is being answered */
-    fuse_reply_err(req, EINTR);
+    (void)req;
+    fs_interrupts_add(r->fs->interrupts, &r->interruptible);
+}
+
+/* To be called before every answer: from then on no interrupt can come. */
+static void end_interrupts(struct request *r)
+{
+    fuse_req_interrupt_func(r->req, NULL, NULL); /* waits for one that is being told */
+    fs_interrupts_forget(r->fs->interrupts, &r->interruptible);
+}
+
+static struct request *of_interruptible(struct fs_interruptible *w)
+{
+    return (struct request *)((char *)w - offsetof(struct request, interruptible));
+}
+
+static bool take(struct fs_interruptible *w)
+{
+    struct request *r = of_interruptible(w);
+    return cache_cancel(r->fs->cache, &r->waiter);
+}
+
+/* What it waited for is made all the same. */
+static void let_go(struct fs_interruptible *w)
+{
+    struct request *r = of_interruptible(w);
+    end_interrupts(r);
+    fuse_reply_err(r->req, EINTR);
     cache_waiter_finish(&r->waiter);
     free(r);
 }
 
-/* To be called before every answer: from then on no interrupt can come. */
 static fuse_req_t answering(struct request *r)
 {
     base_histogram_add(&r->fs->latency_ns[r->op], (uint64_t)(base_now_ns() - r->begin_ns));
-    fuse_req_interrupt_func(r->req, NULL, NULL);
+    end_interrupts(r);
     return r->req;
 }
 
@@ -78,11 +99,6 @@ static int reply_error(struct request *r, int err)
     return 0;
 }
 
-static int run_interrupted(struct request *r)
-{
-    return reply_error(r, -EINTR);
-}
-
 static void start(fuse_req_t req, struct request request)
 {
     struct fs *fs = fuse_req_userdata(req);
@@ -94,15 +110,12 @@ static void start(fuse_req_t req, struct request request)
     *r = request;
     r->waiter.wake = on_wake;
     r->waiter.reader = (uint64_t)fuse_req_ctx(req)->pid;
+    r->interruptible =
+        (struct fs_interruptible){.thread = fuse_req_ctx(req)->pid, .take = take, .let_go = let_go};
     r->req = req;
     r->fs = fs;
     r->begin_ns = base_now_ns();
     fuse_req_interrupt_func(req, on_interrupt, r);
-    if (fuse_req_interrupted(req)) {
-        reply_error(r, -EINTR);
-        free(r);
-        return;
-    }
     run(r);
 }
 

@@ -5,6 +5,7 @@
 
 #define FUSE_USE_VERSION 312
 #include "fs/fs.h"
+#include "fs/interrupts.h"
 #include "fs/lists.h"
 #include "fs/tables.h"
 #include "fs/tree.h"
@@ -25,6 +26,7 @@ struct fs {
     struct cache *cache;
     struct fuse_session *session;
     struct fs_signals *signals;
+    struct fs_interrupts *interrupts;
     struct fs_notifier *notifier;
     struct fs_rescanner *rescanner;
     struct fs_lists *lists;

@@ -236,6 +236,11 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
             base_fail(why, err, "cannot start a thread: %s", strerror(-err));
     }
     if (!err) {
+        err = fs_interrupts_create(&fs.interrupts);
+        if (err)
+            base_fail(why, err, "cannot start a thread: %s", strerror(-err));
+    }
+    if (!err) {
         err = fs_rescanner_create(&fs, &fs.rescanner);
         if (err)
             base_fail(why, err, "out of memory");
@@ -269,6 +274,7 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
     cache_stop(fs.cache);
     fs_rescanner_stop(fs.rescanner);
     fs_notifier_stop(fs.notifier);
+    fs_interrupts_stop(fs.interrupts);
     refuser_stop(&refuser);
     cache_destroy(fs.cache);
     fs_notifier_destroy(fs.notifier);
@@ -279,6 +285,7 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         fuse_session_unmount(fs.session);
         fuse_session_destroy(fs.session);
     }
+    fs_interrupts_destroy(fs.interrupts);
     fs_signals_destroy(fs.signals);
     fs_world_finish(&fs);
     return err;

@@ -207,6 +207,17 @@ class Mount:
         return [p for p in descendants(self.daemon.pid)
                 if everyone.get(p, (0, 'Z', ''))[2].startswith('corpusfs-deco') and everyone[p][1] != 'Z']
 
+    @contextlib.contextmanager
+    def held(self):
+        """The worker, which must be the only one, stands still inside, and goes on at the end."""
+        worker, = wait_until('the worker', self.workers)
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            wait_until('the worker to stop', lambda: processes()[worker][1] == 'T')
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
     def files(self, below=''):
         """All files, as paths relative to the mount point, sorted."""
         found = []

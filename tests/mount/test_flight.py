@@ -48,18 +48,6 @@ class Flight(harness.Case):
     def frame(mount, clip, number):
         return mount.path / f'img/a/{clip}/{number:06d}.jpg'
 
-    @contextlib.contextmanager
-    def held(self, mount):
-        """The worker stands still inside, and goes on at the end."""
-        workers = mount.workers()
-        self.assertEqual(len(workers), 1)
-        os.kill(workers[0], signal.SIGSTOP)
-        try:
-            harness.wait_until('the worker to stop', lambda: harness.processes()[workers[0]][1] == 'T')
-            yield
-        finally:
-            os.kill(workers[0], signal.SIGCONT)
-
     def read_at_once(self, mount, paths):
         """Reads each path in a thread of its own; none gets an answer before all of them wait."""
         got, tasks = [None] * len(paths), []
@@ -67,7 +55,7 @@ class Flight(harness.Case):
         def read(i):
             tasks.append(threading.get_native_id())
             got[i] = paths[i].read_bytes()
-        with self.held(mount):
+        with mount.held():
             readers = threading.Thread(target=harness.in_threads, args=(len(paths), read))
             readers.start()
             harness.wait_until('all readers to wait', lambda: len(tasks) == len(paths) and all(
@@ -150,7 +138,7 @@ class Flight(harness.Case):
         with self.known() as mount:
             path = self.frame(mount, 'one.mp4', 100)
             truth = self.frame(mount, 'two.mp4', 100).read_bytes()
-            with self.held(mount):
+            with mount.held():
                 readers = [subprocess.Popen(['cat', path], stdout=subprocess.PIPE) for _ in range(3)]
                 self.addCleanup(lambda: [reader.kill() for reader in readers])
                 for reader in readers:
