@@ -24,7 +24,7 @@
 
 /* Goes up whenever a message, a result's format or the bytes of any made file change: it is part of the
  * names of cached things. */
-#define DEC_VERSION 17u
+#define DEC_VERSION 18u
 #define DEC_MAGIC 0x63667364u /* "dsfc" */
 
 #define DEC_MAX_BOUND 10000.0f /* of flow */

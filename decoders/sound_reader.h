@@ -24,7 +24,7 @@ int dec_sound_reader_get(struct dec_work *work, enum AVSampleFormat format, int 
 /* Forgets it after a failure. */
 void dec_sound_reader_drop(void);
 /* Fills the planes with the n samples from `position` on, which is not before where it stands. 0 or a
- * negative errno with work->why. */
+ * negative errno with work->why: -EIO, too, where damage has lost samples and that is behind the last one. */
 int dec_sound_reader_read(struct dec_sound_reader *r, struct dec_work *work, int64_t position, int n,
                           uint8_t **planes);
 
