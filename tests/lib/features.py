@@ -45,14 +45,18 @@ def mel_bank(rate, n_fft, bands, fmin, fmax, htk, slaney_norm):
     return bank * (2 / (corners[2:] - corners[:-2]))[:, None] if slaney_norm else bank
 
 
+def taper_of(name, n, period):
+    hann = 0.5 - 0.5 * numpy.cos(2 * numpy.pi * numpy.arange(n) / period)
+    return {'hann': hann, 'hanning': hann, 'hamming': 0.08 + 0.92 * hann, 'povey': hann ** 0.85,
+            'rectangular': numpy.ones(n)}[name]
+
+
 def logmel(x, rate, n_fft=2048, hop=512, bands=128, fmin=0, fmax=None, htk=False, slaney_norm=True, power=2, ref_max=False,
            top_db=80, centre=True, pad='constant', window='hann', win_length=None):
     x = x.astype(float)
     win_length = win_length or n_fft
-    t = numpy.arange(win_length) / win_length
-    shape = {'hann': 0.5 - 0.5 * numpy.cos(2 * numpy.pi * t), 'hamming': 0.54 - 0.46 * numpy.cos(2 * numpy.pi * t)}[window]
     taper = numpy.zeros(n_fft)
-    taper[(n_fft - win_length) // 2:][:win_length] = shape
+    taper[(n_fft - win_length) // 2:][:win_length] = taper_of(window, win_length, win_length)
     if centre:
         x = numpy.pad(x, n_fft // 2, mode=pad)
     frames = numpy.lib.stride_tricks.sliding_window_view(x, n_fft)[::hop]
@@ -78,8 +82,7 @@ def fbank(x, rate, bands=23, window='povey', frame_ms=25, shift_ms=10, preemphas
     frames = numpy.lib.stride_tricks.sliding_window_view(x.astype(float) * gain, width)[::hop].copy()
     frames -= frames.mean(axis=1, keepdims=True)
     frames -= preemphasis * numpy.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
-    hann = 0.5 - 0.5 * numpy.cos(2 * numpy.pi * numpy.arange(width) / (width - 1))
-    frames *= hann if window == 'hanning' else hann ** 0.85
+    frames *= taper_of(window, width, width - 1)
     power = numpy.abs(numpy.fft.rfft(frames, n_fft))[:, :n_fft // 2] ** 2
 
     def mel(hz):

@@ -37,12 +37,29 @@ FEATURES = {  # name: (what npy: says, the same by the reference, the rate)
             ' fmin: 50, fmax: 8000, bands: 40, ref: max, top_db: 40, centre: false',
             lambda x, rate: logmel(x, rate, 1024, 256, 40, 50, 8000, True, False, 1, True, 40, False, window='hamming',
                                    win_length=800), 22050),
+    'htk areas': ('kind: logmel, rate: 16000, n_fft: 512, hop: 200, window: povey, scale: htk, norm: slaney, power: 1.5,'
+                  ' fmin: 20, fmax: 7600, bands: 26, top_db: 30, pad: reflect',
+                  lambda x, rate: logmel(x, rate, 512, 200, 26, 20, 7600, True, True, 1.5, False, 30, pad='reflect',
+                                         window='povey'), 16000),
+    'odd lengths': ('kind: logmel, n_fft: 1001, win_length: 700, hop: 333, window: rectangular, scale: slaney, norm: none,'
+                    ' bands: 20, ref: max, top_db: none, centre: true, pad: constant',
+                    lambda x, rate: logmel(x, rate, 1001, 333, 20, slaney_norm=False, ref_max=True, top_db=None,
+                                           window='rectangular', win_length=700), None),
     'mfcc': ('kind: mfcc, rate: 22050', mfcc, 22050),
+    'mfcc all': ('kind: mfcc, rate: "8000 + fps * 0", coefficients: 40, bands: 40, n_fft: 256, scale: htk, norm: none, power: 1,'
+                 ' ref: max, top_db: 50, centre: false, fmax: 3800',
+                 lambda x, rate: mfcc(x, rate, 40, n_fft=256, hop=64, bands=40, fmax=3800, htk=True, slaney_norm=False,
+                                      power=1, ref_max=True, top_db=50, centre=False), 8000),
     'mfcc13': ('kind: mfcc, coefficients: 13, bands: 40, n_fft: 1000, transpose: true',
                lambda x, rate: mfcc(x, rate, 13, n_fft=1000, hop=250, bands=40).T, None),
     'kaldi': ('kind: fbank, rate: 16000', fbank, 16000),
     'ast': ('kind: fbank, rate: 16000, window: hanning, bands: 64, gain: 32768, transpose: true',
             lambda x, rate: fbank(x, rate, 64, 'hanning', gain=32768).T, 16000),
+    'frames': ('kind: fbank, rate: 22050, window: hamming, bands: 40, frame_length: 32, frame_shift: 12.5, preemphasis: 0,'
+               ' fmin: 64, fmax: 8000',
+               lambda x, rate: fbank(x, rate, 40, 'hamming', 32, 12.5, 0, 64, 8000), 22050),
+    'plain': ('kind: fbank, window: rectangular, preemphasis: 0.5', lambda x, rate: fbank(x, rate, 23, 'rectangular',
+                                                                                        preemphasis=0.5), None),
 }
 
 
@@ -165,6 +182,41 @@ class Sound(harness.Case):
                 self.assertEqual(data, written.getvalue())
                 self.assertEqual(npy_format.read_magic(io.BytesIO(data)), (1, 0))
             self.assertTrue(numpy.all(numpy.load(mount.path / 'mel/silent.mp4.npy') == -100))
+
+    def test_lost_samples(self):
+        """Packets that cannot be decoded: EIO, with the reason, where the samples end, and for features; no zeros."""
+        root = self.home / 'root'
+        root.mkdir()
+        data = bytearray((self.root / 'a/long.mp4').read_bytes())
+        packets = subprocess.run(['ffprobe', '-v', 'error', '-select_streams', 'a', '-show_entries', 'packet=pos,size', '-of',
+                                  'csv=p=0', str(self.root / 'a/long.mp4')], stdout=subprocess.PIPE, check=True).stdout
+        for line in packets.decode('ascii').split()[700:740]:
+            size, at = (int(n) for n in line.strip(',').split(','))
+            data[at:at + size] = b'\xff' * size
+        (root / 'long.mp4').write_bytes(data)
+        promised, truth = samples(self.root / 'a/long.mp4').shape[1], samples(root / 'long.mp4')
+        self.assertLess(truth.shape[1], promised)
+        block = 1 << 17
+        whole = truth.shape[1] // block * block
+        for rate in (None, 16000):
+            self.cache = self.home / f'cache{rate}'
+            more = f', rate: {rate}' if rate else ''
+            config = self.config(root, {'wave/{clip}.npy': f'npy: {{ kind: wave{more} }}',
+                                        'mel/{clip}.npy': f'npy: {{ kind: logmel{more} }}'}, cache=self.cache,
+                                 source='- videos: "*.mp4"')
+            reason = r'long\.mp4: damaged: only [0-9.]+ s of its sound can be decoded'
+            with self.mount(config, cache=self.cache, allowed=[reason]) as mount:
+                if not rate:
+                    mapped = numpy.load(mount.path / 'wave/long.npy', mmap_mode='r')
+                    self.assertEqual(mapped.shape, (len(truth), promised))
+                    numpy.testing.assert_array_equal(mapped[:, :whole - 4096], truth[:, :whole - 4096])
+                    del mapped
+                for name in self.shuffled(['wave', 'mel']):
+                    with self.assertRaises(OSError) as caught:
+                        (mount.path / name / 'long.npy').read_bytes()
+                    self.assertEqual(caught.exception.errno, errno.EIO)
+                self.assertRegex('\n'.join(mount.errors()), reason)
+                self.assertRegex(mount.stats()['failures'][0]['reason'], 'damaged: only')
 
     def test_bad(self):
         """Bands above what the rate has, or no sound to decode: EIO with the reason, and no zeros."""
