@@ -65,7 +65,7 @@ class Init(harness.Case):
 
     def test_most_particular(self):
         """Of presets that fit, the one with more patterns is chosen, and others are named in comments."""
-        self.touch(*(f'{label}/a.mp4' for label in ('Anger', 'Disgust', 'Fear', 'Joy', 'Sadness', 'Surprise')))
+        self.touch(*(f'{label}/{i}.mp4' for i, label in enumerate(('Anger', 'Disgust', 'Fear', 'Joy', 'Sadness', 'Surprise'))))
         text = self.written()
         self.assertRegex(text, r'(?m)^preset: ekman6$')
         self.assertRegex(text, r'(?m)^# preset: class-folders$')
