@@ -503,6 +503,9 @@ struct cfg_clips {
     const size_t *n_taken;     /* parallel to `sources:`: how many videos each of them has */
     size_t n_unmatched;        /* files that a source's `videos` takes and no source's `match`: */
     const char *unmatched[CFG_MAX_UNMATCHED]; /* the first of them; NULL behind the last */
+    /* Members of archives that are videos by their names, and that nothing takes or shows; likewise. */
+    size_t n_strays;
+    const char *strays[CFG_MAX_UNMATCHED];
     size_t n_files;
     const char *const *files; /* paths that some files view takes, sorted bytewise */
     size_t n_archives;

@@ -7,8 +7,6 @@
 
 enum { MAX_RAW = 32, MAX_NAMED = 10 };
 
-static const char *const videos[] = {"3gp",  "avi", "flv", "m2ts", "m4v", "mkv",  "mov", "mp4",
-                                     "mpeg", "mpg", "mts", "ogv",  "ts",  "webm", "wmv"};
 static const char *const archives[] = {"tar", "tgz", "zip", "gz", "bz2", "xz", "zst"};
 static const char *const tables[] = {"csv", "tsv", "json", "jsonl"};
 
@@ -25,7 +23,7 @@ struct found {
     struct cfg_arena arena;
     struct raw *raws;      /* of all presets */
     struct cfg_list clips; /* const char *: videos */
-    size_t n_of[BASE_ARRAY_LEN(videos)], n_archives_of[BASE_ARRAY_LEN(archives)];
+    size_t n_of[CFG_N_VIDEO_EXTENSIONS], n_archives_of[BASE_ARRAY_LEN(archives)];
     size_t n_archives, n_sidecars, n_tables;
     const char *archive, *tables[MAX_NAMED]; /* the first of them */
 };
@@ -96,17 +94,6 @@ static void try_presets(struct found *f, const char *path, size_t len, bool vide
 
 /* ---- The folder ---- */
 
-/* The place of a name's extension among others; -1 = none of them. */
-static int extension_of(const char *path, const char *const *names, size_t n)
-{
-    const char *dot = strrchr(cfg_base_name(path), '.');
-    for (size_t i = 0; dot && i < n; i++) {
-        if (strcasecmp(dot + 1, names[i]) == 0)
-            return (int)i;
-    }
-    return -1;
-}
-
 /* Names that would break a line of the configuration. */
 static bool is_plain(const char *path)
 {
@@ -120,8 +107,8 @@ static bool is_plain(const char *path)
 static int visit(void *context, const char *path, size_t len)
 {
     struct found *f = context;
-    int video = extension_of(path, videos, BASE_ARRAY_LEN(videos));
-    int archive = extension_of(path, archives, BASE_ARRAY_LEN(archives));
+    int video = cfg_extension_of(path, cfg_video_extensions, CFG_N_VIDEO_EXTENSIONS);
+    int archive = cfg_extension_of(path, archives, BASE_ARRAY_LEN(archives));
     const char *own = cfg_arena_text(&f->arena, path, len);
     if (!own)
         return -ENOMEM;
@@ -137,7 +124,7 @@ static int visit(void *context, const char *path, size_t len)
         f->n_archives_of[archive]++;
     } else if (cfg_is_sidecar(path)) {
         f->n_sidecars++;
-    } else if (extension_of(path, tables, BASE_ARRAY_LEN(tables)) >= 0 && is_plain(path) &&
+    } else if (cfg_extension_of(path, tables, BASE_ARRAY_LEN(tables)) >= 0 && is_plain(path) &&
                f->n_tables++ < MAX_NAMED) {
         f->tables[f->n_tables - 1] = own;
     }
@@ -265,7 +252,7 @@ static void put_videos(struct found *f, struct base_bytes *out)
                       classes ? "*/"
                       : flat  ? ""
                               : "**/");
-    put_extensions(out, videos, f->n_of, BASE_ARRAY_LEN(videos));
+    put_extensions(out, cfg_video_extensions, f->n_of, CFG_N_VIDEO_EXTENSIONS);
     base_bytes_printf(out, "\"\n");
     if (classes)
         base_bytes_printf(
@@ -284,10 +271,10 @@ static void put_archives(const struct found *f, struct base_bytes *out)
                       f->n_archives);
     put_extensions(out, archives, f->n_archives_of, BASE_ARRAY_LEN(archives));
     base_bytes_printf(out, "\"\n    videos: \"**/*.");
-    size_t all[BASE_ARRAY_LEN(videos)];
+    size_t all[CFG_N_VIDEO_EXTENSIONS];
     for (size_t i = 0; i < BASE_ARRAY_LEN(all); i++)
         all[i] = 1;
-    put_extensions(out, videos, all, BASE_ARRAY_LEN(all));
+    put_extensions(out, cfg_video_extensions, all, BASE_ARRAY_LEN(all));
     base_bytes_printf(out, "\"\n");
     put_tables(f, out);
     put_views(out, "{shard}/{path}");

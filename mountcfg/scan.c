@@ -57,6 +57,21 @@ void cfg_note_unmatched(struct cfg_scan *s, const char *path)
     s->n_unmatched++;
 }
 
+static bool shows_file(const struct cfg *c, const char *path, size_t len)
+{
+    for (size_t i = 0; i < c->n_views; i++) {
+        if (c->views[i].kind == CFG_FILES && cfg_files_show(&c->views[i].files, path, len))
+            return true;
+    }
+    return false;
+}
+
+bool cfg_is_stray(const struct cfg *c, const char *path, size_t len)
+{
+    return cfg_extension_of(path, cfg_video_extensions, CFG_N_VIDEO_EXTENSIONS) >= 0 &&
+           !shows_file(c, path, len);
+}
+
 static int add_sidecar(struct cfg_scan *s, const char *path, size_t len)
 {
     struct cfg_sidecar *file = cfg_list_add(&s->sidecars, sizeof *file);
@@ -91,15 +106,6 @@ int cfg_add_tables(struct cfg_scan *s, const char *path, size_t len, const char 
     return 0;
 }
 
-static bool shows_file(const struct cfg_scan *s, const char *path, size_t len)
-{
-    for (size_t i = 0; i < s->c->n_views; i++) {
-        if (s->c->views[i].kind == CFG_FILES && cfg_files_show(&s->c->views[i].files, path, len))
-            return true;
-    }
-    return false;
-}
-
 /* The first source that takes a file by pattern and expression has it. */
 static int visit_file(void *context, const char *path, size_t len)
 {
@@ -110,7 +116,7 @@ static int visit_file(void *context, const char *path, size_t len)
         return err;
     if (cfg_is_shard(s->c, path, len))
         return add_path(s, &s->shards, path, len);
-    err = shows_file(s, path, len) ? add_path(s, &s->files, path, len) : 0;
+    err = shows_file(s->c, path, len) ? add_path(s, &s->files, path, len) : 0;
     if (err < 0)
         return err;
     if (cfg_is_sidecar(path))
@@ -242,6 +248,8 @@ static int scan_all(struct cfg_scan *s, const struct cfg_reader *reader)
     s->out->clips.n_left_out = s->n_left_out;
     s->out->clips.n_unmatched = s->n_unmatched;
     memcpy(s->out->clips.unmatched, s->unmatched, sizeof s->unmatched);
+    s->out->clips.n_strays = s->n_strays;
+    memcpy(s->out->clips.strays, s->strays, sizeof s->strays);
     s->out->clips.n_files = s->files.n;
     s->out->clips.files = base_steal_pointer(s->files.items);
     s->out->clips.n_archives = s->archives.n;

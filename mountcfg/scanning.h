@@ -36,6 +36,10 @@ bool cfg_is_sidecar(const char *path);
 /* Length of a name without its extension. */
 size_t cfg_stem_len(const char *name);
 const char *cfg_base_name(const char *path);
+/* The place of a name's extension among others, in any case; -1 = none of them. */
+int cfg_extension_of(const char *path, const char *const *names, size_t n);
+enum { CFG_N_VIDEO_EXTENSIONS = 15 };
+extern const char *const cfg_video_extensions[CFG_N_VIDEO_EXTENSIONS];
 struct cfg_sidecar {
     const char *path;
     uint32_t member; /* in an archive */
@@ -64,7 +68,9 @@ struct cfg_scan {
     size_t n_left_out; /* clips of samples that are none */
     size_t n_unmatched;
     const char *unmatched[CFG_MAX_UNMATCHED]; /* the first files that no `match` took */
-    const char **values;                      /* room for the next clip's; NULL = none yet */
+    size_t n_strays;                          /* members of archives, as in cfg_clips */
+    const char *strays[CFG_MAX_UNMATCHED];
+    const char **values; /* room for the next clip's; NULL = none yet */
 };
 /* Whether a source takes a video by pattern and expression; then its fields are in s->values. 1, 0 or
  * -ENOMEM. *ret_wanted: by the pattern alone. */
@@ -77,6 +83,9 @@ int cfg_add_tables(struct cfg_scan *s, const char *path, size_t len, const char 
                    uint32_t member);
 /* A file of the corpus that some source takes, but no `match`. */
 void cfg_note_unmatched(struct cfg_scan *s, const char *path);
+/* Whether a path, below the root or in an archive, is that of a video by its name, and no files view shows
+ * it. */
+bool cfg_is_stray(const struct cfg *c, const char *path, size_t len);
 
 /* ---- samples.c: the members of one archive, in its order, grouped to samples. Zero-initialise. ---- */
 

@@ -185,7 +185,7 @@ static int visit_member(void *context, const struct cfg_member *m)
 {
     struct shard *h = context;
     struct cfg_scan *s = h->s;
-    bool wanted = false;
+    bool wanted = false, sought = false;
     uint32_t sample = 0;
     if (m->kind != CFG_MEMBER_FILE || is_hidden(m->path))
         return 0;
@@ -200,6 +200,7 @@ static int visit_member(void *context, const struct cfg_member *m)
         if (s->c->sources[i].n_globs == 0 || !takes_shard(&s->c->sources[i], h->file, strlen(h->file)) ||
             (s->c->sources[i].samples && sample == 0))
             continue;
+        sought = true;
         int taken = cfg_take(s, &s->c->sources[i], m->path, m->len, &wanted);
         if (taken < 0)
             return taken;
@@ -208,6 +209,8 @@ static int visit_member(void *context, const struct cfg_member *m)
     }
     if (wanted)
         cfg_note_unmatched(s, m->path);
+    else if (sought && cfg_is_stray(s->c, m->path, m->len) && s->n_strays++ < CFG_MAX_UNMATCHED)
+        s->strays[s->n_strays - 1] = join(s, h->archive->path, ": ", m->path); /* NULL does no harm */
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Subtitle files beside the videos. */
+/* What names of files tell by their ends; subtitle files beside the videos. */
 #include "mountcfg/scanning.h"
 
 #include <ctype.h>
@@ -14,6 +14,20 @@ size_t cfg_stem_len(const char *name)
 {
     const char *dot = strrchr(name, '.');
     return dot && dot > name ? (size_t)(dot - name) : strlen(name);
+}
+
+const char *const cfg_video_extensions[CFG_N_VIDEO_EXTENSIONS] = {"3gp", "avi", "flv", "m2ts", "m4v",
+                                                                  "mkv", "mov", "mp4", "mpeg", "mpg",
+                                                                  "mts", "ogv", "ts",  "webm", "wmv"};
+
+int cfg_extension_of(const char *path, const char *const *names, size_t n)
+{
+    const char *dot = strrchr(cfg_base_name(path), '.');
+    for (size_t i = 0; dot && i < n; i++) {
+        if (strcasecmp(dot + 1, names[i]) == 0)
+            return (int)i;
+    }
+    return -1;
 }
 
 /* How well an extension suits, 0 best; -1 = none of subtitles. */

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -166,6 +167,37 @@ class Tables(harness.Case):
                      '2 clips are left out', '{folder}: Fear 2, Joy 1', '{split}: test 1, train 2',
                      'view at line 8: train/Fear/0030', '3 clips, 1 views'):
             self.assertIn(f'{config}: {line}\n', said)
+        self.assertNotIn('{clip}:', said)
+        self.assertNotIn('suit no', said)
+
+    def test_found_strays(self):
+        """Videos that no pattern takes, also where none leads, and in archives; not those that a files view shows."""
+        for stray in ('top.MKV', 'deep/er/x.webm', 'deep/shown.mp4', 'clips/Joy/z.avi', 'clips/notes.txt'):
+            self.write(stray, '')
+        with zipfile.ZipFile(self.root / 'a.zip', 'w') as archive:
+            for name in ('taken.mp4', 'y.flv', 'y.txt'):
+                archive.writestr(name, '')
+        config = self.configure('', '{folder}/{clip}')
+        text = config.read_text(encoding='utf-8')
+        config.write_text(text.replace('tables:\n', '').replace(
+            'views:', '  - { archives: "*.zip", videos: "*.mp4", match: "(?<folder>.)(?<clip>[^.]+)" }\nviews:\n'
+                      '  - { path: "files/{path}", files: "deep/*.mp4" }'), encoding='utf-8')
+        said = harness.corpusfs('check', config, check=0).stdout
+        self.assertIn(f'{config}: note: 4 videos suit no "videos" pattern, such as clips/Joy/z.avi, deep/er/x.webm, top.MKV\n', said)
+        for path in ('top.MKV', 'deep/er/x.webm'):
+            (self.root / path).unlink()
+        said = harness.corpusfs('check', config, check=0).stdout
+        self.assertIn(f'{config}: note: 2 videos suit no "videos" pattern, such as clips/Joy/z.avi, a.zip: y.flv\n', said)
+
+    def test_found_many_values(self):
+        """Of classes that are many, how many, of how many clips; nothing of names."""
+        for i in range(30):
+            for clip in range(2 + i % 2):
+                self.write(f'clips/class {i:02d}/{i}_{clip}.mp4', '')
+        config = self.configure('', '{folder}/{clip}')
+        config.write_text(config.read_text(encoding='utf-8').replace('tables:\n', ''), encoding='utf-8')
+        said = harness.corpusfs('check', config, check=0).stdout
+        self.assertIn(f'{config}: {{folder}}: 32 values, of 2 to 3 clips, such as Fear 2, Joy 2, class 00 2\n', said)
         self.assertNotIn('{clip}:', said)
 
     def test_mistakes(self):
