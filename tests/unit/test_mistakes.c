@@ -319,6 +319,9 @@ static const struct {
     {FRAMES "{ flow: x }",
      "c.yaml:6:15: this corpusfs cannot find optical flow: it was built without OpenCV; install "
      "libopencv-contrib-dev, liblapack-dev and libglx-dev, and build it anew\n"},
+    {NPY "{ kind: flow }",
+     "c.yaml:6:12: this corpusfs cannot find optical flow: it was built without OpenCV; install "
+     "libopencv-contrib-dev, liblapack-dev and libglx-dev, and build it anew\n"},
 #endif
     {VIEW("{clip}.npy", "stack: { shape: [3, 4], axes: [1, 1] }"),
      "c.yaml:6:35: axes: expected each of the 2 axes of the shape once, from 0, in their new order\n"},
