@@ -157,6 +157,9 @@ static void find_column(struct rows *r, uint32_t column, bool header, uint64_t l
     r->columns[column] = -1;
     if (name[0] == '#') {
         r->columns[column] = (int64_t)strtoul(name + 1, NULL, 10) - 1;
+        if (r->columns[column] >= (int64_t)r->row.n && !(r->t->spec->optional >> column & 1))
+            dec_records_add_mistake(&r->t->out, line, "there is no column %s (the first row has %u)",
+                                    name + 1, r->row.n);
         return;
     }
     for (uint32_t i = 0; header && i < r->row.n; i++) {

@@ -130,6 +130,10 @@ class BadTables(harness.Case):
         with self.subTest('of the key'):
             self.examine('{folder}/{clip}', 'klip,label\n1,joy\n', [],
                          [self.at(1) + r'there is no column "clip" \(the header has: klip, label\)'], 4)
+        with self.subTest('by its number'):
+            self.examine('{class}/{clip}', '1\n2\n', [],
+                         [self.at(1) + r'there is no column 2 \(the first row has 1\)',
+                          r'.*/corpus\.yaml:\d+:\d+: the clip a/1\.mp4 has no field \{class\}: left out \(and 1 more\)'], 4, tables='  - { file: labels.csv, key: clip, columns: [clip, label] }\n')
         with self.subTest('of a field'):
             self.examine('{class}/{clip}', 'clip,lable\n1,joy\n', [],
                          [r'.*/corpus\.yaml:\d+:\d+: nothing gives the field \{label\}: no table has such a column'], 4)

@@ -152,6 +152,10 @@ static void test_csv(void)
     spec.columns[1] = "#1";
     CHECK_STR(read_text(spec, "a,b,c\nd,e\nf,g,h\n"),
               "2! the row has 2 cells, expected 3: left out\n1|c|a\n3|h|f\n");
+    CHECK_STR(read_text(spec, "\na,b\nc,d\n"),
+              "2! there is no column 3 (the first row has 2)\n2|-|a\n3|-|c\n");
+    spec.optional = 1;
+    CHECK_STR(read_text(spec, "a,b\n"), "1|-|a\n");
     spec = csv;
     spec.format = DEC_TSV;
     spec.quotes = false;
