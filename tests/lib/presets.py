@@ -8,6 +8,7 @@ programs do: the same opens in the same order.
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -47,6 +48,8 @@ assert len(ODD_NAMES[-1].encode()) >= 80
 # The folder of each raw corpus.
 ODD_ROOT = 'raw, (my) [corpus] & 情感!  of a name that is as long as names are that people give to folders'
 CUES = '1\n00:00:00,000 --> 00:00:00,700\nNo, not again!\n\n2\n00:00:01,000 --> 00:00:59,000\n走吧。\n\n'
+# What a make() needs beside the folder.
+ARGUMENTS = {'afew_va': [()]}
 # Frames as the reference commands write them: ffmpeg -i V [-vf scale=-1:240] %06d.jpg
 PLAIN, LINES_240 = oracle.View('cfr', 'jpg'), oracle.View('cfr', 'jpg', '-1:240')
 
@@ -56,6 +59,14 @@ def video(kind):
     """A made video. It is shared: read it only."""
     name = 'presets-' + hashlib.sha256(repr(KINDS).encode()).hexdigest()[:12]
     return clips.make(KINDS, name) / kind
+
+
+def generator(path):
+    """make() of a preset's test."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make
 
 
 def put(path, kind):

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """corpusfs init: the preset of a raw corpus, or a configuration made from names; what it writes passes check."""
-import importlib.util
 import os
 import re
 import sys
@@ -10,18 +9,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
-from lib import clips, harness
-
-# What a generator needs beside the folder.
-ARGUMENTS = {'afew_va': [()]}
-
-
-def generator(path):
-    """make() of a preset's test."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make
+from lib import clips, harness, presets
 
 
 class Init(harness.Case):
@@ -54,10 +42,10 @@ class Init(harness.Case):
         for path in tests:
             name = path.stem.removeprefix('test_')
             with self.subTest(preset=name):
-                make = generator(path)
+                make = presets.generator(path)
                 root = self.home / name
                 root.mkdir()
-                make(root, *ARGUMENTS.get(name, []))
+                make(root, *presets.ARGUMENTS.get(name, []))
                 said = harness.corpusfs('init', root, check=0).stdout
                 self.assertIn(name.replace('_', '-'), re.findall(r'^(?:# )?preset: (\S+)$', said, re.MULTILINE))
                 self.assertEqual(len(re.findall(r'^preset: ', said, re.MULTILINE)), 1)
