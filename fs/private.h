@@ -45,6 +45,7 @@ struct fs {
     struct base_grow clips_memory;
     struct fs_scan *scans; /* own what the clips point into */
     atomic_bool ended;
+    atomic_bool greeted; /* the kernel has got its first answer */
     int64_t begin_ns;
     struct base_histogram latency_ns[FS_N_OPS];
     _Atomic uint64_t bytes_read; /* by readers, of files of all views */

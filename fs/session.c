@@ -6,8 +6,10 @@
 #include "fs/signals.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/uio.h>
 #include <time.h>
 
 /* ---- Mounting ---- */
@@ -35,6 +37,41 @@ static int parse_options(const struct fs_options *o, struct fuse_args *args)
     return err ? -ENOMEM : 0;
 }
 
+/*
+ * Who looks up a name, and waits for decoding, must not keep all others from the names of that folder. The
+ * kernel lets them if it is asked to, with FUSE_PARALLEL_DIROPS in the answer to its greeting, the first that
+ * is written. libfuse 3.14.0 says that it asks (FUSE_CAP_PARALLEL_DIROPS), and leaves the flag out.
+ */
+static ssize_t write_answer(int fd, struct iovec *parts, int n, void *userdata)
+{
+    struct fs *fs = userdata;
+    if (!atomic_load_explicit(&fs->greeted, memory_order_relaxed)) {
+        atomic_store_explicit(&fs->greeted, true, memory_order_relaxed);
+        struct fuse_init_out *greeting = n == 2 ? parts[1].iov_base : NULL;
+        if (greeting && parts[1].iov_len >= sizeof *greeting)
+            greeting->flags |= FUSE_PARALLEL_DIROPS;
+    }
+    return writev(fd, parts, n);
+}
+
+static ssize_t read_request(int fd, void *buffer, size_t len, void *userdata)
+{
+    (void)userdata;
+    return read(fd, buffer, len);
+}
+
+static int set_answers(struct fs *fs)
+{
+    const struct fuse_custom_io io = {.writev = write_answer, .read = read_request};
+    return fuse_session_custom_io(fs->session, &io, fuse_session_fd(fs->session));
+}
+
+static void drop_session(struct fs *fs)
+{
+    fs_signals_stop(fs->signals);
+    fuse_session_destroy(base_steal_pointer(fs->session));
+}
+
 static int mount_session(struct fs *fs, struct base_reason *why)
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
@@ -51,13 +88,17 @@ static int mount_session(struct fs *fs, struct base_reason *why)
     if (err)
         return base_fail(why, err, "cannot take signals: %s", strerror(-err));
     if (fuse_session_mount(fs->session, fs->options->mountpoint) < 0) {
-        fs_signals_stop(fs->signals);
-        fuse_session_destroy(base_steal_pointer(fs->session));
+        drop_session(fs);
         return base_fail(why, -EIO,
                          "%s: cannot mount there; is /dev/fuse there, and is the folder yours and free?",
                          fs->options->mountpoint);
     }
-    return 0;
+    err = set_answers(fs);
+    if (!err)
+        return 0;
+    fuse_session_unmount(fs->session);
+    drop_session(fs);
+    return base_fail(why, err, "cannot talk to the kernel: %s", strerror(-err));
 }
 
 static const char *crop_of_clip(const void *context, size_t clip, size_t view)

@@ -153,6 +153,26 @@ class Flight(harness.Case):
             self.assertEqual(path.read_bytes(), first)
             self.assertEqual(mount.stats()['jobs_frames'], 2, 'one for each clip')
 
+    def test_names_of_one_folder(self):
+        """Names of a folder are looked up at the same time: the first does not keep the others from being asked for."""
+        views = {'flat/{class}/{clip}.npy': 'npy: { kind: rgb }'}
+        with self.mount(self.config(self.root, views, more='workers: 1\n')) as mount, contextlib.ExitStack() as stack:
+            os.stat(mount.path / 'flat/a/zero.mp4.npy')
+            paths = [mount.path / f'flat/a/{name}.mp4.npy' for name in ('one', 'two', 'three')]
+            sizes = [0] * len(paths)
+
+            def look(i):
+                sizes[i] = os.stat(paths[i]).st_size
+            with mount.held():
+                readers = threading.Thread(target=harness.in_threads, args=(len(paths), look))
+                readers.start()
+                stack.callback(readers.join)
+                harness.wait_until('three clips to be wanted', lambda: mount.stats()['queued'] == 2)
+                self.assertEqual(mount.stats()['workers_busy'], 1)
+            readers.join()
+            self.assertEqual(len(set(sizes)), 1)
+            self.assertGreater(sizes[0], 200 * 160 * 120 * 3)
+
 
 if __name__ == '__main__':
     harness.main()
