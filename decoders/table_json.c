@@ -391,7 +391,9 @@ int dec_table_json(struct dec_table *t)
         read_lines(j);
     else
         read_document(j);
-    if (!j->found && t->out.n_mistakes == 0)
+    if (!j->found && t->out.n_mistakes == 0 && !t->spec->text[0])
+        dec_records_add_mistake(&t->out, 0, "the table is empty");
+    else if (!j->found && t->out.n_mistakes == 0)
         dec_records_add_mistake(&t->out, 0, "nothing stands at \"%s\" in it", t->spec->text);
     bool failed = j->text.failed || j->key.failed || j->path.failed;
     for (uint32_t i = 0; i < DEC_MAX_COLUMNS; i++) {

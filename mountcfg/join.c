@@ -346,6 +346,11 @@ static void report_outcome(const struct reading *r, const struct outcome *o)
                  r->box_counts.n_empty);
     if (r->n_keyless > CFG_MAX_TOLD_ROWS)
         cfg_note(r->log, t->place, "%zu more rows have no key", r->n_keyless - CFG_MAX_TOLD_ROWS);
+    if (r->rows.n == 0 && r->sound && o->n_without > 0 && !t->left) {
+        cfg_mistake(r->log, t->place, "no row stands in %s, so that all %zu clips are left out",
+                    r->files[0].label, o->n_without);
+        return;
+    }
     if (r->rows.n > 0 && o->n_joined == 0 && o->n_without > 0) {
         const struct row *row = r->rows.items;
         cfg_mistake(
@@ -404,6 +409,7 @@ static int compare_files(const void *a, const void *b)
 static int join_table(struct reading *r, const struct cfg_reader *reader, size_t n_files)
 {
     int err = 0;
+    const size_t told = r->log->n;
     r->rows.n = 0;
     r->n_keyless = r->n_bad_cues = 0;
     r->box_counts = (struct cfg_box_counts){0};
@@ -420,6 +426,7 @@ static int join_table(struct reading *r, const struct cfg_reader *reader, size_t
     else if (n_files == 0 && !r->table->implied)
         cfg_mistake(r->log, r->table->place, "no file below %s is this table",
                     r->c->n_merged > 0 ? "the roots" : r->c->root);
+    r->sound = n_files > 0 && r->log->n == told;
     r->clips->n_tables_missing += n_files == 0 && !r->table->implied;
     if (r->rows.n > 1)
         qsort(r->rows.items, r->rows.n, sizeof(struct row), compare_rows);

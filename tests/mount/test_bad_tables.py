@@ -146,6 +146,16 @@ class BadTables(harness.Case):
                               r'\(labels\.csv:2\), clips such as "1" \(a/1\.mp4\)'], left_out,
                              tables=TABLE.replace(' }', join + ' }'), fields='')
 
+    def test_no_rows(self):
+        """Nothing is wrong with such a table by itself, but no clip is left; where clips need no row it is none."""
+        said = self.examine('{folder}/{clip}', 'clip,label\n', [],
+                            [r'.*/corpus\.yaml:\d+:\d+: no row stands in labels\.csv, so that all 4 clips are left out',
+                             r'.*/corpus\.yaml: 1 problems'], 4, fields='')
+        self.assertNotIn('have no row', said)
+        config = self.config(self.root, {'{folder}/{clip}': 'text: x'}, source=SOURCE,
+                             more='tables:\n' + TABLE.replace(' }', ', join: left }'))
+        self.assertIn('4 clips have no row', harness.corpusfs('check', config, check=0).stdout)
+
     def test_past_the_end(self):
         """Only the video knows: check and index tell the row, and status counts the clips that were looked into."""
         self.make_videos()

@@ -328,7 +328,7 @@ class Cuts(harness.Case):
                                         for part, crop in (('a', '60:40:8:4'), ('b', '32:32:0:0'))},
                             source='- videos: "mpeg2.mpg"', name='truth.yaml')
         said = harness.corpusfs('check', config, check=1).stdout
-        self.assertIn('the clip mpeg2.mpg has a crop that is not left, right or W:H:X:Y: left out\n', said)
+        self.assertIn('the clip mpeg2.mpg (parts.csv:4) has a crop that is not left, right or W:H:X:Y: left out\n', said)
         with self.mount(config) as ours, self.mount(truth) as theirs:
             self.assertEqual(sorted(os.listdir(ours.path)), ['a', 'b'])
             self.assertEqual(self.frames(ours, 'a'), self.frames(theirs, 'a')[:3])

@@ -200,6 +200,10 @@ static void test_json(void)
                               "{\"label\": \"joy\", \"more\": [1, 2]}, \"subset\": null},\n  \"d\": "
                               "{\"subset\": \"t\\n\"}\n}}"),
               "3|c\xc3\xa9\xf0\x9f\x98\x80|joy|-\n4|d|-|t\n\n");
+    CHECK_STR(
+        read_text((struct dec_table_spec){.format = DEC_JSONL, .text = "", .n_columns = 1, .columns = {"a"}},
+                  "\n"),
+        "0! the table is empty\n");
     CHECK_STR(read_text(spec, "{\"data\": 1}"), "0! nothing stands at \"database\" in it\n");
     CHECK_STR(
         read_text(spec, "{\"database\": {\"a\": {\"subset\": 1}, \"b\": {\"subset\": \"x}\n"),
