@@ -33,7 +33,7 @@ struct reading {
     struct cfg_list cues, boxes; /* struct cfg_cue and cfg_box_row: scratch */
     struct cfg_box_counts box_counts;
     size_t n_keyless, n_bad_cues;
-    bool sound; /* there are files, and they were read without a mistake */
+    bool sound;                  /* there are files, and they were read without a mistake */
     bool differ[CFG_MAX_FIELDS]; /* fields of which rows of one key may have different values */
     bool seen[CFG_MAX_FIELDS];   /* some row of some table had it */
     bool lacks_tables;           /* some optional table is not there */
