@@ -112,16 +112,20 @@ static struct cache_segment *find_row(struct reading *r, uint32_t row, uint32_t 
     return s;
 }
 
+/* It may be the one that the waiter was woken with, and there may be no other; another plane may want it. */
+static void hold_on(struct reading *r, struct cache_segment *s)
+{
+    cache_segment_unref(r->w->segment);
+    r->w->segment = s;
+}
+
 static bool has_row(struct reading *r, uint32_t row)
 {
     uint32_t entry;
     struct cache_segment *s = find_row(r, row, &entry);
-    if (!s)
-        return false;
-    /* It may be the one that the waiter was woken with, and there may be no other. */
-    cache_segment_unref(r->w->segment);
-    r->w->segment = s;
-    return true;
+    if (s)
+        hold_on(r, s);
+    return s != NULL;
 }
 
 static enum task_kind task_of(const struct reading *r)
@@ -174,7 +178,7 @@ static ssize_t copy_rows(struct reading *r, uint8_t *out, uint64_t from, size_t 
             return -ENODATA;
         size_t wanted = (size_t)BASE_MIN((uint64_t)(len - done), p.left);
         ssize_t n = cache_segment_read(s, entry, out + done, wanted, p.in_row);
-        cache_segment_unref(s);
+        hold_on(r, s);
         if (n != (ssize_t)wanted)
             return n < 0 ? n : -EIO;
         done += wanted;

@@ -13,16 +13,19 @@ VIEWS = {
     'jpg/{class}/{clip}/{frame:06d}.jpg': 'frames: {}',
     'ppm/{class}/{clip}/{frame:06d}.ppm': 'frames: {}',
     'mp3/{class}/{clip}.mp3': 'audio: {}',
+    'wave/{class}/{clip}.npy': 'npy: { kind: wave, rate: 8000 }',
+    'mel/{class}/{clip}.npy': 'npy: { kind: logmel, bands: 40 }',
 }
+ARRAYS = VIEWS | {'rgb/{class}/{clip}.npy': 'npy: { kind: rgb, size: "32:24" }'}
 # Of the cache: holds about half of the tree, so that segments are made and evicted all the time.
 BUDGET = 1536 << 10
 
 
-def prepare(case):
+def prepare(case, views=None):
     """The settings of a mount with two workers and this budget, and {path: bytes} of the tree, read beforehand."""
-    root = clips.make(CLIPS, 'short')
-    settings = case.config(root, VIEWS, name='truth.yaml', cache=case.home / 'truth')
+    root, views = clips.make(CLIPS, 'short'), views or VIEWS
+    settings = case.config(root, views, name='truth.yaml', cache=case.home / 'truth')
     with case.mount(settings, cache=case.home / 'truth') as mount:
         truth = {p: (mount.path / p).read_bytes() for p in mount.files()}
     case.assertGreater(sum(map(len, truth.values())), 1.3 * BUDGET)
-    return case.config(root, VIEWS, cache_size=BUDGET, more='workers: 2\n'), truth
+    return case.config(root, views, cache_size=BUDGET, more='workers: 2\n'), truth

@@ -91,7 +91,7 @@ class Crash(harness.Case):
 
     def setUp(self):
         super().setUp()
-        self.settings, self.truth = short.prepare(self)
+        self.settings, self.truth = short.prepare(self, short.ARRAYS)
         self.seen, self.counts = set(), collections.Counter()
 
     def files(self):
