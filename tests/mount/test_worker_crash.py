@@ -14,7 +14,9 @@ from lib import clips, faults, harness
 VIEWS = {'left/{class}/{clip}/{frame:06d}.png': 'frames: { crop: left }',
          'part/{class}/{clip}/{frame:06d}.jpg': 'frames: { crop: "40:30:10:20", size: "20:-1" }',
          'mp3/{class}/{clip}.mp3': 'audio: {}'}
-CORPUS = {f'a/{name}': [*clips.picture(size='96x72', seconds=2), *clips.sound(2), *clips.X264, *clips.YUV, *clips.AAC, '-g', 10]
+# Of equal videos one failure counts for all, so they differ.
+CORPUS = {f'a/{name}': [*clips.picture(size='96x72', seconds=2), *clips.sound(2), *clips.X264, *clips.YUV, *clips.AAC, '-g', 10,
+                        '-metadata', f'comment={name}']
           for name in ('bad.mp4', 'before.mp4', 'next.mp4')}
 SEGMENTS = 20  # of one video in two views, at most
 CRASHED = r'a/bad\.mp4.*the worker crashed on it \(signal \d+\)'
@@ -49,9 +51,10 @@ class WorkerCrash(harness.Case):
     def read_all(self, mount):
         """Those of the bad one that are errors: some may have been made while its frames were measured."""
         failed = set()
+        orders = [self.shuffled([*self.good, *self.bad]) for _ in range(2)]
 
         def work(number):
-            for path in self.shuffled([*self.good, *self.bad])[number % 2::2]:
+            for path in orders[number // 2][number % 2::2]:
                 found = self.read(mount.path / path)
                 if path in self.bad and found == errno.EIO:
                     failed.add(path)
