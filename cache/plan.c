@@ -157,13 +157,11 @@ bool plan_in_run(const struct clip_view *v)
     return v->run >= run_of_rows(v);
 }
 
-#define OVERTAKEN_BYTES ((uint64_t)1 << 20)
-
 /* Of a run the kernel reads several pieces at once, and the threads that answer them overtake each other. */
 static bool is_overtaken(const struct clip_view *v, uint32_t first)
 {
-    const uint32_t most = (uint32_t)BASE_MIN(OVERTAKEN_BYTES / (v->frame_bytes + 1) + 1, UINT64_C(1) << 16);
-    const uint32_t low = v->last_asked - BASE_MIN(v->last_asked, most), high = v->last_asked + most;
+    const uint32_t low = v->last_asked - BASE_MIN(v->last_asked, v->at_once),
+                   high = v->last_asked + v->at_once;
     return plan_in_run(v) && first >= low && first <= high;
 }
 

@@ -41,6 +41,7 @@ struct clip_view {
     uint32_t onward;   /* that reader's next one is at least so many further; 0 = who knows */
     bool refused;      /* an array: read-ahead behind the header was */
     uint32_t beside;   /* an array: so many rows on either side a lone one is made with; 0 = its segment */
+    uint32_t at_once;  /* an array: the kernel asks for rows of a run that are so far apart, in any order */
     uint32_t n_making; /* frames: tasks in flight */
 };
 

@@ -35,6 +35,9 @@ static struct shape shape_of(const struct cache_view *view, const struct clip_vi
 /* So far the kernel reads around a page that a mapped array's reader wants, on either side of it. */
 enum { AROUND_BYTES = 64 << 10, MOST_BESIDE = 2 };
 
+/* And so far it reads ahead of who reads on, in several pieces. */
+enum { AT_ONCE_BYTES = 256 << 10 };
+
 void array_measured(const struct cache_view *view, struct clip_view *v)
 {
     if (view->kind == CACHE_WAVE) {
@@ -44,6 +47,7 @@ void array_measured(const struct cache_view *view, struct clip_view *v)
     const struct shape shape = shape_of(view, v);
     uint64_t beside = (AROUND_BYTES - 1) / shape.piece + 1;
     v->beside = beside <= MOST_BESIDE && v->n_starts > 0 ? (uint32_t)beside : 0;
+    v->at_once = (uint32_t)(AT_ONCE_BYTES / shape.piece + 1);
     v->file_bytes = DEC_NPY_PAGED_HEADER + shape.planes * shape.plane;
 }
 

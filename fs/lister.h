@@ -4,7 +4,7 @@
 #define FS_LISTER_H
 
 #include "cache/cache.h"
-#include "mountcfg/cfg.h"
+#include "mountcfg/clips.h"
 
 /* c is borrowed. Its functions wait for workers; one thread at a time. */
 struct cfg_lister fs_lister(struct cache *c);

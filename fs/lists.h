@@ -16,7 +16,7 @@
 #define FS_LISTS_H
 
 #include "cache/cache.h"
-#include "mountcfg/cfg.h"
+#include "mountcfg/clips.h"
 
 #include <time.h>
 

@@ -8,7 +8,7 @@
 
 #include "cache/reader.h"
 #include "fs/tables.h"
-#include "mountcfg/cfg.h"
+#include "mountcfg/clips.h"
 
 struct fs_reader {
     struct cfg_reader ops; /* for cfg_scan() */

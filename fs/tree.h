@@ -17,7 +17,7 @@
 #define FS_TREE_H
 
 #include "base/grow.h"
-#include "mountcfg/cfg.h"
+#include "mountcfg/clips.h"
 
 #include <limits.h>
 #include <stdatomic.h>

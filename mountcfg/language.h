@@ -16,6 +16,7 @@
 #ifndef MOUNTCFG_LANGUAGE_H
 #define MOUNTCFG_LANGUAGE_H
 
+#include "mountcfg/clips.h"
 #include "mountcfg/matching.h"
 
 /* ---- sources.c ---- */

@@ -4,7 +4,7 @@
 #ifndef TESTS_UNIT_CORPUS_H
 #define TESTS_UNIT_CORPUS_H
 
-#include "mountcfg/cfg.h"
+#include "mountcfg/clips.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -210,7 +210,7 @@ static void test_rows(void)
     uint32_t starts[] = {0, 20}, first, last;
     struct clip_view v = new_view(starts, 2, 40);
     v.beside = 1;
-    v.frame_bytes = 500000;
+    v.at_once = 3;
     plan_lone_row(&v, 20, &first, &last);
     CHECK(first == 20 && last == 21); /* within its segment */
     plan_lone_row(&v, 7, &first, &last);
@@ -223,7 +223,7 @@ static void test_rows(void)
     check_rows(&v, 5, 5, 5, true);     /* again in one segment */
     v = new_view(starts, 2, 40);
     v.beside = 1;
-    v.frame_bytes = 500000;
+    v.at_once = 3;
     for (uint32_t row = 20; row < 26; row++)
         check_rows(&v, row, row, row, row >= 24); /* a run */
     check_rows(&v, 0, 0, 0, false);
@@ -231,7 +231,7 @@ static void test_rows(void)
     check_rows(&v, 1, 2, 2, true); /* from the beginning it is believed earlier */
     v = new_view(starts, 2, 40);
     v.beside = 1;
-    v.frame_bytes = 500000;
+    v.at_once = 3;
     for (uint32_t row = 0; row < 8; row++)
         check_rows(&v, row, row, row, row >= 2);
     check_rows(&v, 10, 10, 10, true); /* still the run, whose pieces come in any order */
