@@ -2,6 +2,7 @@
 """What it runs on, and what has to be installed."""
 import datetime
 import importlib.util
+import mmap
 import os
 import platform
 import shutil
@@ -14,6 +15,9 @@ PACKAGES = {
     'python3:av': 'python3-av', 'python3:cv2': 'python3-opencv', 'python3:PIL': 'python3-pil',
     'python3:numpy': 'python3-numpy', 'tar': 'tar', 'meson': 'meson', 'ninja': 'ninja-build',
 }
+
+TOUCHED = 6 << 30        # bytes; N1 takes four of these
+MADV_POPULATE_WRITE = 23  # of Linux 5.14; an older one refuses it, and then nothing is touched
 
 
 def missing(things):
@@ -70,6 +74,31 @@ def drop_caches():
     """Empties the page cache and forgets names and attributes; needs root."""
     os.sync()
     Path('/proc/sys/vm/drop_caches').write_text('3\n', encoding='ascii')
+    touch_memory()
+
+
+def settle():
+    """Leaves nothing to write to the disk, and memory at hand for the next side."""
+    os.sync()
+    touch_memory()
+
+
+def touch_memory():
+    """Uses some of the free memory once, and frees it. A virtual machine may give memory that is free back to its host
+    (free page reporting), and whoever uses it next then waits for the host: up to 2 s a GiB."""
+    processors = os.cpu_count()
+    size = min(TOUCHED, int(_field('/proc/meminfo', 'MemFree').split()[0]) * 1024 // 2) // processors
+    children = []
+    for _ in range(processors):
+        child = os.fork()
+        if child == 0:
+            try:
+                mmap.mmap(-1, size).madvise(MADV_POPULATE_WRITE)
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
 
 
 def may_drop_caches():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one side did in one round, and rounds of several sides in turn."""
-import os
 import time
 from dataclasses import dataclass, field
 
+import machine
 from jobs import Late
 
 
@@ -48,7 +48,7 @@ def timed(work):
 def in_turn(count, sides, say):
     """(rounds, notes): rounds [{side: {part: Sample}}], of `sides` that are functions of the round's number, each
     returning {part: Sample}. Every other round they run in the opposite order, and each starts with nothing left to
-    write to the disk. A round in which a side had to be ended does not count, and gives a note. A part that has
+    write to the disk and with memory at hand. A round in which a side had to be ended does not count, and gives a note. A part that has
     another number of files on one side than on another is an error."""
     rounds, notes = [], []
     for number in range(count):
@@ -57,7 +57,7 @@ def in_turn(count, sides, say):
         try:
             for side in order:
                 say(f'round {number + 1} of {count}: {side}')
-                os.sync()
+                machine.settle()
                 done[side] = sides[side](number)
         except Late as late:
             notes.append(f'round {number + 1} does not count: {side}: {late}')
