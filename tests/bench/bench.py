@@ -2,14 +2,13 @@
 """What the tests share: the corpora, the work folder, rounds, and the rows of the table."""
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 import mounts
 import quality
 import samples
 from corpora import Corpora, videos_of
-from machine import warm
+from machine import folder, warm
 
 
 class Corpus:
@@ -71,8 +70,8 @@ class Bench:
         return random.Random(' '.join(map(str, (self.settings.seed, *about))))
 
     def folder(self):
-        """A context manager: a new folder, removed afterwards."""
-        return tempfile.TemporaryDirectory(prefix='side-', dir=self.home)
+        """A context manager: a new folder, emptied afterwards."""
+        return folder(self.home, 'side-')
 
     def mount(self, corpus, **settings):
         """A context manager: the corpus mounted at its equal quality, on a new cache."""

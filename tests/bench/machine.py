@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it runs on, and what has to be installed."""
+import contextlib
 import datetime
 import importlib.util
 import mmap
@@ -7,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 # What a thing that is looked for comes with: programs by their name, Python modules behind "python3:".
@@ -118,9 +120,24 @@ def most_memory(pid):
     return int(_field(f'/proc/{pid}/status', 'VmHWM').split()[0]) * 1024
 
 
-def disk_bytes(folder):
+@contextlib.contextmanager
+def folder(home, prefix):
+    """A new folder in `home`. What is in it is emptied afterwards, but not removed: ext4 passes over each inode that was
+    freed in the last minute, one by one, for each file that is made, which would cost the next round more than a
+    millisecond a file."""
+    made = tempfile.mkdtemp(prefix=prefix, dir=home)
+    try:
+        yield made
+    finally:
+        for directory, _, files in os.walk(made):
+            for path in (os.path.join(directory, name) for name in files):
+                if os.path.isfile(path) and not os.path.islink(path):
+                    os.truncate(path, 0)
+
+
+def disk_bytes(path):
     """What a folder takes on disk, itself included."""
-    total = os.lstat(folder).st_blocks
-    for directory, folders, files in os.walk(folder):
+    total = os.lstat(path).st_blocks
+    for directory, folders, files in os.walk(path):
         total += sum(os.lstat(os.path.join(directory, name)).st_blocks for name in folders + files)
     return total * 512

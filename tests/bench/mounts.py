@@ -10,6 +10,7 @@ from pathlib import Path
 from lib import harness
 
 import jobs
+import machine
 from samples import timed
 
 
@@ -20,8 +21,8 @@ def view(quality):
 
 @contextlib.contextmanager
 def corpusfs(home, root, views, cache=None, more=''):
-    """A mount of the corpus in `root`; without `cache` its cache is new, and removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix='corpusfs-', dir=home) as folder:
+    """A mount of the corpus in `root`; without `cache` its cache is new, and emptied afterwards."""
+    with machine.folder(home, 'corpusfs-') as folder:
         cache = Path(cache or Path(folder) / 'cache')
         config = Path(folder) / 'corpus.yaml'
         config.write_text(harness.config_text(root, views, cache, cache_size='40GiB', more=more), encoding='utf-8')
