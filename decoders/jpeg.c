@@ -16,11 +16,6 @@
 #include <libavutil/mem.h>
 #include <libavutil/pixdesc.h>
 
-static const uint8_t zigzag_order[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,
-                                         12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28,
-                                         35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-                                         58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
-
 static const uint8_t luma_table[64] = {16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
                                        14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
                                        18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
@@ -30,12 +25,13 @@ static const uint8_t chroma_table[64] = {17, 18, 24, 47, 99, 99, 99, 99, 18, 21,
                                          99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
                                          99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99};
 
-/* In zigzag order; coefficients are eight times those of an orthonormal transform, as the transform gives
- * them. */
+/* In the block's own order, line by line; coefficients are eight times those of an orthonormal transform, as
+ * the transform gives them. Numbers are signed because that is what processors compare. */
 struct quantiser {
     uint8_t table[64];
-    uint16_t half[64], factor[64]; /* level = (coefficient + half) * factor >> 16 */
-    uint16_t least[64];            /* smaller coefficients become 0 */
+    int16_t half[64];
+    uint16_t factor[64]; /* level = (coefficient + half) * factor >> 16 */
+    int16_t least[64];   /* smaller coefficients become 0 */
 };
 
 struct component {
@@ -66,41 +62,53 @@ static void make_quantiser(const uint8_t table[64], int quality, struct quantise
     int scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
     int strength = BASE_MIN(scale, 100), worth = 64 * strength * strength / 50;
     for (int i = 0; i < 64; i++) {
-        int entry = (table[zigzag_order[i]] * scale + 50) / 100;
+        int entry = (table[i] * scale + 50) / 100;
         entry = BASE_MAX(1, BASE_MIN(entry, 255));
         int step = 8 * entry;
         ret->table[i] = (uint8_t)entry;
-        ret->half[i] = (uint16_t)(step / 2);
+        ret->half[i] = (int16_t)(step / 2);
         ret->factor[i] = (uint16_t)((65536 + step - 1) / step);
-        ret->least[i] = (uint16_t)(i == 0 ? 0 : (worth / step + step) / 2);
+        ret->least[i] = (int16_t)(i == 0 ? 0 : (worth / step + step) / 2);
     }
 }
 
-/* In zigzag order; *ret_nonzero: which of them are not zero. */
+/* flags: of each level, whether it is not zero. */
 __attribute__((optimize("O3"))) static void quantise(const struct quantiser *q, const int16_t block[64],
-                                                     int16_t out[restrict 64], uint64_t *ret_nonzero)
+                                                     int16_t levels[restrict 64], uint8_t flags[restrict 64])
 {
-    int16_t in[64];
-    uint8_t flags[64];
-    for (int i = 0; i < 64; i++)
-        in[i] = block[zigzag_order[i]];
     for (int i = 0; i < 64; i++) {
-        int16_t sign = (int16_t)(in[i] >> 15);
-        uint16_t size = (uint16_t)((in[i] ^ sign) - sign);
-        uint16_t level = (uint16_t)((uint32_t)(uint16_t)(size + q->half[i]) * q->factor[i] >> 16);
+        int16_t sign = (int16_t)(block[i] >> 15);
+        int16_t size = (int16_t)((block[i] ^ sign) - sign);
+        int16_t level = (int16_t)((uint32_t)(uint16_t)(size + q->half[i]) * q->factor[i] >> 16);
         level = level > 1023 ? 1023 : level; /* baseline has no more */
         level = size < q->least[i] ? 0 : level;
-        out[i] = (int16_t)((level ^ sign) - sign);
+        levels[i] = (int16_t)((level ^ sign) - sign);
+        flags[i] = level != 0;
     }
-    for (int i = 0; i < 64; i++)
-        flags[i] = out[i] != 0;
-    *ret_nonzero = 0;
-    for (int i = 0; i < 8; i++) {
+}
+
+/* The bits of a line's flags, at their places in zigzag order. */
+static uint64_t line_bits[8][256];
+
+__attribute__((constructor)) static void make_line_bits(void)
+{
+    for (unsigned place = 0; place < 64; place++)
+        for (unsigned bits = 0; bits < 256; bits++)
+            if (bits >> dec_jpeg_zigzag[place] % 8 & 1)
+                line_bits[dec_jpeg_zigzag[place] / 8][bits] |= UINT64_C(1) << place;
+}
+
+/* Which levels are not zero, in zigzag order. */
+static uint64_t nonzero_places(const uint8_t flags[64])
+{
+    uint64_t places = 0;
+    for (int line = 0; line < 8; line++) {
         uint64_t eight;
-        memcpy(&eight, flags + 8 * i, sizeof eight);
+        memcpy(&eight, flags + 8 * line, sizeof eight);
         /* Moves the lowest bit of each byte into the top byte. */
-        *ret_nonzero |= (le64toh(eight) * UINT64_C(0x0102040810204080) >> 56) << (8 * i);
+        places |= line_bits[line][le64toh(eight) * UINT64_C(0x0102040810204080) >> 56];
     }
+    return places;
 }
 
 /* A block's samples, the middle of their range being 0. */
@@ -124,6 +132,7 @@ static void get_edge_block(const struct component *c, int x, int y, int16_t bloc
 static uint32_t *add_block(struct scan *s, struct component *c, int x, int y, uint32_t *symbols)
 {
     _Alignas(16) int16_t block[64], levels[64];
+    _Alignas(16) uint8_t flags[64];
     uint64_t nonzero = 0;
     int dc_before = c->dc;
     if (x < c->width && y < c->height) {
@@ -132,7 +141,8 @@ static uint32_t *add_block(struct scan *s, struct component *c, int x, int y, ui
         else
             get_edge_block(c, x, y, block);
         s->dct->fdct(block);
-        quantise(&s->quantisers[c->kind], block, levels, &nonzero);
+        quantise(&s->quantisers[c->kind], block, levels, flags);
+        nonzero = nonzero_places(flags);
         c->dc = levels[0];
     } else {
         levels[0] = (int16_t)c->dc; /* nobody sees it */
@@ -175,7 +185,8 @@ static void put_headers(const struct scan *s, struct base_bytes *out)
     for (uint8_t i = 0; i < BASE_MIN(s->n, 2); i++) {
         const uint8_t head[] = {0xff, 0xdb, 0, 2 + 1 + 64, i};
         base_bytes_append(out, head, sizeof head);
-        base_bytes_append(out, s->quantisers[i].table, 64);
+        for (int place = 0; place < 64; place++)
+            base_bytes_append(out, &s->quantisers[i].table[dec_jpeg_zigzag[place]], 1);
     }
     const struct component *luma = &s->components[0];
     const uint8_t frame[] = {0xff,

@@ -11,6 +11,12 @@ enum { TABLES = 4, TABLE_CODES = 256, ALL_CODES = TABLES * TABLE_CODES, CODE_BIT
 enum { END_OF_BLOCK = 0, SIXTEEN_ZEROS = 0xf0 };
 enum { LONGEST = 16 }; /* bits of a code */
 
+/* T.81, figure 5. */
+const uint8_t dec_jpeg_zigzag[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,
+                                     12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28,
+                                     35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+                                     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+
 /* ---- Blocks to symbols ---- */
 
 static inline unsigned size_of(int value)
@@ -35,7 +41,8 @@ uint32_t *dec_jpeg_block_symbols(const int16_t levels[64], uint64_t nonzero, int
         unsigned at = (unsigned)__builtin_ctzll(left), zeros = at - last - 1;
         for (; zeros > 15; zeros -= 16)
             *out++ = ac * TABLE_CODES | SIXTEEN_ZEROS;
-        *out++ = symbol(ac, zeros, levels[at], size_of(levels[at]));
+        int level = levels[dec_jpeg_zigzag[at]];
+        *out++ = symbol(ac, zeros, level, size_of(level));
         last = at;
     }
     if (last < 63)
@@ -152,65 +159,78 @@ static void make_codes(const struct table *t, uint32_t *ret)
 
 /* ---- Symbols to bits ---- */
 
+/* In several counters, since counting what was counted just before waits for that. */
+static void count_uses(const uint32_t *symbols, size_t n, uint32_t uses[ALL_CODES])
+{
+    uint32_t counters[4][ALL_CODES] = {{0}};
+    for (size_t i = 0; i < n; i++)
+        counters[i % 4][symbols[i] % ALL_CODES]++;
+    for (unsigned i = 0; i < ALL_CODES; i++)
+        uses[i] = counters[0][i] + counters[1][i] + counters[2][i] + counters[3][i];
+}
+
 struct bits {
-    uint8_t *at;
-    uint64_t held;
-    unsigned n; /* bits of held that are not written yet, less than 32 */
+    uint8_t *at;   /* here go the next eight bytes */
+    uint64_t held; /* from its top on */
+    unsigned n;    /* bits of held, less than 8 */
 };
 
-/* Behind a byte of ones a zero is stuffed, so that it begins no marker. */
-static uint8_t *write_byte(uint8_t *at, uint8_t byte)
+/* len: 1 to 56. */
+static inline void put(struct bits *b, uint64_t value, unsigned len)
 {
-    *at++ = byte;
-    if (byte == 0xff)
-        *at++ = 0;
-    return at;
-}
-
-static inline uint8_t *write_word(uint8_t *at, uint32_t word)
-{
-    /* Whether a byte of ~word may be zero. */
-    if ((~word - 0x01010101u) & word & 0x80808080u) {
-        for (int shift = 24; shift >= 0; shift -= 8)
-            at = write_byte(at, (uint8_t)(word >> shift));
-        return at;
-    }
-    word = htobe32(word);
-    memcpy(at, &word, sizeof word);
-    return at + sizeof word;
-}
-
-static inline void put(struct bits *b, uint32_t value, unsigned len)
-{
-    b->held = b->held << len | value;
     b->n += len;
-    if (b->n >= 32) {
-        b->n -= 32;
-        b->at = write_word(b->at, (uint32_t)(b->held >> b->n));
-    }
+    b->held |= value << (64 - b->n);
+    uint64_t word = htobe64(b->held);
+    memcpy(b->at, &word, sizeof word);
+    b->at += b->n / 8;
+    b->held <<= b->n / 8 * 8;
+    b->n %= 8;
 }
 
-/* Room for what n symbols become at most is there. */
+static inline uint64_t value_of(uint32_t code, uint32_t symbol)
+{
+    return code >> 5 | symbol >> CODE_BITS;
+}
+
+/* Two symbols at once, since each put() waits for the one before. Returns the end of the bytes; seven more
+ * may have been written to. */
 static uint8_t *write_bits(uint8_t *at, const uint32_t codes[ALL_CODES], const uint32_t *symbols, size_t n)
 {
     struct bits b = {.at = at};
-    for (size_t i = 0; i < n; i++) {
-        uint32_t code = codes[symbols[i] % ALL_CODES];
-        put(&b, code >> 5 | symbols[i] >> CODE_BITS, code & 31);
+    size_t i = 0;
+    for (; i + 1 < n; i += 2) {
+        const uint32_t code = codes[symbols[i] % ALL_CODES], next = codes[symbols[i + 1] % ALL_CODES];
+        const uint64_t both = value_of(code, symbols[i]) << (next & 31) | value_of(next, symbols[i + 1]);
+        put(&b, both, (code & 31) + (next & 31));
     }
-    put(&b, 0x7f, 7); /* ones up to the end of a byte */
-    for (; b.n >= 8; b.n -= 8)
-        b.at = write_byte(b.at, (uint8_t)(b.held >> (b.n - 8)));
+    if (i < n)
+        put(&b, value_of(codes[symbols[i] % ALL_CODES], symbols[i]), codes[symbols[i] % ALL_CODES] & 31);
+    if (b.n > 0)
+        put(&b, 0xff >> b.n, 8 - b.n); /* ones up to the end of a byte */
     return b.at;
+}
+
+/* Behind a byte of ones a zero is stuffed, so that it begins no marker. bytes: n of them, at least n behind
+ * `to`. Returns the end. */
+static uint8_t *stuff(uint8_t *to, const uint8_t *bytes, size_t n)
+{
+    for (const uint8_t *end = bytes + n; bytes < end;) {
+        const uint8_t *ones = memchr(bytes, 0xff, (size_t)(end - bytes)), *next = ones ? ones + 1 : end;
+        memmove(to, bytes, (size_t)(next - bytes));
+        to += next - bytes;
+        bytes = next;
+        if (ones)
+            *to++ = 0;
+    }
+    return to;
 }
 
 int dec_jpeg_put_scan(struct base_bytes *out, const uint8_t *head, size_t head_len, const uint32_t *symbols,
                       size_t n)
 {
-    uint32_t uses[ALL_CODES] = {0}, codes[ALL_CODES] = {0};
+    uint32_t uses[ALL_CODES], codes[ALL_CODES] = {0};
     uint64_t bits = 0;
-    for (size_t i = 0; i < n; i++)
-        uses[symbols[i] % ALL_CODES]++;
+    count_uses(symbols, n, uses);
     for (unsigned i = 0; i < TABLES; i++) {
         struct table table;
         make_table(uses + (size_t)i * TABLE_CODES, &table);
@@ -221,8 +241,11 @@ int dec_jpeg_put_scan(struct base_bytes *out, const uint8_t *head, size_t head_l
     base_bytes_append(out, head, head_len);
     for (unsigned i = 0; i < ALL_CODES; i++)
         bits += (uint64_t)uses[i] * (codes[i] & 31);
-    if (base_bytes_reserve(out, bits / 8 * 2 + 16) < 0)
+    const size_t bytes = (size_t)(bits + 7) / 8;
+    if (base_bytes_reserve(out, 2 * bytes + sizeof(uint64_t)) < 0)
         return -ENOMEM;
-    out->len = (size_t)(write_bits(out->data + out->len, codes, symbols, n) - out->data);
+    uint8_t *end = out->data + out->len, *unstuffed = end + bytes;
+    write_bits(unstuffed, codes, symbols, n);
+    out->len = (size_t)(stuff(end, unstuffed, bytes) - out->data);
     return 0;
 }

@@ -14,9 +14,12 @@ enum { DEC_JPEG_LUMA = 0, DEC_JPEG_CHROMA = 1 };
 /* The most symbols of a block. */
 enum { DEC_JPEG_BLOCK_SYMBOLS = 65 };
 
-/* Writes the symbols of a block to `out`, and returns where they end. levels: in zigzag order; nonzero: which
- * of them are not zero; dc_before: the DC level of the component's block before; kind: DEC_JPEG_LUMA or
- * DEC_JPEG_CHROMA. */
+/* Where in a block, line by line, the coefficient at each place of the coded order stands. */
+extern const uint8_t dec_jpeg_zigzag[64];
+
+/* Writes the symbols of a block to `out`, and returns where they end. levels: line by line; nonzero: which
+ * of them are not zero, in zigzag order; dc_before: the DC level of the component's block before; kind:
+ * DEC_JPEG_LUMA or DEC_JPEG_CHROMA. */
 uint32_t *dec_jpeg_block_symbols(const int16_t levels[64], uint64_t nonzero, int dc_before, unsigned kind,
                                  uint32_t *out);
 
