@@ -87,7 +87,8 @@ __attribute__((optimize("O3"))) static void quantise(const struct quantiser *q, 
     }
 }
 
-/* The bits of a line's flags, at their places in zigzag order. */
+/* The bits of a line's flags, at their places in zigzag order. Made before there are threads, which encode at
+ * once. */
 static uint64_t line_bits[8][256];
 
 __attribute__((constructor)) static void make_line_bits(void)

@@ -192,9 +192,8 @@ static inline uint64_t value_of(uint32_t code, uint32_t symbol)
     return code >> 5 | symbol >> CODE_BITS;
 }
 
-/* Two symbols at once, since each put() waits for the one before. Returns the end of the bytes; seven more
- * may have been written to. */
-static uint8_t *write_bits(uint8_t *at, const uint32_t codes[ALL_CODES], const uint32_t *symbols, size_t n)
+/* Two symbols at once, since each put() waits for the one before. Seven bytes behind may be written to. */
+static void write_bits(uint8_t *at, const uint32_t codes[ALL_CODES], const uint32_t *symbols, size_t n)
 {
     struct bits b = {.at = at};
     size_t i = 0;
@@ -207,7 +206,6 @@ static uint8_t *write_bits(uint8_t *at, const uint32_t codes[ALL_CODES], const u
         put(&b, value_of(codes[symbols[i] % ALL_CODES], symbols[i]), codes[symbols[i] % ALL_CODES] & 31);
     if (b.n > 0)
         put(&b, 0xff >> b.n, 8 - b.n); /* ones up to the end of a byte */
-    return b.at;
 }
 
 /* Behind a byte of ones a zero is stuffed, so that it begins no marker. bytes: n of them, at least n behind

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests share: the corpora, the work folder, rounds, and the rows of the table."""
+import os
 import random
 import sys
 from pathlib import Path
 
+import machine
 import mounts
 import quality
 import samples
 from corpora import Corpora, videos_of
-from machine import folder, warm
 
 
 class Corpus:
@@ -54,7 +55,7 @@ class Bench:
             self.say(f'measuring the quality for corpus {name}')
             corpus.match = quality.Match(self.home, root, corpus.videos)
             self.corpora[name] = corpus
-        warm(self.corpora[name].videos)
+        machine.warm(self.corpora[name].videos)
         return self.corpora[name]
 
     def chosen(self, names):
@@ -71,7 +72,7 @@ class Bench:
 
     def folder(self):
         """A context manager: a new folder, emptied afterwards."""
-        return folder(self.home, 'side-')
+        return machine.folder(self.home, 'side-')
 
     def mount(self, corpus, **settings):
         """A context manager: the corpus mounted at its equal quality, on a new cache."""
@@ -80,7 +81,7 @@ class Bench:
     def compare(self, title, sides, rounds=None):
         """(rounds, notes) of the sides in turn."""
         self.title = f'{title}: '
-        result = samples.in_turn(rounds or self.rounds, sides, self.say)
+        result = samples.in_turn(rounds or self.rounds, sides, self.say, os.sync if self.quick else machine.settle)
         self.title = ''
         return result
 

@@ -18,7 +18,7 @@ PACKAGES = {
     'python3:numpy': 'python3-numpy', 'tar': 'tar', 'meson': 'meson', 'ninja': 'ninja-build',
 }
 
-TOUCHED = 6 << 30        # bytes; N1 takes four of these
+TOUCHED = 6 << 30  # bytes; N1 takes four of these
 MADV_POPULATE_WRITE = 23  # of Linux 5.14; an older one refuses it, and then nothing is touched
 
 
@@ -76,7 +76,6 @@ def drop_caches():
     """Empties the page cache and forgets names and attributes; needs root."""
     os.sync()
     Path('/proc/sys/vm/drop_caches').write_text('3\n', encoding='ascii')
-    touch_memory()
 
 
 def settle():

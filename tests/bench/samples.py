@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, field
 
-import machine
 from jobs import Late
 
 
@@ -45,11 +44,11 @@ def timed(work):
     return time.monotonic() - start, result
 
 
-def in_turn(count, sides, say):
+def in_turn(count, sides, say, settle):
     """(rounds, notes): rounds [{side: {part: Sample}}], of `sides` that are functions of the round's number, each
-    returning {part: Sample}. Every other round they run in the opposite order, and each starts with nothing left to
-    write to the disk and with memory at hand. A round in which a side had to be ended does not count, and gives a note. A part that has
-    another number of files on one side than on another is an error."""
+    returning {part: Sample}. Every other round they run in the opposite order, and settle() is
+    called before each. A round in which a side had to be ended does not count, and gives a note. A part that has another
+    number of files on one side than on another is an error."""
     rounds, notes = [], []
     for number in range(count):
         order = list(sides) if number % 2 == 0 else list(reversed(sides))
@@ -57,7 +56,7 @@ def in_turn(count, sides, say):
         try:
             for side in order:
                 say(f'round {number + 1} of {count}: {side}')
-                machine.settle()
+                settle()
                 done[side] = sides[side](number)
         except Late as late:
             notes.append(f'round {number + 1} does not count: {side}: {late}')

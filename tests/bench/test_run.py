@@ -74,18 +74,18 @@ class Rounds(harness.Case):
 
         def side(name):
             return lambda number: order.append((number, name)) or {'': samples.Sample(1, 1)}
-        rounds, notes = samples.in_turn(2, {'a': side('a'), 'b': side('b')}, lambda text: None)
-        self.assertEqual(order, [(0, 'a'), (0, 'b'), (1, 'b'), (1, 'a')])
+        rounds, notes = samples.in_turn(2, {'a': side('a'), 'b': side('b')}, lambda text: None, lambda: order.append('settled'))
+        self.assertEqual(order, ['settled', (0, 'a'), 'settled', (0, 'b'), 'settled', (1, 'b'), 'settled', (1, 'a')])
         self.assertEqual((len(rounds), notes), (2, []))
 
     def test_unequal_work_is_an_error(self):
         sides = {name: lambda n, files=files: {'': samples.Sample(1, files)} for name, files in (('a', 1), ('b', 2))}
         with self.assertRaisesRegex(RuntimeError, 'not the same work'):
-            samples.in_turn(1, sides, lambda text: None)
+            samples.in_turn(1, sides, lambda text: None, lambda: None)
 
     def test_what_hangs_is_ended(self):
         sides = {'a': lambda n: {'': samples.Sample(jobs.run(['sleep', '1000'], limit=0.2), 1)}}
-        rounds, notes = samples.in_turn(1, sides, lambda text: None)
+        rounds, notes = samples.in_turn(1, sides, lambda text: None, lambda: None)
         self.assertEqual(rounds, [])
         self.assertIn('sleep was ended', notes[0])
 
