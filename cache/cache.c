@@ -129,6 +129,12 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     return err;
 }
 
+void cache_refuse(struct cache *c)
+{
+    if (c)
+        jobs_refuse(c);
+}
+
 void cache_stop(struct cache *c)
 {
     if (c)

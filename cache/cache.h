@@ -141,6 +141,9 @@ struct cache;
 int cache_create(const struct cache_options *options, struct cache **ret, struct base_reason *why);
 /* Somebody may ask from now on: the first worker processes start. */
 void cache_expect_readers(struct cache *c);
+/* From now on nothing is begun, and what a program of the user does is taken for its end with the mount;
+ * waits for nothing. To be called before anybody is refused for the mount's end. NULL is allowed. */
+void cache_refuse(struct cache *c);
 /* Ends the workers: all who wait are woken with an error, and nothing is made any more. NULL is allowed. */
 void cache_stop(struct cache *c);
 /* The same, and the end of all else. NULL is allowed. */

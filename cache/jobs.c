@@ -538,7 +538,7 @@ static void end_thread(struct worker_thread *w)
     } while (pthread_timedjoin_np(w->thread, NULL, &until) == ETIMEDOUT);
 }
 
-void jobs_stop(struct cache *c)
+void jobs_refuse(struct cache *c)
 {
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
@@ -546,6 +546,11 @@ void jobs_stop(struct cache *c)
     pthread_cond_broadcast(&c->linger);
     commands_stop_locked(c);
     pthread_mutex_unlock(&c->lock);
+}
+
+void jobs_stop(struct cache *c)
+{
+    jobs_refuse(c);
     for (size_t i = 0; i < c->n_workers && c->workers; i++)
         end_thread(&c->workers[i]);
     while (c->queue_head) {

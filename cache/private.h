@@ -481,6 +481,7 @@ struct base_hash key_of_subtitles(const struct cache *c, const struct media *m, 
 
 /* ---- jobs.c: the queue ---- */
 int jobs_start(struct cache *c);
+void jobs_refuse(struct cache *c); /* as cache_refuse() */
 void jobs_stop(struct cache *c);
 /* The task for a key, new or in flight, with the waiter on it (NULL: made ahead). Takes lock itself. Returns
  * -EINPROGRESS or a negative errno. */

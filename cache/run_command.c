@@ -179,6 +179,9 @@ static void run_with_pipe(const struct command *command, const int pair[2], stru
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     listen_to(pair[0], end);
+    /* What it did may be what it does about a mount that goes down. */
+    if (end->fate == COMMAND_EXITED && is_readable(command->stop_fd))
+        end->fate = COMMAND_STOPPED;
     if (end->fate == COMMAND_EXITED && is_too_large(command))
         end->fate = COMMAND_TOO_LARGE;
     if (end->fate != COMMAND_EXITED)

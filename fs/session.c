@@ -309,6 +309,7 @@ int fs_serve(const struct fs_options *options, struct base_reason *why)
         err = serve(&fs, why);
     fs.ended = true;
     struct refuser refuser = {0};
+    cache_refuse(fs.cache);
     refuser_start(&refuser, fs.session);
     /* Waiting requests are answered by the cache's end, on its threads: until then the session's descriptor
      * must stay open. */
