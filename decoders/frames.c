@@ -391,11 +391,18 @@ static void put_repeats(struct run *r, const uint32_t *sources, uint32_t n)
                    of_frame * sizeof *r->entries);
 }
 
+/* Decoding and encoding take about the same time, but bytes of an array are only scaled: with few processors
+ * a thread for that costs more than it gains. */
+static unsigned encoder_threads(const struct dec_job *job)
+{
+    const bool scaled = job->frames.format == DEC_RGB && !job->frames.floats && !job->frames.flow;
+    return job->threads / (scaled ? 4 : 2);
+}
+
 static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
 {
     struct dec_work *work = r->work;
-    /* Decoding and encoding take about the same time. */
-    int err = start_encoders(r, n > 1 ? work->job->threads / 2 : 0);
+    int err = start_encoders(r, n > 1 ? encoder_threads(work->job) : 0);
     for (uint32_t i = 0; !err && i < n; i++) {
         bool repeat = is_repeat(r, sources, i);
         if (!repeat && r->has_wanted && is_same(r, sources + i, r->wanted_source))
