@@ -238,6 +238,14 @@ static int put_frame(struct run *r, const uint8_t *data, size_t len, size_t spli
     return 0;
 }
 
+/* Rows of an array can be read while others are made, as long as each stands right behind the one before: none
+ * is missing, or shared with another. */
+static void tell_rows(struct run *r, uint32_t i)
+{
+    uint64_t rows = ((uint64_t)i + 1) * r->work->job->file_bytes;
+    r->work->progress(r->work, r->offset == rows ? rows : 0);
+}
+
 /* Writes the oldest frame that is with the encoders. */
 static int collect(struct run *r, const uint32_t *sources)
 {
@@ -251,7 +259,10 @@ static int collect(struct run *r, const uint32_t *sources)
         return leave_out(work, sources[made->tag]);
     work->reply->n_lowered += made->lowered;
     r->collected = made;
-    return put_frame(r, made->data, made->len, made->split, made->tag);
+    int err = put_frame(r, made->data, made->len, made->split, made->tag);
+    if (!err)
+        tell_rows(r, made->tag);
+    return err;
 }
 
 static int collect_all(struct run *r, const uint32_t *sources)
