@@ -4,10 +4,21 @@
 #include "base/io.h"
 #include <errno.h>
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> /* the same functions, with the vectors that the processor has */
+#endif
 
 struct base_hasher {
     XXH3_state_t *state;
 };
+
+/* The library finds out what the processor has when it first hashes much, which two threads must not do at
+ * the same time. */
+__attribute__((constructor)) static void find_out(void)
+{
+    static const uint8_t much[1024];
+    (void)XXH3_128bits(much, sizeof much);
+}
 
 static struct base_hash from_xxh(XXH128_hash_t value)
 {
