@@ -176,7 +176,7 @@ struct cache_task {
     struct cache_waiter *waiters;
     struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;
     uint64_t produced; /* bytes of the output that are final */
-    int output;        /* own descriptor of what is being written, where it is read meanwhile; -1 = none yet */
+    int output; /* own descriptor of what is being written, where it is read meanwhile; -1 = none yet */
 };
 
 enum { TASK_BUCKETS = 1024, CACHE_MAX_CLIPS = 1 << 24 };

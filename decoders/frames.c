@@ -238,8 +238,8 @@ static int put_frame(struct run *r, const uint8_t *data, size_t len, size_t spli
     return 0;
 }
 
-/* Rows of an array can be read while others are made, as long as each stands right behind the one before: none
- * is missing, or shared with another. */
+/* Rows of an array can be read while others are made, as long as each stands right behind the one before:
+ * none is missing, or shared with another. */
 static void tell_rows(struct run *r, uint32_t i)
 {
     uint64_t rows = ((uint64_t)i + 1) * r->work->job->file_bytes;
