@@ -2,6 +2,7 @@
 """What it runs on, and what has to be installed."""
 import contextlib
 import datetime
+import functools
 import importlib.util
 import mmap
 import os
@@ -78,23 +79,33 @@ def drop_caches():
     Path('/proc/sys/vm/drop_caches').write_text('3\n', encoding='ascii')
 
 
+@functools.cache
+def _touch_most():
+    """Once, since what is freed is not what is used next, until all of it was used."""
+    _touch(_free_bytes() * 3 // 4)
+
+
 def settle():
     """Leaves nothing to write to the disk, and memory at hand for the next side."""
     os.sync()
-    touch_memory()
+    _touch_most()
+    _touch(min(TOUCHED, _free_bytes() // 2))
 
 
-def touch_memory():
-    """Uses some of the free memory once, and frees it. A virtual machine may give memory that is free back to its host
-    (free page reporting), and whoever uses it next then waits for the host: up to 2 s a GiB."""
+def _free_bytes():
+    return int(_field('/proc/meminfo', 'MemFree').split()[0]) * 1024
+
+
+def _touch(size):
+    """Uses so much of the free memory once, and frees it. A virtual machine may give memory that is free back to its
+    host (free page reporting), and whoever uses it next then waits for the host: up to 2 s a GiB."""
     processors = os.cpu_count()
-    size = min(TOUCHED, int(_field('/proc/meminfo', 'MemFree').split()[0]) * 1024 // 2) // processors
     children = []
     for _ in range(processors):
         child = os.fork()
         if child == 0:
             try:
-                mmap.mmap(-1, size).madvise(MADV_POPULATE_WRITE)
+                mmap.mmap(-1, size // processors).madvise(MADV_POPULATE_WRITE)
             finally:
                 os._exit(0)
         children.append(child)
