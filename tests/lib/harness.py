@@ -328,8 +328,10 @@ class Case(unittest.TestCase):
         return path
 
     def mount(self, config, cache=None, **settings):
-        """A context manager."""
-        return Mount(config, self.home, cache or self.cache, **settings)
+        """A context manager; without one, a test that fails does not leave the mount behind either."""
+        mount = Mount(config, self.home, cache or self.cache, **settings)
+        self.addCleanup(lambda: mount.closed or mount.kill())
+        return mount
 
     def shuffled(self, things):
         things = list(things)
