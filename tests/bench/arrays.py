@@ -29,7 +29,6 @@ def array_path(root, mount, folder, video):
 def n1(bench):
     for corpus in bench.chosen(['a']):
         videos = corpus.videos[::max(1, len(corpus.videos) // CLIPS)][:CLIPS]
-        warm(videos)
 
         def ours(_, corpus=corpus, videos=videos):
             with mounts.corpusfs(bench.home, corpus.root, RGB) as mount:

@@ -20,6 +20,8 @@ PACKAGES = {
 }
 
 TOUCHED = 6 << 30  # bytes; N1 takes four of these
+# Settings of kernels that give free memory back to the host of a virtual machine, and what puts that off.
+REPORTING, PUT_OFF = Path('/sys/module/page_reporting/parameters'), {'min_free_ms': '120000', 'max_waiting_mib': '1048576'}
 MADV_POPULATE_WRITE = 23  # of Linux 5.14; an older one refuses it, and then nothing is touched
 
 
@@ -64,7 +66,8 @@ def facts(work, source):
     return {
         'processor': f'{_field("/proc/cpuinfo", "model name")}, {os.cpu_count()} processors, '
                      f'{_field("/proc/cpuinfo", "cpu MHz")} MHz',
-        'memory': f'{round(int(_field("/proc/meminfo", "MemTotal").split()[0]) / 2 ** 20)} GiB',
+        'memory': f'{round(int(_field("/proc/meminfo", "MemTotal").split()[0]) / 2 ** 20)} GiB'
+                  f'{", not given back to the host meanwhile" if _is_memory_kept() else ""}',
         'kernel': platform.release(),
         'work folder': _filesystem(work),
         'software': _packages(),
@@ -77,6 +80,29 @@ def drop_caches():
     """Empties the page cache and forgets names and attributes; needs root."""
     os.sync()
     Path('/proc/sys/vm/drop_caches').write_text('3\n', encoding='ascii')
+
+
+@contextlib.contextmanager
+def memory_kept():
+    """Until the end the free memory is not given back to a host, as on a machine of one's own, where the kernel lets us
+    say so (as root)."""
+    earlier = {}
+    try:
+        for name, value in PUT_OFF.items():
+            with contextlib.suppress(OSError):
+                earlier[name] = (REPORTING / name).read_text(encoding='ascii')
+                (REPORTING / name).write_text(value, encoding='ascii')
+        yield
+    finally:
+        for name, value in earlier.items():
+            with contextlib.suppress(OSError):
+                (REPORTING / name).write_text(value, encoding='ascii')
+
+
+def _is_memory_kept():
+    with contextlib.suppress(OSError):
+        return all((REPORTING / name).read_text(encoding='ascii').strip() == value for name, value in PUT_OFF.items())
+    return False
 
 
 @functools.cache

@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+import unittest.mock
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -77,6 +78,17 @@ class Rounds(harness.Case):
         rounds, notes = samples.in_turn(2, {'a': side('a'), 'b': side('b')}, lambda text: None, lambda: order.append('settled'))
         self.assertEqual(order, ['settled', (0, 'a'), 'settled', (0, 'b'), 'settled', (1, 'b'), 'settled', (1, 'a')])
         self.assertEqual((len(rounds), notes), (2, []))
+
+    def test_memory_is_kept_for_a_while(self):
+        """Settings are put back, also after a failure; those that a kernel has not are not missed."""
+        (self.home / 'set').mkdir()
+        setting = self.home / 'set/min_free_ms'
+        setting.write_text('7\n', encoding='ascii')
+        with unittest.mock.patch.object(machine, 'REPORTING', self.home / 'set'), self.assertRaises(KeyError), machine.memory_kept():
+            self.assertEqual(setting.read_text(encoding='ascii'), machine.PUT_OFF['min_free_ms'])
+            raise KeyError
+        self.assertEqual(setting.read_text(encoding='ascii'), '7\n')
+        self.assertEqual(list((self.home / 'set').iterdir()), [setting])
 
     def test_unequal_work_is_an_error(self):
         sides = {name: lambda n, files=files: {'': samples.Sample(1, files)} for name, files in (('a', 1), ('b', 2))}
