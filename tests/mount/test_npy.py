@@ -34,8 +34,9 @@ RGB = {  # name: (what npy: says, what ffmpeg is told)
 }
 LONG = {'a/long.mp4': [*clips.picture(size='320x180', seconds=8), *clips.X264, *clips.YUV, '-g', '20']}
 
-# So large that each second takes a while to decode.
-LARGE = {f'a/{name}.mp4': [*clips.picture(size='1280x720', seconds=20), *clips.X264, *clips.YUV] for name in ('one', 'two')}
+# So large that each second takes a while to decode, in one group of pictures, so that a row a second is one segment.
+LARGE = {f'a/{name}.mp4': [*clips.picture(size='1280x720', seconds=20), *clips.X264, *clips.YUV, '-g', '1000']
+         for name in ('one', 'two')}
 
 
 def view(settings):
