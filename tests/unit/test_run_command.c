@@ -4,7 +4,7 @@
 
 #include "check.h"
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static int stop[2];
