@@ -329,12 +329,17 @@ int cache_mtime_ns(struct cache *c, size_t clip, int64_t *ret)
     return 0;
 }
 
-struct cache_segment *reading_find(struct reading *r, const struct base_hash *key)
+struct cache_segment *reading_find(struct reading *r, const struct base_hash keys[], size_t n,
+                                   size_t *ret_number)
 {
     struct cache_segment *s = NULL;
-    if (r->w->segment && base_hash_equal(cache_segment_key(r->w->segment), key))
+    for (size_t i = 0; r->w->segment && i < n; i++) {
+        if (!base_hash_equal(cache_segment_key(r->w->segment), &keys[i]))
+            continue;
+        *ret_number = i;
         return base_steal_pointer(r->w->segment);
-    return cache_segment_get(r->c->store, key, &s) == 0 ? s : NULL;
+    }
+    return cache_segment_get_any(r->c->store, keys, n, ret_number, &s) == 0 ? s : NULL;
 }
 
 static ssize_t read_segment(struct reading *r, struct cache_segment *s, uint32_t entry)
@@ -440,12 +445,11 @@ static ssize_t read_frame(struct reading *r, uint32_t frame)
     note_asked(r, frame);
     plan_segment(&r->v, frame, &first, &last);
     struct cache_task task = reading_task(r, TASK_FRAMES, first, last);
-    struct cache_segment *s = reading_find(r, &task.key);
+    const struct base_hash keys[] = {task.key, key_of_segment(r->c, r->media, r->view, frame, frame)};
+    size_t number;
+    struct cache_segment *s = reading_find(r, keys, first != last ? 2 : 1, &number);
     if (s)
-        return read_kept_frame(r, s, frame, frame - first, last);
-    struct base_hash lone = key_of_segment(r->c, r->media, r->view, frame, frame);
-    if (first != last && (s = reading_find(r, &lone)))
-        return read_kept_frame(r, s, frame, 0, last);
+        return read_kept_frame(r, s, frame, number == 0 ? frame - first : 0, last);
     pthread_mutex_lock(&r->c->lock);
     task.wanted = plan_read_locked(&r->media->views[r->view], frame, &ahead);
     task.strides = r->media->views[r->view].strides;
@@ -478,7 +482,8 @@ ssize_t read_made(struct cache *c, struct cache_waiter *w, const struct cache_ta
     struct reading r = {.c = c, .w = w, .out = out, .len = len, .offset = offset};
     if (offset >= size)
         return 0;
-    struct cache_segment *s = reading_find(&r, segment);
+    size_t number;
+    struct cache_segment *s = reading_find(&r, segment, 1, &number);
     if (s)
         return read_segment(&r, s, 0);
     struct cache_task *t = jobs_find(c, &task->key);

@@ -89,27 +89,57 @@ static int open_segment(struct cache_store *store, const struct base_hash *key, 
     return 0;
 }
 
-static int not_loaded(struct cache_store *store, const struct base_hash *key, int err)
+/* Of several that would do, what is in the list is not looked for on the disk. */
+static bool find_any(struct cache_store *store, const struct base_hash keys[], size_t n, size_t *ret_number,
+                     struct cache_segment **ret)
 {
-    if (err == -EBADMSG)
-        cache_store_remove_bad(store, key);
-    else if (err == -ENOENT)
-        (void)cache_db_forget_missing(store->db, key);
-    else
+    *ret = NULL;
+    for (size_t i = 0; i < n && !*ret; i++) {
+        *ret = cache_open_list_find(store->open, &keys[i]);
+        *ret_number = i;
+    }
+    return *ret != NULL;
+}
+
+/* The first of those that are kept; -ENOENT: none is, and bad ones are removed. */
+static int open_any(struct cache_store *store, const struct base_hash keys[], size_t n, size_t *ret_number,
+                    struct cache_segment **ret)
+{
+    int err = -ENOENT;
+    for (size_t i = 0; i < n && err == -ENOENT; i++) {
+        err = open_segment(store, &keys[i], true, ret);
+        *ret_number = i;
+        if (err == -EBADMSG) {
+            cache_store_remove_bad(store, &keys[i]);
+            err = -ENOENT;
+        }
+    }
+    return err;
+}
+
+int cache_segment_get_any(struct cache_store *store, const struct base_hash keys[], size_t n,
+                          size_t *ret_number, struct cache_segment **ret)
+{
+    struct cache_segment *s;
+    int err = find_any(store, keys, n, ret_number, &s) ? 0 : open_any(store, keys, n, ret_number, &s);
+    if (!err) {
+        atomic_fetch_add(&store->hits, 1);
+        *ret = s;
+        return 0;
+    }
+    if (err != -ENOENT)
         return err;
+    /* Only then, since it costs a query: a row without a file is unusual. */
+    for (size_t i = 0; i < n; i++)
+        (void)cache_db_forget_missing(store->db, &keys[i]);
     atomic_fetch_add(&store->misses, 1);
     return -ENOENT;
 }
 
 int cache_segment_get(struct cache_store *store, const struct base_hash *key, struct cache_segment **ret)
 {
-    struct cache_segment *s;
-    int err = open_segment(store, key, true, &s);
-    if (err)
-        return not_loaded(store, key, err);
-    atomic_fetch_add(&store->hits, 1);
-    *ret = s;
-    return 0;
+    size_t number;
+    return cache_segment_get_any(store, key, 1, &number, ret);
 }
 
 bool cache_segment_at_hand(struct cache_store *store, const struct base_hash *key)

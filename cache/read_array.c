@@ -99,20 +99,20 @@ static struct place place_of(const struct reading *r, uint64_t offset)
 /* The segment that holds a row: the large one, or one that was made for it or for a row beside it. */
 static struct cache_segment *find_row(struct reading *r, uint32_t row, uint32_t *ret_entry)
 {
-    uint32_t begin, end;
-    plan_segment(&r->v, row, &begin, &end);
-    struct base_hash key = key_of_segment(r->c, r->media, r->view, begin, end);
-    struct cache_segment *s = reading_find(r, &key);
-    *ret_entry = row - begin;
-    const uint32_t from = row - BASE_MIN(row - begin, r->v.beside),
+    struct base_hash keys[2 + 2 * MOST_BESIDE];
+    uint32_t firsts[BASE_ARRAY_LEN(keys)], end, last;
+    size_t n = 1, number;
+    plan_segment(&r->v, row, &firsts[0], &end);
+    keys[0] = key_of_segment(r->c, r->media, r->view, firsts[0], end);
+    const uint32_t from = row - BASE_MIN(row - firsts[0], r->v.beside),
                    to = row + BASE_MIN(end - row, r->v.beside);
-    for (uint32_t lone = from; !s && r->v.beside > 0 && lone <= to; lone++) {
-        uint32_t first, last;
-        plan_lone_row(&r->v, lone, &first, &last);
-        key = key_of_segment(r->c, r->media, r->view, first, last);
-        s = reading_find(r, &key);
-        *ret_entry = row - first;
+    for (uint32_t lone = from; r->v.beside > 0 && lone <= to; lone++, n++) {
+        plan_lone_row(&r->v, lone, &firsts[n], &last);
+        keys[n] = key_of_segment(r->c, r->media, r->view, firsts[n], last);
     }
+    struct cache_segment *s = reading_find(r, keys, n, &number);
+    if (s)
+        *ret_entry = row - firsts[number];
     return s;
 }
 

@@ -17,8 +17,10 @@ struct reading {
 };
 
 /* ---- cache.c ---- */
-/* The segment under a key: the one that the waiter was woken with, or a kept one; NULL = none. */
-struct cache_segment *reading_find(struct reading *r, const struct base_hash *key);
+/* The segment under one of n keys: the one that the waiter was woken with, or a kept one, and which; NULL =
+ * none. */
+struct cache_segment *reading_find(struct reading *r, const struct base_hash keys[], size_t n,
+                                   size_t *ret_number);
 /* A task for frames first..last (0, 0: for a whole file). */
 struct cache_task reading_task(const struct reading *r, enum task_kind kind, uint32_t first, uint32_t last);
 /* Gets the segment behind the one that ends with `last` at hand, unless it is: its task, of this kind, makes

@@ -92,6 +92,10 @@ ssize_t cache_segment_read(const struct cache_segment *s, uint32_t entry, void *
  * cheap: no SQLite query and no system call when it was used lately. The use is noted for eviction, and
  * written to the index now and then, in batches. */
 int cache_segment_get(struct cache_store *store, const struct base_hash *key, struct cache_segment **ret);
+/* The same of the first that is found of n keys, at least one, each of which would do; *ret_number: which. No
+ * query and no system call, however many are not kept, when one of them was used lately. */
+int cache_segment_get_any(struct cache_store *store, const struct base_hash keys[], size_t n,
+                          size_t *ret_number, struct cache_segment **ret);
 /* Whether that would be answered without looking at the disk. Notes no use. */
 bool cache_segment_at_hand(struct cache_store *store, const struct base_hash *key);
 /* A segment that will be wanted soon, if it is kept: then it is read from the disk in the background, so that

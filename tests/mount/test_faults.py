@@ -139,6 +139,23 @@ class Warm(Base):
             self.assertEqual([mount.stats()[key] for key in ('hits', 'misses')], requests, 'nobody asked the daemon')
             self.assertEqual(self.without_uses(control.traced()), [])
 
+    def test_no_statement_of_lone_frames(self):
+        """Nor does one of a frame that is kept alone, whose segment is not there to be found."""
+        control = faults.Faults(self.home, self.cache)
+        settings = self.config(clips.make(short.CLIPS, 'short'), short.VIEWS, more='workers: 2\n')
+        with self.mount(settings, **control.environment) as mount:
+            lone = [p for p in self.paths if p.startswith('jpg/') and int(Path(p).stem) % 8 == 4]
+            for path in lone:
+                self.assertEqual(harness.read_and_drop(mount.path / path), self.truth[path])
+            harness.wait_until('them to be kept', lambda: not mount.stats()['workers_busy'])
+            self.assertEqual(mount.stats()['segments'], len(lone))
+            control.trace(True)
+            for path in self.shuffled(lone * 3):
+                self.assertEqual(harness.read_and_drop(mount.path / path), self.truth[path])
+            control.trace(False)
+            self.assertEqual(mount.stats()['segments'], len(lone))
+            self.assertEqual(self.without_uses(control.traced()), [])
+
 
 class FullDisk(Base):
     """The cache folder is a small disk of its own."""

@@ -60,6 +60,46 @@ static void test_expected(void)
     teardown();
 }
 
+/* Of several, what was used lately is taken before what would have to be opened, and then the first. */
+static void test_any(void)
+{
+    setup();
+    struct cache_store *store = open_store(64 * MIB);
+    const struct base_hash keys[] = {key_of(1), key_of(2), key_of(3)};
+    const size_t n = BASE_ARRAY_LEN(keys);
+    struct cache_segment *s = NULL;
+    size_t number;
+    CHECK_INT(cache_segment_get_any(store, keys, n, &number, &s), -ENOENT);
+    CHECK_INT(usage(store).misses, 1);
+    CHECK(make(store, 2, 5000, 10));
+    CHECK_INT(n_files(), 1);
+    base_autofree char *second = strdup(last_found);
+    CHECK(make(store, 3, 5000, 10));
+    cache_store_close(store);
+    store = open_store(64 * MIB);
+    CHECK_INT(look(store, 3, 5000), 1);
+    CHECK_INT(cache_segment_get_any(store, keys, n, &number, &s), 0);
+    CHECK_INT(number, 2);
+    cache_segment_unref(s);
+    cache_store_close(store);
+    store = open_store(64 * MIB);
+    CHECK_INT(cache_segment_get_any(store, keys, n, &number, &s), 0);
+    CHECK_INT(number, 1);
+    CHECK(base_hash_equal(cache_segment_key(s), &keys[1]));
+    cache_segment_unref(s);
+    cache_store_close(store);
+    /* A bad one is none. */
+    CHECK_INT(truncate(second, 100), 0);
+    store = open_store(64 * MIB);
+    CHECK_INT(cache_segment_get_any(store, keys, n, &number, &s), 0);
+    CHECK_INT(number, 2);
+    cache_segment_unref(s);
+    CHECK_INT(usage(store).bad, 1);
+    CHECK_INT(usage(store).hits, 1);
+    cache_store_close(store);
+    teardown();
+}
+
 enum { GETTERS = 8 };
 
 struct getters {
@@ -442,6 +482,7 @@ int main(int argc, char **argv)
     static const struct store_test tests[] = {
         STORE_TEST(test_whole),
         STORE_TEST(test_expected),
+        STORE_TEST(test_any),
         STORE_TEST(test_opened_once),
         STORE_TEST(test_frames),
         STORE_TEST(test_told_sums),
