@@ -172,6 +172,7 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     pthread_mutex_unlock(&c->lock);
     if (!current)
         return false;
+    clip_tell(c, clip, version, n_files);
     files_forget(c, clip, version);
     const struct source_place place = source_place(c, c->sources[clip].path);
     if (version + 1 == CACHE_MAX_VERSION)
@@ -180,7 +181,6 @@ bool clip_forget(struct cache *c, size_t clip, uint32_t version)
     else if (!said)
         base_log(BASE_LOG_INFO, "%s/%s: changed while mounted; what was known of it is forgotten", place.dir,
                  place.path);
-    clip_tell(c, clip, version, n_files);
     media_unref(old);
     return true;
 }

@@ -2,9 +2,15 @@
 /*
  * A thread of its own, because the kernel takes a directory's lock to forget a name in it, and a parked
  * request on that directory may hold the lock until the very job that noticed the change has ended.
+ *
+ * Another one answers those who read what has ended, once the kernel has forgotten the name: who opens it
+ * again gets what is there now. They are not made to wait for long, since what holds the lock may wait for
+ * them: a program of a command view may be one.
  */
 #include "fs/places.h"
 #include "fs/private.h"
+
+#include "base/io.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,14 +24,19 @@ struct change {
     uint32_t n_files;  /* at most, in each view */
 };
 
+enum { PATIENCE_NS = 1000000000 };
+
 struct fs_notifier {
     struct fs *fs;
-    pthread_t thread;
+    pthread_t thread, answerer;
     struct fs_places places; /* of the thread */
     /* Guards the fields below; held for moments, alone. */
     pthread_mutex_t lock;
-    pthread_cond_t more;
-    struct change *changes;
+    pthread_cond_t more;          /* changes, or stopping */
+    pthread_cond_t done;          /* a change was told, somebody waits, or stopping */
+    struct change *first, **last; /* the oldest is told first */
+    uint64_t n_added, n_told;
+    struct fs_told_waiter *waiters, **last_waiter; /* who came first is at the front */
     bool stopping;
 };
 
@@ -95,19 +106,98 @@ static void *notifier_main(void *argument)
     struct fs_notifier *n = argument;
     pthread_mutex_lock(&n->lock);
     while (!n->stopping) {
-        struct change *change = n->changes;
+        struct change *change = n->first;
         if (!change) {
             pthread_cond_wait(&n->more, &n->lock);
             continue;
         }
-        n->changes = change->next;
+        n->first = change->next;
+        if (!n->first)
+            n->last = &n->first;
         pthread_mutex_unlock(&n->lock);
         forget_clip(n, change);
         free(change);
         pthread_mutex_lock(&n->lock);
+        n->n_told++;
+        pthread_cond_signal(&n->done);
     }
     pthread_mutex_unlock(&n->lock);
     return NULL;
+}
+
+/* Whoever is not to wait any longer, or NULL. Who came later waits for more and longer. */
+static struct fs_told_waiter *take_waiter_locked(struct fs_notifier *n)
+{
+    struct fs_told_waiter *w = n->waiters;
+    if (!w || (!n->stopping && w->change > n->n_told && base_now_ns() < w->until_ns))
+        return NULL;
+    n->waiters = w->next;
+    if (!n->waiters)
+        n->last_waiter = &n->waiters;
+    return w;
+}
+
+static void wait_for_done_locked(struct fs_notifier *n)
+{
+    if (!n->waiters) {
+        pthread_cond_wait(&n->done, &n->lock);
+        return;
+    }
+    const int64_t second = 1000000000, ns = n->waiters->until_ns;
+    const struct timespec until = {.tv_sec = ns / second, .tv_nsec = ns % second};
+    (void)pthread_cond_timedwait(&n->done, &n->lock, &until);
+}
+
+static void *answerer_main(void *argument)
+{
+    struct fs_notifier *n = argument;
+    pthread_mutex_lock(&n->lock);
+    while (!n->stopping || n->waiters) {
+        struct fs_told_waiter *w = take_waiter_locked(n);
+        if (!w) {
+            wait_for_done_locked(n);
+            continue;
+        }
+        pthread_mutex_unlock(&n->lock);
+        w->wake(w);
+        pthread_mutex_lock(&n->lock);
+    }
+    pthread_mutex_unlock(&n->lock);
+    return NULL;
+}
+
+bool fs_notifier_wait(struct fs_notifier *n, struct fs_told_waiter *w)
+{
+    pthread_mutex_lock(&n->lock);
+    bool waits = !n->stopping && n->n_told < n->n_added;
+    if (waits) {
+        w->next = NULL;
+        w->change = n->n_added;
+        w->until_ns = base_now_ns() + PATIENCE_NS;
+        *n->last_waiter = w;
+        n->last_waiter = &w->next;
+        pthread_cond_signal(&n->done);
+    }
+    pthread_mutex_unlock(&n->lock);
+    return waits;
+}
+
+static void init_conditions(struct fs_notifier *n)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&n->more, NULL);
+    pthread_cond_init(&n->done, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static int start(pthread_t *thread, void *(*main)(void *), struct fs_notifier *n)
+{
+    int err = pthread_create(thread, NULL, main, n);
+    if (err)
+        *thread = 0;
+    return -err;
 }
 
 int fs_notifier_create(struct fs *fs, struct fs_notifier **ret)
@@ -116,13 +206,16 @@ int fs_notifier_create(struct fs *fs, struct fs_notifier **ret)
     if (!n)
         return -ENOMEM;
     n->fs = fs;
+    n->last = &n->first;
+    n->last_waiter = &n->waiters;
     pthread_mutex_init(&n->lock, NULL);
-    pthread_cond_init(&n->more, NULL);
+    init_conditions(n);
     int err = fs_places_init(&n->places);
     if (!err)
-        err = -pthread_create(&n->thread, NULL, notifier_main, n);
+        err = start(&n->thread, notifier_main, n);
+    if (!err)
+        err = start(&n->answerer, answerer_main, n);
     if (err) {
-        n->thread = 0;
         fs_notifier_destroy(n);
         return err;
     }
@@ -132,14 +225,19 @@ int fs_notifier_create(struct fs *fs, struct fs_notifier **ret)
 
 void fs_notifier_stop(struct fs_notifier *n)
 {
-    if (!n || !n->thread)
+    if (!n)
         return;
     pthread_mutex_lock(&n->lock);
     n->stopping = true;
     pthread_cond_signal(&n->more);
+    pthread_cond_signal(&n->done);
     pthread_mutex_unlock(&n->lock);
-    pthread_join(n->thread, NULL);
-    n->thread = 0;
+    /* Those who wait are answered first: the other may wait for what they hold. */
+    if (n->answerer)
+        pthread_join(n->answerer, NULL);
+    if (n->thread)
+        pthread_join(n->thread, NULL);
+    n->answerer = n->thread = 0;
 }
 
 void fs_notifier_destroy(struct fs_notifier *n)
@@ -147,13 +245,14 @@ void fs_notifier_destroy(struct fs_notifier *n)
     if (!n)
         return;
     fs_notifier_stop(n);
-    while (n->changes) {
-        struct change *change = n->changes;
-        n->changes = change->next;
+    while (n->first) {
+        struct change *change = n->first;
+        n->first = change->next;
         free(change);
     }
     fs_places_finish(&n->places);
     pthread_cond_destroy(&n->more);
+    pthread_cond_destroy(&n->done);
     pthread_mutex_destroy(&n->lock);
     free(n);
 }
@@ -165,8 +264,9 @@ static void add_change(struct fs_notifier *n, struct change added)
         return; /* the kernel keeps what it has; reads of it fail rather than mix */
     *change = added;
     pthread_mutex_lock(&n->lock);
-    change->next = n->changes;
-    n->changes = change;
+    *n->last = change;
+    n->last = &change->next;
+    n->n_added++;
     pthread_cond_signal(&n->more);
     pthread_mutex_unlock(&n->lock);
 }

@@ -17,6 +17,8 @@ typedef int operation(struct request *r);
 struct request {
     struct cache_waiter waiter; /* first: a woken waiter is its request */
     struct fs_interruptible interruptible;
+    struct fs_told_waiter told;
+    bool was_told;
     fuse_req_t req;
     struct fs *fs;
     operation *run;
@@ -59,6 +61,21 @@ static void end_interrupts(struct request *r)
 {
     fuse_req_interrupt_func(r->req, NULL, NULL); /* waits for one that is being told */
     fs_interrupts_forget(r->fs->interrupts, &r->interruptible);
+}
+
+static void on_told(struct fs_told_waiter *w)
+{
+    run((struct request *)((char *)w - offsetof(struct request, told)));
+}
+
+/* Whether the answer about what has ended comes later: who opens it again then is to get what is there now.
+ */
+static bool waits_for_news(struct request *r)
+{
+    bool first = !r->was_told;
+    r->was_told = true;
+    r->told.wake = on_told;
+    return first && fs_notifier_wait(r->fs->notifier, &r->told);
 }
 
 static struct request *of_interruptible(struct fs_interruptible *w)
@@ -426,6 +443,8 @@ static int run_read(struct request *r)
         return reply_error(r, -ENOMEM);
     ssize_t n = fs_read(r->fs, &inode, &r->waiter, buffer, r->size, (uint64_t)r->offset);
     if (n == -EINPROGRESS)
+        return -EINPROGRESS;
+    if (n == -ESTALE && waits_for_news(r))
         return -EINPROGRESS;
     /* A file that was there and is not any more is an error to who reads it. */
     if (n < 0)

@@ -123,6 +123,16 @@ void fs_notifier_destroy(struct fs_notifier *n);
 void fs_notify_clip(void *notifier, size_t clip, uint32_t version, uint32_t n_files);
 /* The same for a list, whose version has ended. */
 void fs_notify_list(struct fs_notifier *n, uint32_t list);
+/* Who is to be woken when the kernel was told of all that changed by now, or after a second. */
+struct fs_told_waiter {
+    void (*wake)(struct fs_told_waiter *w); /* from another thread, no locks held */
+    /* private to notify.c */
+    struct fs_told_waiter *next;
+    uint64_t change;
+    int64_t until_ns;
+};
+/* false: it was told, or nothing will be any more, and w is not used. Any thread; returns at once. */
+bool fs_notifier_wait(struct fs_notifier *n, struct fs_told_waiter *w);
 /* The kernel is to forget the names of a frame set that the tree has no more. Waits for who holds the
  * directory's lock. */
 void fs_forget_frames(struct fs *fs, uint32_t set);

@@ -189,6 +189,35 @@ class Watch(harness.Case):
             os.replace(self.home / 'new', self.source)
             self.assert_becomes(mount, blue)
 
+    def test_opened_again(self):
+        """Who reads of what has ended and then opens it again gets what is there now, however many names the kernel
+        has to forget first."""
+        for name, hue in (('old', 0), ('new', 120)):
+            clips.ffmpeg(*clips.picture(size='32x24', rate=200, seconds=40), '-vf', f'hue=h={hue}', '-c:v', 'rawvideo',
+                         *clips.YUV, self.home / f'{name}.mkv')
+        last = 'ppm/a/clip.mkv/008000.ppm'
+        settings = self.config(self.root, {'ppm/{class}/{clip}/{frame:06d}.ppm': 'frames: {}'})
+        clips.ffmpeg('-i', self.home / 'new.mkv', '-vf', 'select=eq(n\\,7999)', '-frames:v', 1, self.home / 'new.ppm')
+        shutil.copy(self.home / 'old.mkv', self.source)
+        with self.mount(settings, allowed=['clip.mkv']) as mount:
+            self.assertEqual(len(mount.files()), 8000)
+            for path in mount.files():
+                os.stat(mount.path / path)
+            with open(mount.path / last, 'rb', buffering=0) as file:
+                harness.read_and_drop(mount.path / last)
+                os.replace(self.home / 'new.mkv', self.source)
+                harness.wait_until('the change to be seen', lambda: self.fails(file))
+                self.assertEqual((mount.path / last).read_bytes(), (self.home / 'new.ppm').read_bytes())
+
+    @staticmethod
+    def fails(file):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        try:
+            os.pread(file.fileno(), 10, 0)
+        except OSError as error:
+            return error.errno == errno.EIO
+        return False
+
     def test_folder_replaced(self):
         blue = self.truth(self.made / 'blue.mkv', 'B line.')
         with self.mount(self.settings, allowed=['clip.mkv']) as mount:
