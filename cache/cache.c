@@ -466,14 +466,8 @@ static ssize_t read_frame(struct reading *r, uint32_t frame)
 static ssize_t read_running(struct reading *r, struct cache_task *t, uint64_t size)
 {
     uint64_t end = BASE_MIN(r->offset + r->len, size);
-    pthread_mutex_lock(&r->c->lock);
-    uint64_t produced = t->produced;
-    int output = t->output;
-    pthread_mutex_unlock(&r->c->lock);
-    if (produced < end || output < 0)
-        return jobs_wait_more(r->c, t, r->w, end - 1);
-    ssize_t n = pread(output, r->out, (size_t)(end - r->offset), (off_t)r->offset);
-    return n < 0 ? -errno : n;
+    ssize_t n = jobs_read(r->c, t, r->out, (size_t)(end - r->offset), r->offset);
+    return n == -ENODATA ? jobs_wait_more(r->c, t, r->w, end - 1) : n;
 }
 
 ssize_t read_made(struct cache *c, struct cache_waiter *w, const struct cache_task *task,

@@ -203,6 +203,22 @@ int jobs_wait_more(struct cache *c, struct cache_task *t, struct cache_waiter *w
     return err;
 }
 
+bool jobs_has_produced(struct cache *c, const struct cache_task *t, uint64_t bytes)
+{
+    pthread_mutex_lock(&c->lock);
+    bool produced = t->output >= 0 && t->produced >= bytes;
+    pthread_mutex_unlock(&c->lock);
+    return produced;
+}
+
+ssize_t jobs_read(struct cache *c, const struct cache_task *t, void *out, size_t len, uint64_t offset)
+{
+    if (!jobs_has_produced(c, t, offset + len))
+        return -ENODATA;
+    ssize_t n = pread(t->output, out, len, (off_t)offset); /* which stays, once it is there */
+    return n < 0 ? -errno : n;
+}
+
 bool cache_cancel(struct cache *c, struct cache_waiter *w)
 {
     bool found = false;

@@ -3,22 +3,7 @@
 #include "cache/making.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
-
-struct streaming {
-    struct making *m;
-    int output;
-    const struct ingredients *in;
-};
-
-/* Readers get no byte of a file that was written to while it was made. */
-static void on_progress(void *context, uint64_t bytes)
-{
-    struct streaming *s = context;
-    if (s->m->in_segment || source_unchanged(s->in->source, &s->in->stamp))
-        jobs_produced(s->m->c, s->m->t, s->output, bytes);
-}
 
 /* Whether what a job writes is what the task is asked for, and read while it grows. */
 static bool is_streamed(const struct making *m, const struct dec_job *job, const struct base_hash *key)
@@ -36,21 +21,15 @@ int making_run_file_job(struct making *m, struct dec_job *job, const struct ingr
     if (err)
         return err;
     int fds[DEC_N_FDS] = {in->source, cache_writer_fd(writer), in->index, -1};
-    struct streaming s = {
-        .m = m,
-        .in = in,
-        .output = is_streamed(m, job, key) ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1};
-    const struct job_listener listener = {.on_progress = s.output >= 0 ? on_progress : NULL, .context = &s};
+    const bool streamed = is_streamed(m, job, key);
+    struct making_stream s = making_stream_begin(m, in->source, &in->stamp, streamed ? writer : NULL);
+    const struct job_listener listener = {.on_progress = streamed ? making_stream_grew : NULL, .context = &s};
     struct job_result result;
     job->range_offset = m->offset;
     job->range_bytes = m->bytes;
     int64_t begin_ns = base_now_ns();
     err = run_job(m->worker, job, fds, max_bytes, &listener, &result);
-    pthread_mutex_lock(&m->c->lock);
-    bool owned = m->t->output == s.output; /* by the task, since progress was told */
-    pthread_mutex_unlock(&m->c->lock);
-    if (!owned)
-        base_close_fd(&s.output);
+    making_stream_end(&s);
     if (err) {
         m->why = result.why;
         err = making_fail_job(m, err, key);

@@ -10,6 +10,7 @@ struct frames_job {
     uint32_t n; /* entries: one, or two, for each frame */
     struct base_hash key;
     struct cache_writer *writer;
+    struct making_stream rows; /* of an array */
     int64_t begin_ns;
     bool ended; /* by on_first(), with this outcome: */
     int err;
@@ -81,6 +82,12 @@ static int on_first(void *context, const struct dec_reply *reply)
     return -1;
 }
 
+static void on_progress(void *context, uint64_t bytes)
+{
+    struct frames_job *f = context;
+    making_stream_grew(&f->rows, bytes);
+}
+
 static int run_frames_job(struct frames_job *f, int index, int boxes, uint32_t wanted)
 {
     struct making *m = f->m;
@@ -96,10 +103,14 @@ static int run_frames_job(struct frames_job *f, int index, int boxes, uint32_t w
     job.width = v.width;
     job.height = v.height;
     int fds[DEC_N_FDS] = {f->source, cache_writer_fd(f->writer), index, boxes};
-    const struct job_listener listener = {.on_first = on_first, .context = f};
+    const bool array = m->c->views[t->view].kind == CACHE_ARRAY;
+    f->rows = making_stream_begin(m, f->source, &m->opened, array ? f->writer : NULL);
+    const struct job_listener listener = {
+        .on_first = on_first, .on_progress = array ? on_progress : NULL, .context = f};
     struct job_result result;
     const uint32_t entries = (t->last - t->first + 1) * dec_entries_of_frame(&job.frames);
     int err = run_job(m->worker, &job, fds, max_bytes_of(f, entries), &listener, &result);
+    making_stream_end(&f->rows);
     if (f->ended)
         return f->err;
     if (!err)

@@ -2,6 +2,7 @@
 #include "cache/making.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -199,4 +200,31 @@ int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_write
     return err ? making_fail(
                      m, base_fail(&m->why, err, "no place to write what is made of it: %s", strerror(-err)))
                : 0;
+}
+
+struct making_stream making_stream_begin(struct making *m, int source, const struct cache_file_stamp *stamp,
+                                         const struct cache_writer *writer)
+{
+    return (struct making_stream){
+        .m = m,
+        .source = source,
+        .stamp = stamp,
+        .output = writer ? fcntl(cache_writer_fd(writer), F_DUPFD_CLOEXEC, 3) : -1,
+    };
+}
+
+void making_stream_grew(void *stream, uint64_t bytes)
+{
+    struct making_stream *s = stream;
+    if (s->output >= 0 && (s->m->in_segment || source_unchanged(s->source, s->stamp)))
+        jobs_produced(s->m->c, s->m->t, s->output, bytes);
+}
+
+void making_stream_end(struct making_stream *s)
+{
+    pthread_mutex_lock(&s->m->c->lock);
+    bool owned = s->m->t->output == s->output; /* by the task, since progress was told */
+    pthread_mutex_unlock(&s->m->c->lock);
+    if (!owned)
+        base_close_fd(&s->output);
 }

@@ -74,6 +74,21 @@ int making_memory_file(void);
 /* Begins a segment. 0 or a failure that is told already. */
 int making_begin_output(struct making *m, uint64_t max_bytes, struct cache_writer **ret);
 
+/* What a job writes, read while it grows. */
+struct making_stream {
+    struct making *m;
+    int source;                           /* of the job */
+    const struct cache_file_stamp *stamp; /* of the source */
+    int output;                           /* descriptor of its own; -1 = nobody reads it */
+};
+struct making_stream making_stream_begin(struct making *m, int source, const struct cache_file_stamp *stamp,
+                                         const struct cache_writer *writer);
+/* So many bytes are final. A job_listener's on_progress(), with the stream as context. Readers get no byte of
+ * a source that was written to while it was read. */
+void making_stream_grew(void *stream, uint64_t bytes);
+/* After the job. */
+void making_stream_end(struct making_stream *s);
+
 /* A copy of a segment's payload in memory. A descriptor or a negative errno. */
 int making_copy_segment(const struct cache_segment *s);
 /* Runs a job that writes one whole file, and keeps it under `key`. Readers of the task's own file get its

@@ -176,7 +176,7 @@ struct cache_task {
     struct cache_waiter *waiters;
     struct cache_task *next_in_bucket, *next_in_queue, *previous_in_queue;
     uint64_t produced; /* bytes of the output that are final */
-    int output;        /* TASK_AUDIO: own descriptor of what is being written; -1 = none yet */
+    int output; /* own descriptor of what is being written, where it is read meanwhile; -1 = none yet */
 };
 
 enum { TASK_BUCKETS = 1024, CACHE_MAX_CLIPS = 1 << 24 };
@@ -492,6 +492,10 @@ void jobs_release(struct cache *c, struct cache_task *t);
 /* Puts a waiter onto a task in flight, unless more than `produced` bytes are final by now or it ended:
  * -EINPROGRESS or -EAGAIN. */
 int jobs_wait_more(struct cache *c, struct cache_task *t, struct cache_waiter *w, uint64_t produced);
+/* Whether so many bytes of its output are final. t is referenced. */
+bool jobs_has_produced(struct cache *c, const struct cache_task *t, uint64_t bytes);
+/* Reads of them: the number of bytes, -ENODATA when they are not final, or another negative errno. */
+ssize_t jobs_read(struct cache *c, const struct cache_task *t, void *out, size_t len, uint64_t offset);
 /* Called by the running thread: more bytes are final; wakes all waiters. */
 void jobs_produced(struct cache *c, struct cache_task *t, int output, uint64_t bytes);
 /* Called by the running thread of TASK_FRAMES: the frame that is to be made first; 0 = all alike. */

@@ -116,6 +116,16 @@ static struct cache_segment *find_row(struct reading *r, uint32_t row, uint32_t 
     return s;
 }
 
+/* What makes the row's segment now, with a reference, or NULL; and where the row stands in its output. */
+static struct cache_task *find_maker(struct reading *r, uint32_t row, uint64_t *ret_offset)
+{
+    uint32_t begin, end;
+    plan_segment(&r->v, row, &begin, &end);
+    const struct base_hash key = key_of_segment(r->c, r->media, r->view, begin, end);
+    *ret_offset = (row - begin) * r->v.frame_bytes;
+    return jobs_find(r->c, &key);
+}
+
 /* It may be the one that the waiter was woken with, and there may be no other; another plane may want it. */
 static void hold_on(struct reading *r, struct cache_segment *s)
 {
@@ -125,6 +135,13 @@ static void hold_on(struct reading *r, struct cache_segment *s)
 
 static bool has_row(struct reading *r, uint32_t row)
 {
+    uint64_t offset;
+    struct cache_task *t = find_maker(r, row, &offset);
+    bool final = t && jobs_has_produced(r->c, t, offset + r->v.frame_bytes);
+    if (t)
+        jobs_release(r->c, t);
+    if (final)
+        return true;
     uint32_t entry;
     struct cache_segment *s = find_row(r, row, &entry);
     if (s)
@@ -137,6 +154,18 @@ static enum task_kind task_of(const struct reading *r)
     return r->c->views[r->view].kind == CACHE_WAVE ? TASK_SOUND : TASK_FRAMES;
 }
 
+/* Waits for a row of a segment that is being made. -ENODATA: it is not. */
+static int wait_for_maker(struct reading *r, uint32_t row)
+{
+    uint64_t offset;
+    struct cache_task *t = find_maker(r, row, &offset);
+    if (!t)
+        return -ENODATA;
+    int err = jobs_wait_more(r->c, t, r->w, offset + r->v.frame_bytes - 1);
+    jobs_release(r->c, t);
+    return err;
+}
+
 static int make_row(struct reading *r, uint32_t row)
 {
     uint32_t first, last, end;
@@ -145,11 +174,14 @@ static int make_row(struct reading *r, uint32_t row)
     pthread_mutex_lock(&r->c->lock);
     struct clip_view *v = &r->media->views[r->view];
     bool ahead = plan_in_run(v);
-    if (!plan_rows_locked(v, row))
+    const bool whole = plan_rows_locked(v, row);
+    if (!whole)
         plan_lone_row(&r->v, row, &first, &last);
     pthread_mutex_unlock(&r->c->lock);
     const struct cache_task task = reading_task(r, task_of(r), first, last);
-    int err = jobs_wait_for(r->c, &task, r->w);
+    int err = whole && task.kind == TASK_FRAMES ? wait_for_maker(r, row) : -ENODATA;
+    if (err == -ENODATA)
+        err = jobs_wait_for(r->c, &task, r->w);
     if (ahead)
         reading_ahead(r, task_of(r), end);
     return err;
@@ -172,17 +204,39 @@ static int make_missing(struct reading *r, uint64_t from, size_t len)
     return -EAGAIN;
 }
 
+/* A part of a row that is being made. -ENODATA: it is not, or not yet. */
+static ssize_t copy_final(struct reading *r, const struct place *p, uint8_t *out, size_t len)
+{
+    uint64_t offset;
+    struct cache_task *t = find_maker(r, p->row, &offset);
+    if (!t)
+        return -ENODATA;
+    ssize_t n = jobs_read(r->c, t, out, len, offset + p->in_row);
+    jobs_release(r->c, t);
+    return n;
+}
+
+/* A row may be there lone while its segment is made; but looking for what is kept costs more. */
+static ssize_t copy_part(struct reading *r, const struct place *p, uint8_t *out, size_t len)
+{
+    uint32_t entry;
+    ssize_t n = copy_final(r, p, out, len);
+    if (n != -ENODATA)
+        return n;
+    struct cache_segment *s = find_row(r, p->row, &entry);
+    if (!s)
+        return -ENODATA;
+    n = cache_segment_read(s, entry, out, len, p->in_row);
+    hold_on(r, s);
+    return n;
+}
+
 static ssize_t copy_rows(struct reading *r, uint8_t *out, uint64_t from, size_t len)
 {
     for (size_t done = 0; done < len;) {
         const struct place p = place_of(r, from + done);
-        uint32_t entry;
-        struct cache_segment *s = find_row(r, p.row, &entry);
-        if (!s)
-            return -ENODATA;
         size_t wanted = (size_t)BASE_MIN((uint64_t)(len - done), p.left);
-        ssize_t n = cache_segment_read(s, entry, out + done, wanted, p.in_row);
-        hold_on(r, s);
+        ssize_t n = copy_part(r, &p, out + done, wanted);
         if (n != (ssize_t)wanted)
             return n < 0 ? n : -EIO;
         done += wanted;

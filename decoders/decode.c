@@ -21,9 +21,8 @@ static int thread_count(const AVStream *stream, unsigned threads)
 {
     bool alone =
         (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) || stream->codecpar->codec_id == AV_CODEC_ID_VP8;
-    /* One more than there are processors, as FFmpeg itself would have it: one thread waits for another's
-     * rows. */
-    return alone || threads == 1 ? 1 : (int)threads + 1;
+    /* Two more than there are processors: threads wait for each other's rows. */
+    return alone || threads == 1 ? 1 : (int)threads + 2;
 }
 
 int dec_open_decoder(const AVStream *stream, unsigned threads, atomic_uint *errors, AVCodecContext **ret,

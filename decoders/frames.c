@@ -238,6 +238,14 @@ static int put_frame(struct run *r, const uint8_t *data, size_t len, size_t spli
     return 0;
 }
 
+/* Rows of an array can be read while others are made, as long as each stands right behind the one before:
+ * none is missing, or shared with another. */
+static void tell_rows(struct run *r, uint32_t i)
+{
+    uint64_t rows = ((uint64_t)i + 1) * r->work->job->file_bytes;
+    r->work->progress(r->work, r->offset == rows ? rows : 0);
+}
+
 /* Writes the oldest frame that is with the encoders. */
 static int collect(struct run *r, const uint32_t *sources)
 {
@@ -251,7 +259,10 @@ static int collect(struct run *r, const uint32_t *sources)
         return leave_out(work, sources[made->tag]);
     work->reply->n_lowered += made->lowered;
     r->collected = made;
-    return put_frame(r, made->data, made->len, made->split, made->tag);
+    int err = put_frame(r, made->data, made->len, made->split, made->tag);
+    if (!err)
+        tell_rows(r, made->tag);
+    return err;
 }
 
 static int collect_all(struct run *r, const uint32_t *sources)
@@ -391,11 +402,18 @@ static void put_repeats(struct run *r, const uint32_t *sources, uint32_t n)
                    of_frame * sizeof *r->entries);
 }
 
+/* Decoding and encoding take about the same time, but bytes of an array are only scaled: with few processors
+ * a thread for that costs more than it gains. */
+static unsigned encoder_threads(const struct dec_job *job)
+{
+    const bool scaled = job->frames.format == DEC_RGB && !job->frames.floats && !job->frames.flow;
+    return job->threads / (scaled ? 4 : 2);
+}
+
 static int make_run(struct run *r, const uint32_t *sources, uint32_t n)
 {
     struct dec_work *work = r->work;
-    /* Decoding and encoding take about the same time. */
-    int err = start_encoders(r, n > 1 ? work->job->threads / 2 : 0);
+    int err = start_encoders(r, n > 1 ? encoder_threads(work->job) : 0);
     for (uint32_t i = 0; !err && i < n; i++) {
         bool repeat = is_repeat(r, sources, i);
         if (!repeat && r->has_wanted && is_same(r, sources + i, r->wanted_source))

@@ -48,7 +48,7 @@ struct dec_work {
     struct dec_reply *reply; /* bytes, file_bytes, ...: zeroed before */
     struct base_reason why;  /* filled on failure */
     /* Tells the daemon that the first `bytes` bytes of the output are final (0 = just "alive"). Call as often
-     * as you like: sends at most every 20 ms. */
+     * as you like: sends at most every 20 ms, or 5 ms when there are more than were told of. */
     void (*progress)(struct dec_work *work, uint64_t bytes);
     /* Tells the daemon that the wanted frame is made, as `reply` says, and waits for the verdict: `output` is
      * a fresh one, or the job has ended. 0 or a negative errno. */
@@ -59,6 +59,7 @@ struct dec_work {
     uint64_t summed;
     bool ended; /* no reply is due any more */
     int64_t last_progress_ns;
+    uint64_t final_bytes, told_bytes; /* of the output, by progress() */
     int socket;
 };
 

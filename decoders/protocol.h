@@ -34,7 +34,8 @@
 enum dec_kind {
     DEC_INDEX = 1,      /* output: a media index (index.h) */
     DEC_MEASURE_FRAMES, /* reply: width, height, file_bytes of a view's frames; nothing in the output */
-    DEC_FRAMES,         /* output: frames first..last, see dec_entry */
+    DEC_FRAMES,         /* output: frames first..last, see dec_entry; progress says how much is final of an
+                           array's rows, as long as row i stands at i * file_bytes */
     DEC_MEASURE_AUDIO,  /* reply: file_bytes */
     DEC_AUDIO,          /* output: the whole file, from its start on; progress says how much is final */
     DEC_SUBTITLES, /* output: the whole SRT file; the source is the video or, with `sidecar`, the text file */

@@ -40,13 +40,15 @@ static struct dec_reply reply_to(const struct dec_job *job, enum dec_reply_kind 
 
 static void send_progress(struct dec_work *work, uint64_t bytes)
 {
-    const int64_t interval_ns = 20 * 1000000;
+    const int64_t alive_ns = 20 * 1000000, more_ns = 5 * 1000000;
     int64_t now = base_now_ns();
-    if (now - work->last_progress_ns < interval_ns)
+    work->final_bytes = BASE_MAX(work->final_bytes, bytes);
+    if (now - work->last_progress_ns < (work->final_bytes > work->told_bytes ? more_ns : alive_ns))
         return;
     work->last_progress_ns = now;
+    work->told_bytes = work->final_bytes;
     struct dec_reply reply = reply_to(work->job, DEC_PROGRESS);
-    reply.bytes = bytes;
+    reply.bytes = work->final_bytes;
     if (dec_send(work->socket, &reply, sizeof reply, NULL) == -EPIPE)
         exit(0); /* the daemon is gone */
 }
@@ -85,6 +87,7 @@ static int tell_first(struct dec_work *work)
     if (verdict.goes_on) {
         close(work->output);
         work->output = fds[0];
+        work->final_bytes = work->told_bytes = 0;
         work->sum = base_hasher_create();
     }
     return 0;

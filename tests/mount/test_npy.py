@@ -34,6 +34,10 @@ RGB = {  # name: (what npy: says, what ffmpeg is told)
 }
 LONG = {'a/long.mp4': [*clips.picture(size='320x180', seconds=8), *clips.X264, *clips.YUV, '-g', '20']}
 
+# So large that each second takes a while to decode, in one group of pictures, so that a row a second is one segment.
+LARGE = {f'a/{name}.mp4': [*clips.picture(size='1280x720', seconds=20), *clips.X264, *clips.YUV, '-g', '1000']
+         for name in ('one', 'two')}
+
 
 def view(settings):
     return 'npy: { kind: rgb' + (f', {settings}' if settings else '') + ' }'
@@ -216,6 +220,23 @@ class Reading(Case):
         with self.mount(self.settings) as mount:
             numpy.testing.assert_array_equal(numpy.load(mount.path / 'rgb/a/long.mp4.npy'), self.truth)
             self.assertLess(mount.stats()['pictures_decoded'], len(self.truth) * 1.2)
+
+    def test_rows_while_others_are_made(self):
+        """Who reads one array after the other gets rows before their segment is whole."""
+        root = clips.make(LARGE, 'npy-large')
+        config = self.config(root, {'rgb/{class}/{clip}.npy': view('fps: 1')}, more='workers: 1')
+        truth = raw(root / 'a/two.mp4', ['-vf', 'fps=1'], (720, 1280, 3))
+        with self.mount(config) as mount:
+            self.assertEqual(numpy.load(mount.path / 'rgb/a/one.mp4.npy').shape, truth.shape)
+            harness.wait_until('its segment to be kept', lambda: not mount.stats()['workers_busy'])
+            made = mount.stats()['made']
+            with open(mount.path / 'rgb/a/two.mp4.npy', 'rb', buffering=0) as file:
+                file.seek(4096)
+                rows = file.read(truth[:2].nbytes)
+                with mount.held():
+                    self.assertEqual(mount.stats()['made'], made)
+                rows += file.read()
+            self.assertEqual(rows, truth.tobytes())
 
     def test_small_rows(self):
         """Many rows a page."""
