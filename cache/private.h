@@ -195,10 +195,11 @@ struct open_file {
 struct survey {
     bool began;
     size_t clip, view; /* that was read last */
+    size_t step;       /* it stands so far behind the one before */
     size_t distance;   /* of the next that may be of use */
     unsigned left;     /* so many */
     bool again;        /* it had been read before */
-    bool in_order;     /* it stands right behind the one before */
+    bool in_order;     /* it stands right behind the one before, or as far as that one behind another */
     bool one_each;     /* the last two were new: who reads so takes one frame of a clip */
 };
 

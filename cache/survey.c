@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 /* So many clips for each that is read; where clips are read from frame to frame, which takes all processors
- * for long, one, if they are read in order; among so many behind it whose files are named alike, and none of
- * longer files: they are read through. */
+ * for long, one, if they are read in order, all or each third, say; among so many behind it whose files are
+ * named alike, and none of longer files: they are read through. */
 enum { CLIPS_AHEAD = 4, AHEAD_OF_RUN = 1, NEIGHBOURS = 64, MOST_BYTES = 32 << 20 };
 
 static bool is_in_run_locked(const struct cache *c)
@@ -22,6 +22,12 @@ bool survey_is_habit_locked(const struct cache *c, size_t clip, size_t view)
     return s->began && s->clip != clip && s->view == view && is_in_run_locked(c);
 }
 
+/* From one clip that may be of use to the next. */
+static size_t distance_locked(const struct survey *s)
+{
+    return s->in_order ? s->step : 1;
+}
+
 void survey_note_locked(struct cache *c, size_t clip, size_t view)
 {
     struct survey *s = &c->survey;
@@ -31,8 +37,10 @@ void survey_note_locked(struct cache *c, size_t clip, size_t view)
     c->clips[clip].read = true;
     if (s->began && s->clip == clip)
         return;
-    s->in_order = s->began && clip == (s->clip + 1) % c->n_clips;
-    s->distance = 1;
+    const size_t step = (clip + c->n_clips - s->clip) % c->n_clips;
+    s->in_order = s->began && (step == 1 || step == s->step);
+    s->step = s->began ? step : 0;
+    s->distance = distance_locked(s);
     s->left = s->began ? CLIPS_AHEAD : 0; /* who reads one clip may want no other */
     s->view = view;
     s->clip = clip;
@@ -67,13 +75,13 @@ bool survey_is_due_locked(const struct cache *c)
 bool survey_choose_locked(struct cache *c, struct cache_task *ret)
 {
     struct survey *s = &c->survey;
-    for (; s->left > 0 && s->distance <= NEIGHBOURS; s->distance++) {
+    for (; s->left > 0 && s->distance <= NEIGHBOURS; s->distance += distance_locked(s)) {
         size_t clip = (s->clip + s->distance) % c->n_clips;
         if (!is_wanted_locked(c, clip, ret))
             continue;
         c->clips[clip].surveyed = true;
         if (ret->kind == TASK_MEASURE) {
-            s->distance++;
+            s->distance += distance_locked(s);
             s->left--;
         }
         return true;

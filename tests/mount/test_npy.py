@@ -37,6 +37,8 @@ LONG = {'a/long.mp4': [*clips.picture(size='320x180', seconds=8), *clips.X264, *
 # So large that each second takes a while to decode, in one group of pictures, so that a row a second is one segment.
 LARGE = {f'a/{name}.mp4': [*clips.picture(size='1280x720', seconds=20), *clips.X264, *clips.YUV, '-g', '1000']
          for name in ('one', 'two')}
+SMALL = {f'a/{i}.mp4': [*clips.picture(size='64x48', seconds=2), *clips.X264, *clips.YUV, '-metadata', f'title={i}']
+         for i in range(9)}
 
 
 def view(settings):
@@ -237,6 +239,19 @@ class Reading(Case):
                     self.assertEqual(mount.stats()['made'], made)
                 rows += file.read()
             self.assertEqual(rows, truth.tobytes())
+
+    def test_clips_by_steps(self):
+        """Who reads each second clip through finds the next one of these indexed and measured, and no other."""
+        root = clips.make(SMALL, 'npy-small')
+        with self.mount(self.config(root, {'rgb/{class}/{clip}.npy': view('')}, more='workers: 2')) as mount:
+            def known():
+                stats = mount.stats()
+                return [stats[key] for key in ('jobs_index', 'jobs_measure', 'workers_busy', 'queued')]
+            for i in (0, 2, 4):
+                numpy.load(mount.path / f'rgb/a/{i}.mp4.npy')
+            harness.wait_until('one more to be known', lambda: known() == [4, 4, 0, 0])
+            self.assertEqual(numpy.load(mount.path / 'rgb/a/6.mp4.npy', mmap_mode='r').shape, (50, 48, 64, 3))
+            self.assertEqual(known(), [4, 4, 0, 0])
 
     def test_small_rows(self):
         """Many rows a page."""
