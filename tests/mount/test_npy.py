@@ -35,8 +35,8 @@ RGB = {  # name: (what npy: says, what ffmpeg is told)
 LONG = {'a/long.mp4': [*clips.picture(size='320x180', seconds=8), *clips.X264, *clips.YUV, '-g', '20']}
 
 # So large that each second takes a while to decode, in one group of pictures, so that a row a second is one segment.
-LARGE = {f'a/{name}.mp4': [*clips.picture(size='1280x720', seconds=20), *clips.X264, *clips.YUV, '-g', '1000']
-         for name in ('one', 'two')}
+LARGE = {f'a/{name}.mp4': [*clips.picture(size='1280x720', seconds=20), *clips.X264, *clips.YUV, '-g', '1000',
+                           '-metadata', f'title={name}'] for name in ('one', 'two')}
 SMALL = {f'a/{i}.mp4': [*clips.picture(size='64x48', seconds=2), *clips.X264, *clips.YUV, '-metadata', f'title={i}']
          for i in range(9)}
 
