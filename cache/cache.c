@@ -368,24 +368,35 @@ static bool next_segment(const struct reading *r, enum task_kind kind, uint32_t 
     return true;
 }
 
-/* The beginning of a clip that is known, for who reads a tree in order. */
-static void expect_clip(struct cache *c, size_t clip, size_t view)
+/* The first segment of a clip that is known, whose media the caller releases; false: it is not known. */
+static bool first_segment(struct cache *c, size_t clip, size_t view, struct cache_task *ret)
 {
-    struct reading next = {.c = c, .clip = clip, .view = view};
+    struct reading r = {.c = c, .clip = clip, .view = view};
     uint32_t first, last;
     pthread_mutex_lock(&c->lock);
     if (clip < c->n_clips && c->clips[clip].media)
-        next.media = media_ref(c->clips[clip].media);
+        r.media = media_ref(c->clips[clip].media);
     pthread_mutex_unlock(&c->lock);
-    if (!next.media)
-        return;
-    next.v = media_view(c, next.media, view);
-    if (next.v.counted && next.v.n_frames > 0) {
-        plan_segment(&next.v, 0, &first, &last);
-        struct cache_task task = reading_task(&next, TASK_FRAMES, first, last);
-        cache_segment_expect(c->store, &task.key);
+    if (!r.media)
+        return false;
+    r.v = media_view(c, r.media, view);
+    if (!r.v.counted || r.v.n_frames == 0) {
+        media_unref(r.media);
+        return false;
     }
-    media_unref(next.media);
+    plan_segment(&r.v, 0, &first, &last);
+    *ret = reading_task(&r, TASK_FRAMES, first, last);
+    return true;
+}
+
+/* The beginning of a clip that is known, for who reads a tree in order. */
+static void expect_clip(struct cache *c, size_t clip, size_t view)
+{
+    struct cache_task task;
+    if (!first_segment(c, clip, view, &task))
+        return;
+    cache_segment_expect(c->store, &task.key);
+    media_unref(task.media);
 }
 
 /* What stands behind the segment that ends with `last`, if it is kept: two segments, since reading one may
@@ -402,11 +413,43 @@ static void expect_next(struct reading *r, uint32_t last)
     }
 }
 
+static bool is_at_hand(const struct reading *r, uint32_t frame)
+{
+    uint32_t first, last;
+    plan_segment(&r->v, frame, &first, &last);
+    const struct base_hash key = key_of_segment(r->c, r->media, r->view, first, last);
+    return cache_segment_at_hand(r->c->store, &key);
+}
+
+/* The same at a clip's end, once all of it is made, for who reads clips through in order: while the last
+ * frames are read, the processors have nothing else to do. */
+static void reading_beyond(struct reading *r)
+{
+    struct cache *c = r->c;
+    struct cache_task task;
+    size_t clip;
+    if (!is_at_hand(r, r->v.n_frames - 1))
+        return;
+    pthread_mutex_lock(&c->lock);
+    bool goes_on = survey_goes_on_locked(c, r->clip, r->view, &clip);
+    pthread_mutex_unlock(&c->lock);
+    if (!goes_on || !first_segment(c, clip, r->view, &task))
+        return;
+    task.beyond = true;
+    if (media_view(c, task.media, r->view).measured && !cache_segment_at_hand(c->store, &task.key))
+        (void)jobs_wait_for(c, &task, NULL);
+    media_unref(task.media);
+}
+
 void reading_ahead(struct reading *r, enum task_kind kind, uint32_t last)
 {
     struct cache_task task;
-    if (next_segment(r, kind, last, &task) && !cache_segment_at_hand(r->c->store, &task.key))
-        (void)jobs_wait_for(r->c, &task, NULL);
+    if (next_segment(r, kind, last, &task)) {
+        if (!cache_segment_at_hand(r->c->store, &task.key))
+            (void)jobs_wait_for(r->c, &task, NULL);
+    } else if (kind == TASK_FRAMES) {
+        reading_beyond(r);
+    }
 }
 
 static void note_asked(struct reading *r, uint32_t frame)
@@ -415,6 +458,7 @@ static void note_asked(struct reading *r, uint32_t frame)
         return;
     r->w->asked = true;
     pthread_mutex_lock(&r->c->lock);
+    survey_note_reader_locked(r->c, r->clip, r->view);
     plan_asked_locked(&r->media->views[r->view], frame, r->w->reader);
     pthread_mutex_unlock(&r->c->lock);
 }

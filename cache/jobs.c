@@ -91,7 +91,9 @@ static void begin_locked(struct cache *c, struct cache_task *t)
     }
     if (t->kind == TASK_FRAMES) {
         ++*making_of_view_locked(t);
-        survey_note_locked(c, t->clip, t->view);
+        c->clips[t->clip].begun = t->beyond;
+        if (!t->beyond)
+            survey_note_locked(c, t->clip, t->view);
         if (c->survey.one_each && t->wanted)
             t->onward = UINT32_MAX;
     }

@@ -74,6 +74,7 @@ struct clip {
     bool logged;         /* a failure of this clip is in the log */
     bool recounted;
     bool read;     /* frames of it had to be made */
+    bool begun;    /* its first frames were made before somebody read one */
     bool surveyed; /* looked into ahead of its readers, as far as that was possible */
     bool past_end; /* its cut goes past the source's end, which the log has */
     bool hidden;   /* it is not in the tree */
@@ -163,6 +164,7 @@ struct cache_task {
     uint32_t slot;        /* TASK_LIST */
     struct unpack unpack; /* TASK_UNPACK */
     uint32_t wanted;      /* 1 + its frame that may be all that is needed; 0 = the segment is */
+    bool beyond;          /* TASK_FRAMES: of a clip that nobody reads yet */
     struct base_hash key;
     struct media *media; /* a reference; NULL for TASK_INDEX */
     /* guarded: */
@@ -450,6 +452,11 @@ void plan_lone_row(const struct clip_view *v, uint32_t row, uint32_t *ret_first,
  * one worker at a time, and only by one that had nothing to do for a moment ---- */
 /* Notes that a frame of a clip has to be made. */
 void survey_note_locked(struct cache *c, size_t clip, size_t view);
+/* The same of a frame that is read, if it had been made before anybody read one of its clip. */
+void survey_note_reader_locked(struct cache *c, size_t clip, size_t view);
+/* Whether who reads this clip through reads another one next, that *ret, and no worker is needed for anything
+ * else. */
+bool survey_goes_on_locked(const struct cache *c, size_t clip, size_t view, size_t *ret);
 /* Whether the clip that was noted last is another one, and was read through in this view. */
 bool survey_is_habit_locked(const struct cache *c, size_t clip, size_t view);
 bool survey_is_due_locked(const struct cache *c);

@@ -249,8 +249,10 @@ static ssize_t read_rows(struct reading *r, uint8_t *out, uint64_t from, size_t 
     const uint32_t first = place_of(r, from).row, last = place_of(r, from + len - 1).row;
     pthread_mutex_lock(&r->c->lock);
     struct clip_view *v = &r->media->views[r->view];
-    if (!r->w->asked)
+    if (!r->w->asked) {
         plan_rows_asked_locked(v, first, last, r->w->reader, survey_is_habit_locked(r->c, r->clip, r->view));
+        survey_note_reader_locked(r->c, r->clip, r->view);
+    }
     bool ahead = plan_in_run(v);
     pthread_mutex_unlock(&r->c->lock);
     r->w->asked = true;

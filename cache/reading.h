@@ -24,7 +24,8 @@ struct cache_segment *reading_find(struct reading *r, const struct base_hash key
 /* A task for frames first..last (0, 0: for a whole file). */
 struct cache_task reading_task(const struct reading *r, enum task_kind kind, uint32_t first, uint32_t last);
 /* Gets the segment behind the one that ends with `last` at hand, unless it is: its task, of this kind, makes
- * it, or reads what is kept of it from the disk. */
+ * it, or reads what is kept of it from the disk. Behind a clip's last one, that is the first of the clip that
+ * is read next, if that is known. */
 void reading_ahead(struct reading *r, enum task_kind kind, uint32_t last);
 
 /* ---- read_array.c ---- */

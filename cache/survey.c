@@ -47,6 +47,22 @@ void survey_note_locked(struct cache *c, size_t clip, size_t view)
     s->began = true;
 }
 
+void survey_note_reader_locked(struct cache *c, size_t clip, size_t view)
+{
+    if (!c->clips[clip].begun)
+        return;
+    c->clips[clip].begun = false;
+    survey_note_locked(c, clip, view);
+}
+
+bool survey_goes_on_locked(const struct cache *c, size_t clip, size_t view, size_t *ret)
+{
+    const struct survey *s = &c->survey;
+    *ret = clip + s->step;
+    return s->began && s->in_order && s->clip == clip && s->view == view && *ret < c->n_clips &&
+           c->n_idle == c->n_workers;
+}
+
 static bool is_alike(const struct cache *c, size_t a, size_t b)
 {
     const char *x = strrchr(c->sources[a].path, '.'), *y = strrchr(c->sources[b].path, '.');

@@ -253,6 +253,26 @@ class Reading(Case):
             self.assertEqual(numpy.load(mount.path / 'rgb/a/6.mp4.npy', mmap_mode='r').shape, (50, 48, 64, 3))
             self.assertEqual(known(), [4, 4, 0, 0])
 
+    def test_beyond_the_end(self):
+        """Who reads each second clip through has the beginning of the next one made while the last rows are read."""
+        root = clips.make(SMALL, 'npy-small')
+        with self.mount(self.config(root, {'rgb/{class}/{clip}.npy': view('')}, more='workers: 2')) as mount:
+            def at_rest():
+                stats = mount.stats()
+                return not stats['workers_busy'] and not stats['queued'] and stats
+
+            def read(i, known):
+                """How many jobs reading the last rows has caused, all else having been made before."""
+                with open(mount.path / f'rgb/a/{i}.mp4.npy', 'rb', buffering=0) as file:
+                    data = file.read(400_000)
+                    harness.wait_until('the next to be known', lambda: at_rest() and mount.stats()['jobs_measure'] == known)
+                    before = mount.stats()['jobs_frames']
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                    data += file.read()
+                self.assertEqual(data[4096:], raw(root / f'a/{i}.mp4', [], (48, 64, 3)).tobytes())
+                return harness.wait_until('it to end', at_rest)['jobs_frames'] - before
+            self.assertEqual([read(*which) for which in ((0, 1), (2, 2), (4, 4), (6, 5))], [0, 0, 1, 1])
+
     def test_small_rows(self):
         """Many rows a page."""
         with self.mount(self.settings) as mount:
