@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+#include <pthread.h>
+
 /* Reads exactly len bytes at offset. 0, -EIO when the file ends before, or another negative errno. */
 int base_pread_all(int fd, void *out, size_t len, off_t offset);
 /* Writes exactly len bytes at offset. 0 or a negative errno. */
@@ -14,5 +16,9 @@ int base_pwrite_all(int fd, const void *data, size_t len, off_t offset);
 int base_read_file(const char *path, size_t cap, char **ret, size_t *ret_len);
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t base_now_ns(void);
+/* A condition whose timed waits are by that clock, which nobody sets. */
+void base_cond_init(pthread_cond_t *cond);
+/* Waits for such a condition until that time at most. */
+void base_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/cache.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include "cache/reading.h"
 #include "cache/watch.h"
@@ -94,12 +95,8 @@ int cache_create(const struct cache_options *options, struct cache **ret, struct
     c->options = *options;
     c->root = -1;
     pthread_mutex_init(&c->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->work, &monotonic);
-    pthread_cond_init(&c->linger, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    base_cond_init(&c->work);
+    base_cond_init(&c->linger);
     c->n_workers = options->workers > 0 ? (size_t)options->workers : cpu_count();
     pthread_mutex_init(&c->files_lock, NULL);
     pthread_mutex_init(&c->judging, NULL);
@@ -428,12 +425,10 @@ static void reading_beyond(struct reading *r)
     struct cache *c = r->c;
     struct cache_task task;
     size_t clip;
-    if (!is_at_hand(r, r->v.n_frames - 1))
-        return;
     pthread_mutex_lock(&c->lock);
     bool goes_on = survey_goes_on_locked(c, r->clip, r->view, &clip);
     pthread_mutex_unlock(&c->lock);
-    if (!goes_on || !first_segment(c, clip, r->view, &task))
+    if (!goes_on || !is_at_hand(r, r->v.n_frames - 1) || !first_segment(c, clip, r->view, &task))
         return;
     task.beyond = true;
     if (media_view(c, task.media, r->view).measured && !cache_segment_at_hand(c->store, &task.key))

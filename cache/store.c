@@ -220,11 +220,7 @@ static void *keep_house(void *data)
 
 static int start_house(struct cache_store *store)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->house_wake, &attr);
-    pthread_condattr_destroy(&attr);
+    base_cond_init(&store->house_wake);
     return -pthread_create(&store->house, NULL, keep_house, store);
 }
 

@@ -178,25 +178,13 @@ static void *interrupts_main(void *argument)
         if (first == &i->list) {
             pthread_cond_wait(&i->changed, &i->lock);
         } else if (first->due_ns > base_now_ns()) {
-            const struct timespec due = {.tv_sec = first->due_ns / 1000000000,
-                                         .tv_nsec = first->due_ns % 1000000000};
-            (void)pthread_cond_timedwait(&i->changed, &i->lock, &due);
+            base_cond_wait_until(&i->changed, &i->lock, first->due_ns);
         } else {
             look_locked(i, first);
         }
     }
     pthread_mutex_unlock(&i->lock);
     return NULL;
-}
-
-static void init_conditions(struct fs_interrupts *i)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&i->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_cond_init(&i->took, NULL);
 }
 
 int fs_interrupts_create(struct fs_interrupts **ret)
@@ -207,7 +195,8 @@ int fs_interrupts_create(struct fs_interrupts **ret)
     i->list.prev = i->list.next = &i->list;
     i->proc_is_ours = is_proc_ours();
     pthread_mutex_init(&i->lock, NULL);
-    init_conditions(i);
+    base_cond_init(&i->changed);
+    pthread_cond_init(&i->took, NULL);
     int err = -pthread_create(&i->thread, NULL, interrupts_main, i);
     if (err) {
         fs_interrupts_destroy(i);

@@ -137,17 +137,6 @@ static struct fs_told_waiter *take_waiter_locked(struct fs_notifier *n)
     return w;
 }
 
-static void wait_for_done_locked(struct fs_notifier *n)
-{
-    if (!n->waiters) {
-        pthread_cond_wait(&n->done, &n->lock);
-        return;
-    }
-    const int64_t second = 1000000000, ns = n->waiters->until_ns;
-    const struct timespec until = {.tv_sec = ns / second, .tv_nsec = ns % second};
-    (void)pthread_cond_timedwait(&n->done, &n->lock, &until);
-}
-
 static void *answerer_main(void *argument)
 {
     struct fs_notifier *n = argument;
@@ -155,7 +144,7 @@ static void *answerer_main(void *argument)
     while (!n->stopping || n->waiters) {
         struct fs_told_waiter *w = take_waiter_locked(n);
         if (!w) {
-            wait_for_done_locked(n);
+            base_cond_wait_until(&n->done, &n->lock, n->waiters ? n->waiters->until_ns : INT64_MAX);
             continue;
         }
         pthread_mutex_unlock(&n->lock);
@@ -182,16 +171,6 @@ bool fs_notifier_wait(struct fs_notifier *n, struct fs_told_waiter *w)
     return waits;
 }
 
-static void init_conditions(struct fs_notifier *n)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&n->more, NULL);
-    pthread_cond_init(&n->done, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 static int start(pthread_t *thread, void *(*main)(void *), struct fs_notifier *n)
 {
     int err = pthread_create(thread, NULL, main, n);
@@ -209,7 +188,8 @@ int fs_notifier_create(struct fs *fs, struct fs_notifier **ret)
     n->last = &n->first;
     n->last_waiter = &n->waiters;
     pthread_mutex_init(&n->lock, NULL);
-    init_conditions(n);
+    pthread_cond_init(&n->more, NULL);
+    base_cond_init(&n->done);
     int err = fs_places_init(&n->places);
     if (!err)
         err = start(&n->thread, notifier_main, n);

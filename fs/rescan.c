@@ -133,12 +133,8 @@ int fs_rescanner_create(struct fs *fs, struct fs_rescanner **ret)
     }
     r->fs = fs;
     r->stamp_ns = stamp_of(r);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    base_cond_init(&r->changed);
     *ret = r;
     return 0;
 }
